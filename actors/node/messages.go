@@ -1,0 +1,109 @@
+package node
+
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors/participant"
+)
+
+// ActorName is the name of the one node actor of a process.
+const ActorName = "node"
+
+// Commands and queries that a node accepts.
+type (
+	// Admit asks for a place in the conference behind Alias for one call. The
+	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
+	// conference.ErrLocked, conference.ErrFull or [ErrCapacity]. Nothing
+	// remains of a call that was not admitted.
+	Admit struct {
+		Call     participant.ID // from [NewCall]
+		Alias    string         // what was dialled: the user part of a URI, or a room name
+		Protocol string         // "sip", "webrtc" or "whip"
+		Outgoing bool           // we called them
+		Name     string         // display name, may be empty
+		Remote   string         // the peer's URI or address, for the roster
+		Audio    bool           // media that the call wants
+		Video    bool
+		API      bool // present in the roster without media until Connect (client API)
+
+		Signalling participant.Signalling
+	}
+
+	// Find asks which conference Alias leads to, without joining. The reply is
+	// *Found, or [ErrNotFound]. Create makes it exist when the room does.
+	Find struct {
+		Alias  string
+		Create bool
+	}
+
+	// Dial asks to call URI and to let whoever answers into the conference
+	// behind Alias. The reply is *Dialing, or an error.
+	Dial struct {
+		Alias string
+		URI   string // sip: or sips:
+		Name  string // shown in the roster; the URI's user part when empty
+	}
+
+	// GetStatus asks how the node is. The reply is *Status.
+	GetStatus struct{}
+
+	// Drain refuses new conferences; running ones go on. The reply is *Status.
+	Drain struct{ On bool }
+)
+
+// Replies.
+type (
+	// Admitted says that the call has its place. The participant waits for
+	// Connect or Ended from the signalling service; after a minute without
+	// either it ends by itself.
+	Admitted struct {
+		Participant *actor.PID
+		Conference  *actor.PID // its owner, on this node or another
+		Room        string     // the room's name
+	}
+
+	// Redirect says on which other node the conference has its media.
+	Redirect struct {
+		Node     string
+		Contacts Contacts
+	}
+
+	// Found is a conference that exists.
+	Found struct {
+		Room       string
+		Conference *actor.PID // nil when it does not exist now
+		Node       string     // where its media is
+		Here       bool       // true when that is this node
+		Contacts   Contacts
+	}
+
+	// Dialing says that the outgoing call has begun; its outcome is seen in
+	// the roster and in events.
+	Dialing struct{ Call participant.ID }
+
+	// Status is what a node reports of itself.
+	Status struct {
+		Node         string
+		Address      string // protoactor address: node@incarnation
+		Draining     bool
+		Calls        int
+		Conferences  int // conferences owned here
+		BusConnected bool
+	}
+)
+
+// Contacts are the addresses at which a node takes calls, as it announces them
+// to the others. A field is empty when the node does not listen that way.
+type Contacts struct {
+	SIP   string // host:port, UDP and TCP
+	SIPS  string // host:port, TLS
+	HTTPS string // base URL
+}
+
+// Dialer is the port through which outgoing calls are placed. services/sip
+// implements it.
+type Dialer interface {
+	// Dial starts a call and returns at once. The implementation asks the node
+	// to Admit it (Outgoing), then calls, then sends Connect or Ended.
+	Dial(call participant.ID, d Dial)
+}

@@ -1,0 +1,43 @@
+package participant
+
+import "github.com/skybridge-media/skybridge/media/port"
+
+// ID identifies a participant for its lifetime. It is unique in the cluster
+// and is the "one id per call" of logs, events and APIs.
+type ID string
+
+// Signalling is the port through which a participant ends its call. A
+// signalling service implements it once per call.
+type Signalling interface {
+	// Hangup ends the call towards the peer, telling it why where the protocol
+	// can. It does not block, and does nothing for a call that has ended.
+	Hangup(reason Reason)
+}
+
+// Reason says why a call ends.
+type Reason struct {
+	Code string // a token: "disconnected", "conference_ended", "media_lost", "node_stopping", "failed"
+	Text string // for people, such as "Disconnected by host"
+}
+
+// Commands that a signalling service sends to the participant of its call.
+type (
+	// Connect says that the call is established and hands over its media: the
+	// participant attaches it to the conference and closes it at the end. No
+	// reply. A second Connect replaces nothing and is ignored.
+	Connect struct{ Port *port.Port }
+
+	// Hold says that the peer has put us on hold, or has come back. No reply.
+	Hold struct{ On bool }
+
+	// Pressed says that the peer pressed a key, told by signalling (SIP INFO);
+	// keys in RTP come from the port itself. No reply.
+	Pressed struct{ Digit byte }
+
+	// Rename changes the displayed name. No reply.
+	Rename struct{ Name string }
+
+	// Ended says that signalling has ended the call (BYE, DELETE, expired
+	// token). The participant leaves the conference and stops. No reply.
+	Ended struct{ Reason Reason }
+)

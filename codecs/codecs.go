@@ -1,0 +1,128 @@
+// Package codecs turns bytes into raw frames and back.
+//
+// This package holds only the contract. Each subpackage binds one codec (g711,
+// opus, h264, ...) or one raw format (pcm, yuv). A codec owns no clock, no
+// goroutine and no socket, which is what makes it testable with a file.
+package codecs
+
+import (
+	"errors"
+	"io"
+
+	"github.com/skybridge-media/skybridge/codecs/pcm"
+	"github.com/skybridge-media/skybridge/codecs/yuv"
+)
+
+// Errors of decoders and encoders.
+var (
+	// ErrCorrupt is wrapped by every decoder error that the bitstream caused.
+	// The caller conceals the loss, asks for a key frame and carries on; any
+	// other error is fatal for the instance.
+	ErrCorrupt = errors.New("codecs: corrupt bitstream")
+
+	// ErrClosed is returned by every method of an instance after Close.
+	ErrClosed = errors.New("codecs: used after Close")
+)
+
+// An AudioEncoder compresses one frame at a time. It is not safe for
+// concurrent use: one stream, one encoder, one goroutine at a time.
+type AudioEncoder interface {
+	// Encode appends the encoding of src to dst and returns the extended
+	// slice, like append does. It does not retain src or dst, and does not
+	// allocate while dst has capacity. An empty result means that nothing
+	// needs to be sent (DTX).
+	Encode(dst []byte, src pcm.Frame) ([]byte, error)
+	io.Closer
+}
+
+// An AudioDecoder is the inverse of an AudioEncoder. Not safe for concurrent use.
+type AudioDecoder interface {
+	// Decode appends the samples carried by packet to dst. A nil packet means
+	// that 20 ms were lost: the decoder conceals them.
+	Decode(dst pcm.Frame, packet []byte) (pcm.Frame, error)
+	io.Closer
+}
+
+// A Recoverer is an AudioDecoder whose packets carry redundancy about the one
+// before (Opus in-band FEC, RFC 6716 section 2.1.7).
+type Recoverer interface {
+	// Recover appends the 20 ms that preceded next and were lost. It conceals
+	// when next carries no redundancy. Decode(next) follows as usual.
+	Recover(dst pcm.Frame, next []byte) (pcm.Frame, error)
+}
+
+// AudioOptions tune an encoder. The zero value asks for the codec's defaults.
+// It is comparable: equal options on equal codecs give interchangeable streams.
+type AudioOptions struct {
+	Bitrate    int  // bit/s; zero means the codec's default
+	Complexity int  // 1 to 10; zero means the codec's default
+	Loss       int  // expected packet loss in percent; above zero turns FEC on where there is one
+	DTX        bool // send nothing during silence
+}
+
+// Audio describes an audio codec and makes instances of it. Values are
+// immutable and shared.
+type Audio struct {
+	Name   string     // encoding name as registered for SDP, such as "opus" or "PCMU"
+	Format pcm.Format // the raw format it consumes and produces
+	Clock  int        // RTP clock rate in Hz; not always Format.Rate (G.722, RFC 3551 section 4.5.2)
+	Type   int        // static RTP payload type (RFC 3551), or -1 for a dynamic one
+
+	NewEncoder func(AudioOptions) (AudioEncoder, error)
+	NewDecoder func() (AudioDecoder, error)
+}
+
+// A VideoEncoder compresses pictures of one size. Not safe for concurrent use.
+type VideoEncoder interface {
+	// Encode appends one access unit to dst: Annex B for H.264, one frame for
+	// VP8. key asks for a key frame and is always honoured. The first picture
+	// is one in any case. An empty result with a nil error means that the rate
+	// control dropped the picture. pic is borrowed for the call.
+	Encode(dst []byte, pic *yuv.Picture, key bool) (unit []byte, isKey bool, err error)
+
+	// SetBitrate changes the target, in bit/s, from the next picture on.
+	SetBitrate(bps int) error
+	io.Closer
+}
+
+// A VideoDecoder turns access units into pictures. Not safe for concurrent use.
+type VideoDecoder interface {
+	// Decode takes one access unit and returns the picture it completes, or
+	// nil if there is none yet. The picture is borrowed until the next call.
+	// unit is checked in Go before C sees it: sizes above [MaxVideoWidth] by
+	// [MaxVideoHeight], unsupported profiles, and a size change without a key
+	// frame are ErrCorrupt.
+	Decode(unit []byte) (*yuv.Picture, error)
+	io.Closer
+}
+
+// The largest picture a decoder accepts, in pixels. A picture may also be
+// upright: the limits apply to the long and the short side.
+const (
+	MaxVideoWidth  = 1920
+	MaxVideoHeight = 1088
+)
+
+// VideoOptions say what an encoder produces. It is comparable.
+type VideoOptions struct {
+	Width, Height int // pixels, even
+	FrameRate     int // pictures per second
+	Bitrate       int // target in bit/s
+
+	// MaxSlice bounds every NAL unit of H.264, in bytes; zero means unbounded.
+	// Packetization mode 0 needs it (RFC 6184 section 6.2). VP8 ignores it.
+	MaxSlice int
+}
+
+// Video describes a video codec and makes instances of it. Values are
+// immutable and shared. The RTP clock of every video codec is 90 kHz.
+type Video struct {
+	Name string // encoding name as registered for SDP: "VP8" or "H264"
+
+	NewEncoder func(VideoOptions) (VideoEncoder, error)
+	NewDecoder func() (VideoDecoder, error)
+
+	// KeyFrame reports whether unit, an access unit, can be decoded without
+	// any before it. It reads headers only and never panics.
+	KeyFrame func(unit []byte) bool
+}

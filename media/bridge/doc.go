@@ -1,0 +1,8 @@
+// Package bridge is one conference's media on one node: a 20 ms audio tick
+// with a mixer, a video clock with a compositor, and one encode per group of
+// participants who hear or see the same.
+//
+// What to do is an immutable [Plan], replaced atomically by whoever decides
+// (package actors/transcoder). What happens is told through [Config].Notify,
+// rarely: no audio, no picture and no tick leaves the bridge that way.
+package bridge

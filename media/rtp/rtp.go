@@ -1,0 +1,20 @@
+// Package rtp moves RTP and RTCP packets between sockets and participants:
+// port ranges, symmetric RTP that learns safely, SDES-SRTP.
+package rtp
+
+import (
+	"github.com/pion/rtcp"
+	pion "github.com/pion/rtp"
+)
+
+// A Writer puts packets on the wire. [Session] implements it for SIP,
+// services/webrtc for browsers. Both methods are safe for concurrent use and
+// do not retain what they are given.
+type Writer interface {
+	// WriteRTP sends one packet. Version is set by the Writer; everything else
+	// of the header is the caller's.
+	WriteRTP(h *pion.Header, payload []byte) error
+
+	// WriteRTCP sends one compound packet.
+	WriteRTCP(packets []rtcp.Packet) error
+}
