@@ -1,0 +1,74 @@
+// Package ops is what operators' tools look at: metrics, health, readiness and
+// profiles, over plain HTTP on an address of its own, which is not for the
+// public.
+package ops
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/pprof"
+	"sort"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// A Check says whether one part of the process does its work. It returns nil
+// or the reason why not, and does not block.
+type Check func() error
+
+// Config says what the handler shows.
+type Config struct {
+	Metrics prometheus.Gatherer
+
+	// Ready holds the checks behind /readyz, by name. A process that is alive
+	// but not ready is to be left running and sent no new calls.
+	Ready map[string]Check
+}
+
+// New returns the handler:
+//
+//	/metrics       Prometheus exposition
+//	/healthz       200 while the process answers at all
+//	/readyz        200 when every check passes, else 503; the body names each
+//	/debug/pprof/  profiles
+func New(cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", ready(cfg.Ready))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func ready(checks map[string]Check) http.HandlerFunc {
+	names := make([]string, 0, len(checks))
+	for name := range checks {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		type result struct {
+			Check string `json:"check"`
+			OK    bool   `json:"ok"`
+			Why   string `json:"why,omitempty"`
+		}
+		results, code := make([]result, 0, len(names)), http.StatusOK
+		for _, name := range names {
+			r := result{Check: name, OK: true}
+			if err := checks[name](); err != nil {
+				r.OK, r.Why = false, err.Error()
+				code = http.StatusServiceUnavailable
+			}
+			results = append(results, r)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(results) // the client has gone; nobody is left to tell
+	}
+}

@@ -1,0 +1,59 @@
+package ops_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/skybridge-media/skybridge/services/ops"
+)
+
+func TestPages(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	promauto.With(reg).NewCounter(prometheus.CounterOpts{Name: "skybridge_test_total", Help: "Tests."}).Inc()
+	h := ops.New(ops.Config{Metrics: reg})
+	tests := []struct {
+		path string
+		code int
+		want string
+	}{
+		{"/metrics", 200, "skybridge_test_total 1"},
+		{"/healthz", 200, "ok"},
+		{"/readyz", 200, "[]"},
+		{"/debug/pprof/", 200, "goroutine"},
+		{"/debug/pprof/cmdline", 200, ""},
+		{"/nothing", 404, ""},
+	}
+	for _, tt := range tests {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
+		if w.Code != tt.code || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("GET %s = %d %.80q, want %d with %q", tt.path, w.Code, w.Body, tt.code, tt.want)
+		}
+	}
+}
+
+func TestReady(t *testing.T) {
+	var bus error
+	h := ops.New(ops.Config{
+		Metrics: prometheus.NewRegistry(),
+		Ready:   map[string]ops.Check{"bus": func() error { return bus }, "sip": func() error { return nil }},
+	})
+	get := func() (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		return w.Code, strings.TrimSpace(w.Body.String())
+	}
+	if code, body := get(); code != 200 || body != `[{"check":"bus","ok":true},{"check":"sip","ok":true}]` {
+		t.Errorf("all well: %d %s", code, body)
+	}
+	bus = errors.New("not connected")
+	if code, body := get(); code != 503 || body != `[{"check":"bus","ok":false,"why":"not connected"},{"check":"sip","ok":true}]` {
+		t.Errorf("bus away: %d %s", code, body)
+	}
+}

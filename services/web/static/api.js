@@ -1,0 +1,83 @@
+// The part of the client API (docs/manual/client-api.md) that the page uses.
+
+/** An answer that was no success; reason is fit to be shown. */
+export class Refusal extends Error {
+  constructor(status, reason, body) {
+    super(reason);
+    this.status = status;
+    this.body = body;
+  }
+}
+
+const words = {
+  404: "There is no such room.",
+  403: "The room is locked, or the invitation has expired.",
+  503: "The server has no capacity left. Please try again in a minute.",
+};
+
+/** A seat in one conference: a token that is kept fresh, and requests with it. */
+export class Seat {
+  constructor(alias, origin = "") {
+    this.base = `${origin}/api/client/v2/conferences/${encodeURIComponent(alias)}/`;
+  }
+
+  /** Takes the seat. Another node may have the conference: it says so, and we go there. */
+  async take(displayName) {
+    let result;
+    try {
+      result = await this.post("request_token", { display_name: displayName });
+    } catch (err) {
+      const node = err.body?.result?.alternate;
+      if (!node || this.moved) throw err;
+      this.moved = true;
+      this.base = new URL(new URL(this.base, location.href).pathname, node).href;
+      result = await this.post("request_token", { display_name: displayName });
+    }
+    Object.assign(this, { token: result.token, id: result.participant_uuid, conference: result.conference_name });
+    this.timer = setInterval(() => this.refresh(), (Number(result.expires) || 120) * 400);
+    return result;
+  }
+
+  async refresh() {
+    try {
+      this.token = (await this.post("refresh_token")).token ?? this.token;
+    } catch (err) {
+      if (err.status === 403) this.onlost?.(err);
+    }
+  }
+
+  /** Opens the event stream; handlers is a map from event name to function of its data. */
+  listen(handlers) {
+    this.events = new EventSource(`${this.base}events?token=${encodeURIComponent(this.token)}`);
+    for (const [name, handle] of Object.entries(handlers)) {
+      this.events.addEventListener(name, (e) => handle(e.data ? JSON.parse(e.data) : undefined));
+    }
+  }
+
+  me(path, body) { return this.of(this.id, path, body); }
+
+  of(participant, path, body) { return this.post(`participants/${participant}/${path}`, body); }
+
+  async post(path, body) {
+    const response = await fetch(this.base + path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", ...(this.token && { token: this.token }) },
+      body: JSON.stringify(body ?? {}),
+    });
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok || answer.status === "failed") {
+      const said = typeof answer.result === "string" ? answer.result : answer.result?.reason;
+      throw new Refusal(response.status, said ?? words[response.status] ?? `The server answered ${response.status}.`, answer);
+    }
+    return answer.result;
+  }
+
+  leave() {
+    clearInterval(this.timer);
+    this.events?.close();
+    if (!this.token) return;
+    // keepalive lets the request outlive the page
+    fetch(this.base + "release_token", { method: "POST", keepalive: true, headers: { token: this.token } }).catch(() => {});
+    this.token = undefined;
+  }
+}

@@ -1,0 +1,260 @@
+import { Seat } from "./api.js";
+
+const $ = (id) => document.getElementById(id);
+const layouts = { "1:7": "One large, seven small", "1:0": "One", "2:2x2": "Two by two", "3:3x3": "Three by three", "4:4x4": "Four by four", "ac": "Adapts to the number" };
+
+let local;      // MediaStream of camera and microphone, or undefined
+let seat;       // our Seat while in a call
+let peer;       // our RTCPeerConnection while in a call
+const people = new Map(); // participant uuid -> what the server says of it
+
+// Joining
+
+const wanted = decodeURIComponent(location.pathname.match(/^\/join\/([^/]+)/)?.[1] ?? new URLSearchParams(location.search).get("room") ?? "");
+$("room").value = wanted;
+$("name").value = localStorage.getItem("name") ?? new URLSearchParams(location.search).get("name") ?? "";
+preview();
+navigator.mediaDevices?.addEventListener("devicechange", listDevices);
+$("mic").addEventListener("change", preview);
+$("cam").addEventListener("change", preview);
+$("join-form").addEventListener("submit", (e) => { e.preventDefault(); join(); });
+
+async function preview() {
+  const note = $("preview-note");
+  if (!navigator.mediaDevices) {
+    note.textContent = "Browsers give camera and microphone to secure pages only. Open this page by https or on localhost.";
+    return;
+  }
+  local?.getTracks().forEach((t) => t.stop());
+  const pick = (id) => ($(id).value ? { deviceId: { exact: $(id).value } } : true);
+  const video = { ...(pick("cam") === true ? {} : pick("cam")), width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
+  local = await navigator.mediaDevices.getUserMedia({ audio: pick("mic"), video })
+    .catch(() => navigator.mediaDevices.getUserMedia({ audio: pick("mic") }))
+    .catch((err) => {
+      note.textContent = err.name === "NotAllowedError"
+        ? "Camera and microphone are blocked. Allow them in the address bar, or join to watch and listen."
+        : "No camera or microphone was found. You can join to watch and listen.";
+      return undefined;
+    });
+  if (!local) return;
+  note.textContent = local.getVideoTracks().length ? "" : "No camera. Others will see your name.";
+  $("preview").srcObject = local;
+  await listDevices();
+  meter(local);
+}
+
+async function listDevices() {
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  for (const [id, kind] of [["mic", "audioinput"], ["cam", "videoinput"]]) {
+    const current = local?.getTracks().find((t) => t.kind + "input" === kind)?.getSettings().deviceId;
+    $(id).replaceChildren(...devices.filter((d) => d.kind === kind).map((d) => new Option(d.label || "Default", d.deviceId, false, d.deviceId === current)));
+  }
+}
+
+let meterContext;
+function meter(stream) {
+  meterContext?.close();
+  if (!stream.getAudioTracks().length) return;
+  meterContext = new AudioContext();
+  const analyser = meterContext.createAnalyser();
+  meterContext.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  const context = meterContext;
+  (function draw() {
+    if (context.state === "closed") return;
+    analyser.getFloatTimeDomainData(samples);
+    $("level").value = Math.min(1, 4 * Math.sqrt(samples.reduce((sum, s) => sum + s * s, 0) / samples.length));
+    requestAnimationFrame(draw);
+  })();
+}
+
+async function join() {
+  const button = $("join-form").querySelector("button");
+  const error = $("join-error");
+  button.disabled = true;
+  error.hidden = true;
+  localStorage.setItem("name", $("name").value);
+  try {
+    seat = new Seat($("room").value.trim());
+    await seat.take($("name").value.trim());
+    seat.onlost = (err) => end(err.message);
+    show("call");
+    $("room-name").textContent = seat.conference;
+    document.title = `${seat.conference} – Skybridge`;
+    history.replaceState(null, "", `/join/${encodeURIComponent($("room").value.trim())}`);
+    seat.listen(handlers);
+    await connect();
+  } catch (err) {
+    hangUp();
+    show("join");
+    error.textContent = err.message;
+    error.hidden = false;
+  }
+  button.disabled = false;
+}
+
+function show(which) {
+  $("join").hidden = which !== "join";
+  $("call").hidden = which !== "call";
+}
+
+// The call
+
+async function connect() {
+  peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const audio = local?.getAudioTracks()[0];
+  const video = local?.getVideoTracks()[0];
+  peer.addTransceiver(audio ?? "audio", { direction: audio ? "sendrecv" : "recvonly", streams: local ? [local] : [] });
+  peer.addTransceiver(video ?? "video", { direction: video ? "sendrecv" : "recvonly", streams: local ? [local] : [] });
+  preferCodec(new URLSearchParams(location.search).get("codec"));
+
+  const far = new MediaStream();
+  $("far").srcObject = far;
+  peer.addEventListener("track", (e) => far.addTrack(e.track));
+  $("self").srcObject = local ?? null;
+  $("self").hidden = !video;
+
+  let call;
+  const early = [];
+  const tell = (c) => seat.me(`calls/${call}/new_candidate`, { candidate: c.candidate, mid: c.sdpMid, ufrag: c.usernameFragment }).catch(() => {});
+  peer.addEventListener("icecandidate", (e) => {
+    if (!e.candidate?.candidate) return;
+    if (call) tell(e.candidate);
+    else early.push(e.candidate);
+  });
+  peer.addEventListener("connectionstatechange", () => {
+    const state = peer?.connectionState;
+    if (state === "connected") $("call-note").textContent = "";
+    if (state === "disconnected") $("call-note").textContent = "The connection is interrupted…";
+    if (state === "failed") restart(call);
+  });
+
+  await peer.setLocalDescription();
+  const answer = await seat.me("calls", { call_type: "WEBRTC", sdp: peer.localDescription.sdp });
+  call = answer.call_uuid;
+  await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  await seat.me(`calls/${call}/ack`, {});
+  early.forEach(tell);
+  $("far").play().catch(() => { $("unblock").hidden = false; });
+}
+
+/** Offers a new ICE path for a connection that has failed. */
+async function restart(call) {
+  try {
+    peer.restartIce();
+    await peer.setLocalDescription(await peer.createOffer({ iceRestart: true }));
+    const answer = await seat.me(`calls/${call}/update`, { sdp: peer.localDescription.sdp });
+    await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  } catch (err) {
+    end(`The connection was lost: ${err.message}`);
+  }
+}
+
+function preferCodec(name) {
+  if (!name) return;
+  const codecs = RTCRtpSender.getCapabilities("video").codecs;
+  const mime = `video/${name}`.toLowerCase();
+  const first = codecs.filter((c) => c.mimeType.toLowerCase() === mime);
+  const video = peer.getTransceivers().find((t) => t.receiver.track.kind === "video");
+  if (first.length) video.setCodecPreferences([...first, ...codecs.filter((c) => !first.includes(c))]);
+}
+
+const handlers = {
+  participant_sync_begin: () => people.clear(),
+  participant_sync_end: drawPeople,
+  participant_create: (p) => { people.set(p.uuid, p); drawPeople(); },
+  participant_update: (p) => { people.set(p.uuid, p); drawPeople(); },
+  participant_delete: (p) => { people.delete(p.uuid); drawPeople(); },
+  stage: (stage) => {
+    speaking = new Set(stage.filter((s) => s.vad > 0).map((s) => s.participant_uuid));
+    drawPeople();
+  },
+  conference_update: (c) => {
+    $("lock").setAttribute("aria-pressed", String(!!c.locked));
+    $("lock").textContent = c.locked ? "Unlock room" : "Lock room";
+  },
+  layout: (l) => { if (l.view in layouts) $("layout").value = l.view; },
+  disconnect: (d) => end(d?.reason ?? "The call has ended."),
+};
+let speaking = new Set();
+
+const yes = (v) => v === true || v === "YES";
+
+function drawPeople() {
+  $("count").textContent = people.size === 1 ? "1 person" : `${people.size} people`;
+  $("people").replaceChildren(...[...people.values()].map((p) => {
+    const mine = p.uuid === seat?.id;
+    const muted = yes(p.is_muted) || yes(p.is_client_muted);
+    const row = document.createElement("li");
+    row.classList.toggle("speaking", speaking.has(p.uuid));
+    const who = document.createElement("div");
+    who.className = "who";
+    const name = document.createElement("b");
+    name.textContent = (p.display_name || p.uri || "Guest") + (mine ? " (you)" : "");
+    const how = document.createElement("small");
+    how.textContent = [p.protocol === "webrtc" || p.protocol === "api" ? "Browser" : p.protocol?.toUpperCase(), muted && "muted", yes(p.is_on_hold) && "on hold"].filter(Boolean).join(" · ");
+    who.append(name, how);
+    const mute = document.createElement("button");
+    mute.type = "button";
+    mute.textContent = yes(p.is_muted) ? "Unmute" : "Mute";
+    mute.setAttribute("aria-label", `${mute.textContent} ${name.textContent}`);
+    mute.onclick = () => seat.of(p.uuid, yes(p.is_muted) ? "unmute" : "mute").catch(complain);
+    row.append(who, mute);
+    if (!mine) {
+      const drop = document.createElement("button");
+      drop.type = "button";
+      drop.textContent = "Remove";
+      drop.setAttribute("aria-label", `Remove ${name.textContent}`);
+      drop.onclick = () => seat.of(p.uuid, "disconnect").catch(complain);
+      row.append(drop);
+    }
+    return row;
+  }));
+}
+
+function complain(err) {
+  $("call-note").textContent = err.message;
+  setTimeout(() => { if ($("call-note").textContent === err.message) $("call-note").textContent = ""; }, 4000);
+}
+
+$("layout").replaceChildren(...Object.entries(layouts).map(([value, label]) => new Option(label, value)));
+$("layout").addEventListener("change", () => seat.post("transform_layout", { transforms: { layout: $("layout").value } }).catch(complain));
+$("lock").addEventListener("click", () => seat.post($("lock").getAttribute("aria-pressed") === "true" ? "unlock" : "lock").catch(complain));
+
+function toggle(button, kind, on, off) {
+  $(button).addEventListener("click", () => {
+    const track = local?.getTracks().find((t) => t.kind === kind);
+    if (!track) return complain(new Error(kind === "audio" ? "There is no microphone." : "There is no camera."));
+    track.enabled = !track.enabled;
+    $(button).setAttribute("aria-pressed", String(!track.enabled));
+    $(button).querySelector("span").textContent = track.enabled ? on : off;
+    if (kind === "video") $("self").hidden = !track.enabled;
+    const path = kind === "audio" ? "client_mute" : track.enabled ? "video_unmuted" : "video_muted";
+    const body = kind === "audio" ? { state: !track.enabled } : undefined;
+    seat.me(path, body).catch(complain);
+  });
+}
+toggle("mute", "audio", "Mute", "Unmute");
+toggle("camera", "video", "Stop camera", "Start camera");
+$("toggle-roster").addEventListener("click", () => {
+  const hidden = $("call").classList.toggle("no-roster");
+  $("toggle-roster").setAttribute("aria-pressed", String(!hidden));
+});
+$("unblock").addEventListener("click", () => { $("far").play(); $("unblock").hidden = true; });
+$("leave").addEventListener("click", () => end());
+addEventListener("pagehide", hangUp);
+
+function hangUp() {
+  peer?.close();
+  peer = undefined;
+  seat?.leave();
+  people.clear();
+}
+
+function end(reason) {
+  hangUp();
+  show("join");
+  document.title = "Skybridge";
+  $("join-error").textContent = reason ?? "";
+  $("join-error").hidden = !reason;
+}
