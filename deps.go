@@ -7,7 +7,7 @@ import (
 	_ "github.com/cockroachdb/datadriven"
 	_ "github.com/emiago/sipgo"
 	_ "github.com/emiago/sipgo/sip"
-	_ "github.com/goccy/go-yaml"
+	_ "go.yaml.in/yaml/v3"
 	_ "github.com/google/uuid"
 	_ "github.com/icholy/digest"
 	_ "github.com/nats-io/nats-server/v2/server"
