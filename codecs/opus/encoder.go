@@ -1,0 +1,90 @@
+package opus
+
+/*
+#cgo noescape opus_encode
+#cgo nocallback opus_encode
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"cmp"
+	"fmt"
+	"unsafe"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/pcm"
+)
+
+const (
+	// defaultBitrate is in the middle of what RFC 7587, section 3.1.1,
+	// recommends for full-band speech.
+	defaultBitrate = 32000
+
+	// defaultComplexity costs twice the CPU of 0 and half that of 10; above
+	// it, speech gains nothing that one hears.
+	defaultComplexity = 5
+
+	maxPacket = 3 * 1275 // bytes: 60 ms, three frames (RFC 6716, section 3.2.5)
+)
+
+type encoder struct {
+	c   *C.OpusEncoder
+	dtx bool
+}
+
+func newEncoder(o codecs.AudioOptions) (codecs.AudioEncoder, error) {
+	var status C.int
+	c := C.opus_encoder_create(Rate, 1, C.OPUS_APPLICATION_VOIP, &status)
+	if status != C.OPUS_OK {
+		return nil, fmt.Errorf("create encoder: %w", Error(status))
+	}
+	flag := func(on bool) C.int {
+		if on {
+			return 1
+		}
+		return 0
+	}
+	for _, set := range []struct {
+		what   string
+		status C.int
+	}{
+		{"bitrate", C.sky_opus_set_bitrate(c, C.int(cmp.Or(o.Bitrate, defaultBitrate)))},
+		{"complexity", C.sky_opus_set_complexity(c, C.int(cmp.Or(o.Complexity, defaultComplexity)))},
+		{"fec", C.sky_opus_set_fec(c, flag(o.Loss > 0))},
+		{"loss", C.sky_opus_set_loss(c, C.int(o.Loss))},
+		{"dtx", C.sky_opus_set_dtx(c, flag(o.DTX))},
+	} {
+		if set.status != C.OPUS_OK {
+			C.opus_encoder_destroy(c)
+			return nil, fmt.Errorf("set %s: %w", set.what, Error(set.status))
+		}
+	}
+	return &encoder{c: c, dtx: o.DTX}, nil
+}
+
+func (e *encoder) Encode(dst []byte, src pcm.Frame) ([]byte, error) {
+	if e.c == nil {
+		return dst, codecs.ErrClosed
+	}
+	head := len(dst)
+	dst = grow(dst, maxPacket)
+	n := C.opus_encode(e.c,
+		(*C.opus_int16)(unsafe.SliceData(src)), C.int(len(src)),
+		(*C.uchar)(unsafe.SliceData(dst[head:])), maxPacket)
+	switch {
+	case n < 0:
+		return dst[:head], fmt.Errorf("encode %d samples: %w", len(src), Error(n))
+	case e.dtx && n <= 2: // opus.h: such a packet need not be sent
+		return dst[:head], nil
+	}
+	return dst[:head+int(n)], nil
+}
+
+func (e *encoder) Close() error {
+	if e.c != nil {
+		C.opus_encoder_destroy(e.c)
+		e.c = nil
+	}
+	return nil
+}

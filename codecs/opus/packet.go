@@ -1,0 +1,149 @@
+package opus
+
+import (
+	"fmt"
+
+	"github.com/skybridge-media/skybridge/codecs"
+)
+
+// A Packet is what the framing of an Opus packet tells without decoding it.
+type Packet struct {
+	Samples int  // at 48 kHz and per channel: 120 (2.5 ms) to 5760 (120 ms)
+	Stereo  bool // coded with two channels
+	DTX     bool // carries no audio: the sender is silent (RFC 6716, section 2.1.9)
+}
+
+const (
+	maxSamples = Rate * 120 / 1000 // in a packet (RFC 6716, section 3.4, R5)
+	maxFrame   = 1275              // bytes (RFC 6716, section 3.4, R2)
+)
+
+// Parse checks the framing of packet against RFC 6716, section 3. It does not
+// allocate. What it refuses is [codecs.ErrCorrupt].
+func Parse(packet []byte) (Packet, error) {
+	if len(packet) == 0 {
+		return Packet{}, corrupt("empty packet")
+	}
+	toc, body := packet[0], packet[1:]
+	p := Packet{Samples: frameSamples(toc), Stereo: toc&4 != 0}
+	count, longest := 0, 0
+	var err error
+	switch toc & 3 {
+	case 0:
+		count, longest = 1, len(body)
+	case 1:
+		count, longest = 2, len(body)/2
+		if len(body)%2 != 0 {
+			err = corrupt("two equal frames in an odd length")
+		}
+	case 2:
+		count = 2
+		longest, err = variableFrames(body, 2)
+	case 3:
+		count, longest, err = manyFrames(body)
+	}
+	p.Samples *= count
+	switch {
+	case err != nil:
+		return Packet{}, err
+	case longest > maxFrame:
+		return Packet{}, corrupt("frame above 1275 bytes")
+	case p.Samples > maxSamples:
+		return Packet{}, corrupt("packet above 120 ms")
+	}
+	p.DTX = longest <= 1
+	return p, nil
+}
+
+// frameSamples reads the frame size from the configuration number in the
+// table-of-contents byte (RFC 6716, table 2).
+func frameSamples(toc byte) int {
+	const ms = Rate / 1000
+	config := toc >> 3
+	switch {
+	case config < 12: // SILK
+		return [...]int{10, 20, 40, 60}[config&3] * ms
+	case config < 16: // hybrid
+		return [...]int{10, 20}[config&1] * ms
+	default: // CELT
+		return Rate / 400 << (config & 3)
+	}
+}
+
+// manyFrames reads the count byte and the padding of code 3 (section 3.2.5).
+func manyFrames(body []byte) (count, longest int, err error) {
+	if len(body) == 0 {
+		return 0, 0, corrupt("count byte is missing")
+	}
+	head, body := body[0], body[1:]
+	count = int(head & 0x3f)
+	if count == 0 {
+		return 0, 0, corrupt("no frames")
+	}
+	if head&0x40 != 0 {
+		if body, err = unpad(body); err != nil {
+			return 0, 0, err
+		}
+	}
+	if head&0x80 != 0 {
+		longest, err = variableFrames(body, count)
+		return count, longest, err
+	}
+	if len(body)%count != 0 {
+		return 0, 0, corrupt("equal frames do not divide the length")
+	}
+	return count, len(body) / count, nil
+}
+
+// unpad removes the length of the padding from the front and the padding from
+// the end. A byte of 255 stands for 254 bytes and says that another follows.
+func unpad(body []byte) ([]byte, error) {
+	padding := 0
+	for {
+		if len(body) == 0 {
+			return nil, corrupt("padding length is missing")
+		}
+		b := int(body[0])
+		body = body[1:]
+		if b < 255 {
+			padding += b
+			break
+		}
+		padding += 254
+	}
+	if padding > len(body) {
+		return nil, corrupt("padding above the packet's length")
+	}
+	return body[:len(body)-padding], nil
+}
+
+// variableFrames reads the lengths of all count frames but the last, which
+// takes the rest, and returns the longest.
+func variableFrames(body []byte, count int) (longest int, err error) {
+	sum := 0
+	for range count - 1 {
+		var n int
+		if n, body, err = frameLength(body); err != nil {
+			return 0, err
+		}
+		sum += n
+		longest = max(longest, n)
+	}
+	if sum > len(body) {
+		return 0, corrupt("frames above the packet's length")
+	}
+	return max(longest, len(body)-sum), nil
+}
+
+// frameLength reads the one or two bytes of a frame length (section 3.2.1).
+func frameLength(b []byte) (n int, rest []byte, err error) {
+	switch {
+	case len(b) >= 1 && b[0] < 252:
+		return int(b[0]), b[1:], nil
+	case len(b) >= 2 && b[0] >= 252:
+		return int(b[1])*4 + int(b[0]), b[2:], nil
+	}
+	return 0, nil, corrupt("frame length is missing")
+}
+
+func corrupt(why string) error { return fmt.Errorf("opus: %s: %w", why, codecs.ErrCorrupt) }
