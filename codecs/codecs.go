@@ -7,6 +7,7 @@ package codecs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/skybridge-media/skybridge/codecs/pcm"
@@ -103,6 +104,13 @@ const (
 	MaxVideoHeight = 1088
 )
 
+// Decodable reports whether decoders accept pictures of this size. The least
+// is the one macroblock that H.264 and VP8 are made of.
+func Decodable(width, height int) bool {
+	long, short := max(width, height), min(width, height)
+	return short >= 16 && long <= MaxVideoWidth && short <= MaxVideoHeight
+}
+
 // VideoOptions say what an encoder produces. It is comparable.
 type VideoOptions struct {
 	Width, Height int // pixels, even
@@ -112,6 +120,26 @@ type VideoOptions struct {
 	// MaxSlice bounds every NAL unit of H.264, in bytes; zero means unbounded.
 	// Packetization mode 0 needs it (RFC 6184 section 6.2). VP8 ignores it.
 	MaxSlice int
+
+	// KeepAll forbids the rate control to drop pictures; when the quantizer is
+	// at its end the stream exceeds Bitrate instead. For recording, not for
+	// networks.
+	KeepAll bool
+}
+
+// Validate says what about o no encoder can do.
+func (o VideoOptions) Validate() error {
+	switch {
+	case o.Width%2 != 0 || o.Height%2 != 0 || !Decodable(o.Width, o.Height):
+		return fmt.Errorf("codecs: picture size %dx%d", o.Width, o.Height)
+	case o.FrameRate < 1 || o.FrameRate > 60:
+		return fmt.Errorf("codecs: %d pictures per second", o.FrameRate)
+	case o.Bitrate < 1000:
+		return fmt.Errorf("codecs: video bitrate of %d bit/s", o.Bitrate)
+	case o.MaxSlice < 0:
+		return fmt.Errorf("codecs: slices of %d bytes", o.MaxSlice)
+	}
+	return nil
 }
 
 // Video describes a video codec and makes instances of it. Values are

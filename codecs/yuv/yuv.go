@@ -28,6 +28,17 @@ func New(width, height int) *Picture {
 	return p
 }
 
+// Whole reports whether the planes hold every row of the picture, which is what
+// C code that gets their addresses relies on.
+func (p *Picture) Whole() bool {
+	holds := func(plane []byte, stride, w, h int) bool {
+		return w > 0 && h > 0 && stride >= w && len(plane) >= stride*(h-1)+w
+	}
+	return holds(p.Y, p.StrideY, p.Width, p.Height) &&
+		holds(p.U, p.StrideUV, p.Width/2, p.Height/2) &&
+		holds(p.V, p.StrideUV, p.Width/2, p.Height/2)
+}
+
 // A Color is one I420 sample triple.
 type Color struct{ Y, U, V byte }
 
