@@ -2,6 +2,7 @@ package node
 
 import (
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
@@ -24,7 +25,8 @@ type (
 		Remote   string         // the peer's URI or address, for the roster
 		Audio    bool           // media that the call wants
 		Video    bool
-		API      bool // present in the roster without media until Connect (client API)
+		API      bool   // present in the roster without media until Connect (client API); no time limit for that
+		Role     string // "host" or "guest"; empty means host
 
 		Signalling participant.Signalling
 	}
@@ -43,6 +45,10 @@ type (
 		URI   string // sip: or sips:
 		Name  string // shown in the roster; the URI's user part when empty
 	}
+
+	// GetConferences asks for the conferences that this node owns. The reply is
+	// *Conferences.
+	GetConferences struct{}
 
 	// GetStatus asks how the node is. The reply is *Status.
 	GetStatus struct{}
@@ -81,6 +87,17 @@ type (
 	// the roster and in events.
 	Dialing struct{ Call participant.ID }
 
+	// Conferences lists what the node owns, by room name. Ask a Conference for
+	// its roster with conference.GetRoster.
+	Conferences struct{ Owned []Owned }
+
+	// Owned is a conference whose owner is on the node that says so.
+	Owned struct {
+		Room       string
+		Conference *actor.PID
+		Epoch      uint64 // zero while no directory has confirmed it
+	}
+
 	// Status is what a node reports of itself.
 	Status struct {
 		Node         string
@@ -91,6 +108,9 @@ type (
 		BusConnected bool
 	}
 )
+
+// NewCall returns an ID for a new call.
+func NewCall() participant.ID { return participant.ID(uuid.NewString()) }
 
 // Contacts are the addresses at which a node takes calls, as it announces them
 // to the others. A field is empty when the node does not listen that way.

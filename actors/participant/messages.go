@@ -1,6 +1,6 @@
 package participant
 
-import "github.com/skybridge-media/skybridge/media/port"
+import "github.com/skybridge-media/skybridge/media/bridge"
 
 // ID identifies a participant for its lifetime. It is unique in the cluster
 // and is the "one id per call" of logs, events and APIs.
@@ -10,25 +10,40 @@ type ID string
 // signalling service implements it once per call.
 type Signalling interface {
 	// Hangup ends the call towards the peer, telling it why where the protocol
-	// can. It does not block, and does nothing for a call that has ended.
+	// can. It does not block, is called at most once, and does nothing for a
+	// call that has ended.
 	Hangup(reason Reason)
 }
 
 // Reason says why a call ends.
 type Reason struct {
-	Code string // a token: "disconnected", "conference_ended", "media_lost", "node_stopping", "failed"
+	Code string // a token: "disconnected", "conference_ended", "media_lost", "node_stopping", "timeout", "failed"
 	Text string // for people, such as "Disconnected by host"
+}
+
+// Port is one participant's media; media/port implements it. Its owner is told
+// of port.Digit and port.Silent by messages: whoever makes the port sends to
+// the participant what Config.Notify receives.
+type Port interface {
+	bridge.Leg
+
+	// Close stops everything, and waits for it. The participant calls it once,
+	// after the bridge has let go of the leg.
+	Close()
 }
 
 // Commands that a signalling service sends to the participant of its call.
 type (
 	// Connect says that the call is established and hands over its media: the
 	// participant attaches it to the conference and closes it at the end. No
-	// reply. A second Connect replaces nothing and is ignored.
-	Connect struct{ Port *port.Port }
+	// reply. A second Connect replaces nothing and is ignored, its port closed.
+	Connect struct{ Port Port }
 
 	// Hold says that the peer has put us on hold, or has come back. No reply.
 	Hold struct{ On bool }
+
+	// SetMedia says which media the call has after a renegotiation. No reply.
+	SetMedia struct{ Audio, Video bool }
 
 	// Pressed says that the peer pressed a key, told by signalling (SIP INFO);
 	// keys in RTP come from the port itself. No reply.
