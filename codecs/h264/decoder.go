@@ -1,0 +1,105 @@
+package h264
+
+/*
+#cgo noescape sky_h264_decode
+#cgo nocallback sky_h264_decode
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/yuv"
+)
+
+type decoder struct {
+	c       *C.sky_h264_decoder
+	checker *checker
+	pic     yuv.Picture // the last picture, in memory of openh264
+	waiting bool        // for a key frame: what came before it is missing or broken
+	reorder bool        // B pictures were seen: output follows display order, late
+}
+
+func newDecoder() (codecs.VideoDecoder, error) {
+	c := (*C.sky_h264_decoder)(C.calloc(1, C.sizeof_sky_h264_decoder))
+	if status := C.sky_h264_decoder_open(c); status != C.cmResultSuccess {
+		C.sky_h264_decoder_free(c)
+		return nil, fmt.Errorf("open decoder: %w", Error(status))
+	}
+	return &decoder{c: c, checker: newChecker(), waiting: true}, nil
+}
+
+func (d *decoder) Decode(unit []byte) (*yuv.Picture, error) {
+	if d.c == nil {
+		return nil, codecs.ErrClosed
+	}
+	pic, err := d.decode(unit)
+	if err != nil {
+		d.waiting = true
+	}
+	return pic, err
+}
+
+func (d *decoder) decode(unit []byte) (*yuv.Picture, error) {
+	found, safe, err := d.checker.check(unit)
+	switch {
+	case err != nil:
+		return nil, err
+	case found.slices == 0:
+		return nil, nil // parameter sets that came alone
+	case d.waiting && !found.key:
+		return nil, errWaiting
+	}
+	d.reorder = found.b || d.reorder && !found.key
+	reorder := C.int(0)
+	if d.reorder {
+		reorder = 1
+	}
+	status := C.sky_h264_decode(d.c, (*C.uchar)(unsafe.SliceData(safe)), C.int(len(safe)), reorder)
+	switch {
+	case status != C.dsErrorFree:
+		return nil, fmt.Errorf("decode %d bytes: %w", len(unit), DecodeError(status))
+	case d.c.info.iBufferStatus == 1:
+		d.waiting = false
+		return d.picture()
+	case d.reorder:
+		return nil, nil
+	}
+	// Without a status to say so, openh264 has thrown the picture away and
+	// begun anew.
+	return nil, corrupt("no picture in %d bytes", len(unit))
+}
+
+// picture describes the memory that openh264 has filled.
+func (d *decoder) picture() (*yuv.Picture, error) {
+	layout := C.sky_h264_decoder_layout(d.c)
+	// An odd last column or row cannot be: cropping counts in pairs.
+	w, h := int(layout.iWidth)&^1, int(layout.iHeight)&^1
+	if !codecs.Decodable(w, h) {
+		return nil, corrupt("size %dx%d", w, h)
+	}
+	plane := func(i, stride, w, h int) []byte {
+		return unsafe.Slice((*byte)(d.c.planes[i]), stride*(h-1)+w)
+	}
+	y, uv := int(layout.iStride[0]), int(layout.iStride[1])
+	d.pic = yuv.Picture{
+		Y: plane(0, y, w, h), U: plane(1, uv, w/2, h/2), V: plane(2, uv, w/2, h/2),
+		StrideY: y, StrideUV: uv, Width: w, Height: h,
+	}
+	return &d.pic, nil
+}
+
+// errWaiting is made once: a sender may take many pictures to answer with a key
+// frame, and each of the pictures before it ends here.
+var errWaiting = corrupt("key frame needed")
+
+func (d *decoder) Close() error {
+	if d.c != nil {
+		C.sky_h264_decoder_free(d.c)
+		d.c = nil
+	}
+	return nil
+}
