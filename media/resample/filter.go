@@ -1,6 +1,20 @@
 package resample
 
-import "math"
+import (
+	"math"
+	"sync"
+)
+
+// filters holds the coefficients for each ratio up:down between the supported
+// rates, made when they are first needed.
+var filters = map[[2]int]func() []float32{
+	{2, 1}: sync.OnceValue(func() []float32 { return design(2, 1) }),
+	{3, 1}: sync.OnceValue(func() []float32 { return design(3, 1) }),
+	{6, 1}: sync.OnceValue(func() []float32 { return design(6, 1) }),
+	{1, 2}: sync.OnceValue(func() []float32 { return design(1, 2) }),
+	{1, 3}: sync.OnceValue(func() []float32 { return design(1, 3) }),
+	{1, 6}: sync.OnceValue(func() []float32 { return design(1, 6) }),
+}
 
 // design returns the coefficients of a low-pass filter at the higher of the two
 // rates, sorted by phase: those that meet when an output lies phase/up behind

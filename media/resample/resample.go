@@ -37,7 +37,7 @@ type Resampler struct {
 	width    int // products per output sample; 0 copies
 	skip     int // inputs to pass over before the next output, below down
 
-	coef []float32 // width per phase, oldest sample first
+	coef []float32 // width per phase, oldest sample first; shared, not written
 	line []float32 // the last width-1 samples, then the block under way
 }
 
@@ -55,7 +55,7 @@ func New(from, to int) *Resampler {
 		return r
 	}
 	r.width = taps * r.down
-	r.coef = design(r.up, r.down)
+	r.coef = filters[[2]int{r.up, r.down}]()
 	r.line = make([]float32, r.width-1+block)
 	return r
 }

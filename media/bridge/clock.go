@@ -1,0 +1,49 @@
+package bridge
+
+import "time"
+
+// A clock ticks on a fixed schedule: a late tick does not delay those that
+// follow. Ticks that were missed are made up for at twice the pace, so that
+// receivers see no burst; beyond its patience, the clock lets them go.
+// It is not safe for concurrent use.
+type clock struct {
+	period   time.Duration
+	patience time.Duration // how far behind it catches up
+	due      time.Time     // of the next tick, by schedule
+	began    time.Time     // the last tick
+	timer    *time.Timer
+}
+
+func newClock(period, patience time.Duration) *clock {
+	now := time.Now()
+	return &clock{
+		period: period, patience: patience,
+		due: now.Add(period), began: now,
+		timer: time.NewTimer(period),
+	}
+}
+
+// wait returns at the next tick with its time and how late it is by schedule,
+// or false once stop is closed.
+func (c *clock) wait(stop <-chan struct{}) (began time.Time, late time.Duration, ok bool) {
+	at := c.due
+	if soonest := c.began.Add(c.period / 2); at.Before(soonest) {
+		at = soonest
+	}
+	c.timer.Reset(time.Until(at))
+	select {
+	case <-stop:
+		return time.Time{}, 0, false
+	case <-c.timer.C:
+	}
+	c.began = time.Now()
+	late = max(0, c.began.Sub(c.due))
+	c.due = c.due.Add(c.period)
+	if late > c.patience {
+		c.due = c.began.Add(c.period)
+	}
+	return c.began, late, true
+}
+
+// close releases the timer.
+func (c *clock) close() { c.timer.Stop() }

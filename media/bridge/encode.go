@@ -1,0 +1,260 @@
+package bridge
+
+import (
+	"errors"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/pcm"
+	"github.com/skybridge-media/skybridge/media/mix"
+	"github.com/skybridge-media/skybridge/media/resample"
+)
+
+const (
+	// idleTicks is for how long an audio encoder is kept that nobody uses, so
+	// that whoever speaks again finds it as it was: 10 s.
+	idleTicks = 500
+
+	// retryTicks is how long a broken encoder rests before it is made anew.
+	retryTicks = 250
+
+	// maxPayload is room for 20 ms of any audio codec; the largest is Opus at
+	// its highest rate.
+	maxPayload = 1500
+)
+
+// encoding is what makes two audio streams of the same mix identical.
+type encoding struct {
+	codec   *codecs.Audio
+	options codecs.AudioOptions
+}
+
+// A mixdown is one mix of one tick, at every rate that somebody asks for.
+type mixdown struct {
+	limiter mix.Limiter
+	frame   pcm.Frame // 48 kHz
+	made    int       // the tick frame is of
+	slow    [2]rendition
+}
+
+// A rendition is a mixdown at a lower rate.
+type rendition struct {
+	resampler *resample.Resampler
+	frame     pcm.Frame
+	made      int
+}
+
+func newMixdown() mixdown { return mixdown{frame: make(pcm.Frame, samples)} }
+
+// at returns the mix at a rate of 8000, 16000 or 48000 Hz, converting it once.
+func (m *mixdown) at(rate int) pcm.Frame {
+	r := m.rendition(rate)
+	if r == nil {
+		return m.frame
+	}
+	if r.made != m.made {
+		r.frame = r.resampler.Process(r.frame[:0], m.frame)
+		r.made = m.made
+	}
+	return r.frame
+}
+
+// rendition returns the place for a rate; nil is that of the mix itself.
+func (m *mixdown) rendition(rate int) *rendition {
+	var r *rendition
+	switch rate {
+	case 8000:
+		r = &m.slow[0]
+	case 16000:
+		r = &m.slow[1]
+	default:
+		return nil
+	}
+	if r.resampler == nil {
+		r.resampler = resample.New(48000, rate)
+		r.frame = make(pcm.Frame, 0, rate/50)
+	}
+	return r
+}
+
+// follow makes m continue seamlessly where other stands, at the given rate.
+func (m *mixdown) follow(other *mixdown, rate int) {
+	m.limiter = other.limiter
+	if r := m.rendition(rate); r != nil {
+		r.resampler.CopyState(other.rendition(rate).resampler)
+	}
+}
+
+// An encoder is one audio encode group: everybody who hears one mix in one encoding.
+type encoder struct {
+	encoding
+	instance codecs.AudioEncoder // nil while broken
+	broken   int                 // the tick in which it broke
+	payload  []byte
+	made     int // the tick payload is of
+	closed   bool
+}
+
+// A mixMinus is what one participant hears while it is heard itself.
+type mixMinus struct {
+	mix     mixdown
+	encoder *encoder
+	used    int // the last tick
+}
+
+// speak gives everybody their 20 ms. Each mix is encoded once per encoding.
+func (a *audio) speak() {
+	a.encodes = 0
+	for _, l := range a.roster.legs {
+		e := &l.ear
+		if !e.receives {
+			continue
+		}
+		if own := e.own; own != nil && own.used == a.n {
+			a.sum.Without(own.mix.frame, e.frame, &own.mix.limiter)
+			own.mix.made = a.n
+			a.encode(own.encoder, &own.mix)
+			l.WriteAudio(own.encoder.payload)
+			continue
+		}
+		key := encoding{e.spec.Codec, e.spec.Options}
+		if e.group == nil || e.group.closed || e.group.encoding != key {
+			e.group = a.groupOf(key)
+		}
+		if e.group.made != a.n {
+			a.encode(e.group, &a.full)
+		}
+		l.WriteAudio(e.group.payload)
+	}
+	a.bridge.cfg.Metrics.audioEncodes.Add(float64(a.encodes))
+}
+
+// groupOf returns the encoder of the full mix for an encoding.
+func (a *audio) groupOf(key encoding) *encoder {
+	g := a.groups[key]
+	if g == nil {
+		g = a.newEncoder(key)
+		a.groups[key] = g
+		a.bridge.cfg.Metrics.fullMixes.Inc()
+	}
+	return g
+}
+
+// beginOwn makes sure that l, who is heard, has a mix without itself. Up to
+// this tick it heard the full mix, which it was no part of: its own continues
+// from there, so it must be called before the full mix moves on.
+func (a *audio) beginOwn(l *leg) {
+	e := &l.ear
+	key := encoding{e.spec.Codec, e.spec.Options}
+	if e.own != nil && e.own.encoder.encoding != key {
+		a.closeOwn(l)
+	}
+	if e.own == nil {
+		e.own = &mixMinus{mix: newMixdown(), encoder: a.newEncoder(key)}
+		a.bridge.cfg.Metrics.mixMinuses.Inc()
+	}
+	if e.own.used != a.n-1 {
+		e.own.mix.follow(&a.full, key.codec.Format.Rate)
+	}
+	e.own.used = a.n
+}
+
+// closeOwn releases what l heard while it was heard itself.
+func (a *audio) closeOwn(l *leg) {
+	if own := l.ear.own; own != nil {
+		own.encoder.close()
+		l.ear.own = nil
+		a.bridge.cfg.Metrics.mixMinuses.Dec()
+	}
+}
+
+// encode fills e.payload with this tick of m.
+func (a *audio) encode(e *encoder, m *mixdown) {
+	e.made = a.n
+	e.payload = e.payload[:0]
+	if e.instance == nil && a.n-e.broken >= retryTicks {
+		a.open(e)
+	}
+	if e.instance == nil {
+		return
+	}
+	payload, err := e.instance.Encode(e.payload, m.at(e.codec.Format.Rate))
+	a.encodes++
+	if err != nil {
+		a.fail(e, err)
+		return
+	}
+	e.payload = payload
+}
+
+func (a *audio) newEncoder(key encoding) *encoder {
+	e := &encoder{encoding: key, payload: make([]byte, 0, maxPayload)}
+	a.open(e)
+	return e
+}
+
+var errChannels = errors.New("bridge: audio is mixed in mono")
+
+// open makes a new codec instance.
+func (a *audio) open(e *encoder) {
+	if e.codec.Format.Channels != 1 {
+		a.fail(e, errChannels)
+		return
+	}
+	instance, err := e.codec.NewEncoder(e.options)
+	if err != nil {
+		a.fail(e, err)
+		return
+	}
+	e.instance = instance
+}
+
+// fail gives an encoder up for a while: its listeners hear nothing, all others
+// are not concerned.
+func (a *audio) fail(e *encoder, err error) {
+	a.bridge.cfg.Metrics.codecErrors.Inc()
+	a.bridge.cfg.Log.Error("audio encoder failed", "codec", e.codec.Name, "err", err)
+	if e.instance != nil {
+		_ = e.instance.Close() // it is broken anyway
+		e.instance = nil
+	}
+	e.broken = a.n
+	e.payload = e.payload[:0]
+}
+
+func (e *encoder) close() {
+	if e.instance != nil {
+		_ = e.instance.Close() // frees memory; there is nothing to be done about an error
+		e.instance = nil
+	}
+	e.closed = true
+}
+
+// retire closes encoders that nobody has used for a while.
+func (a *audio) retire() {
+	if a.n%64 != 0 {
+		return
+	}
+	for key, g := range a.groups {
+		if a.n-g.made > idleTicks {
+			g.close()
+			delete(a.groups, key)
+			a.bridge.cfg.Metrics.fullMixes.Dec()
+		}
+	}
+	for _, l := range a.roster.legs {
+		if own := l.ear.own; own != nil && a.n-own.used > idleTicks {
+			a.closeOwn(l.leg)
+		}
+	}
+}
+
+// close releases everything.
+func (a *audio) close() {
+	for _, g := range a.groups {
+		g.close()
+		a.bridge.cfg.Metrics.fullMixes.Dec()
+	}
+	for _, l := range a.roster.legs {
+		a.closeOwn(l.leg)
+	}
+}
