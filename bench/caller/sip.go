@@ -1,0 +1,227 @@
+package caller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo"
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/media/port"
+	"github.com/skybridge-media/skybridge/media/rtp"
+	"github.com/skybridge-media/skybridge/media/sdp"
+)
+
+func init() {
+	// SDP with audio and video does not fit in the 1300 bytes that sipgo
+	// would send over UDP.
+	sip.UDPMTUSize = 65000
+}
+
+// SIP is a participant that called over UDP. Safe for concurrent use.
+type SIP struct {
+	cfg     Config
+	ua      *sipgo.UserAgent
+	server  *sipgo.Server
+	conn    net.PacketConn
+	dialog  *sipgo.DialogClientSession
+	port    *port.Port
+	streams []*rtp.Session
+	engine  *engine
+
+	ended chan struct{}
+	once  sync.Once
+	wg    sync.WaitGroup
+}
+
+// DialSIP calls the user part room at server, an address and port that speaks
+// SIP over UDP, and returns when media can flow.
+func DialSIP(ctx context.Context, server netip.AddrPort, room string, cfg Config) (*SIP, error) {
+	cfg.defaults()
+	s := &SIP{cfg: cfg, ended: make(chan struct{}), port: port.New(port.Config{Log: cfg.Log})}
+	if err := s.dial(ctx, server, room); err != nil {
+		_ = s.Close()
+		return nil, fmt.Errorf("dial %s by SIP: %w", room, err)
+	}
+	return s, nil
+}
+
+func (s *SIP) dial(ctx context.Context, server netip.AddrPort, room string) error {
+	// Where the server sees us: the address of the way there.
+	probe, err := net.Dial("udp", server.String())
+	if err != nil {
+		return err
+	}
+	local := probe.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	_ = probe.Close() // it has sent nothing
+	if s.conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0))); err != nil {
+		return err
+	}
+	self := s.conn.LocalAddr().(*net.UDPAddr)
+
+	if s.ua, err = sipgo.NewUA(sipgo.WithUserAgent(s.cfg.Name), sipgo.WithUserAgentHostname(local.String())); err != nil {
+		return err
+	}
+	if s.server, err = sipgo.NewServer(s.ua); err != nil {
+		return err
+	}
+	client, err := sipgo.NewClient(s.ua, sipgo.WithClientConnectionAddr(self.String()))
+	if err != nil {
+		return err
+	}
+	s.server.OnBye(func(req *sip.Request, tx sip.ServerTransaction) {
+		_ = s.dialog.ReadBye(req, tx) // a BYE of nobody's dialog: the 481 is sipgo's
+		s.end()
+	})
+	s.wg.Go(func() { _ = s.server.ServeUDP(s.conn) }) // ends with the socket
+
+	offer, body, err := s.offer(local)
+	if err != nil {
+		return err
+	}
+	dialogs := sipgo.DialogUA{Client: client, ContactHDR: sip.ContactHeader{
+		Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String(), Port: self.Port},
+	}}
+	invite := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", User: room, Host: server.Addr().String(), Port: int(server.Port())})
+	invite.AppendHeader(&sip.FromHeader{
+		DisplayName: s.cfg.Name, Params: sip.NewParams().Add("tag", sip.GenerateTagN(12)),
+		Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String()},
+	})
+	invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	invite.SetBody(body)
+	if s.dialog, err = dialogs.WriteInvite(ctx, invite); err != nil {
+		return err
+	}
+	if err := s.dialog.WaitAnswer(ctx, sipgo.AnswerOptions{}); err != nil {
+		return err
+	}
+	if err := s.dialog.Ack(ctx); err != nil {
+		return err
+	}
+	answer, err := sdp.Parse(s.dialog.InviteResponse.Body())
+	if err != nil {
+		return err
+	}
+	agreed, err := offer.Accept(answer)
+	if err != nil {
+		return err
+	}
+	if err := s.connect(agreed); err != nil {
+		return err
+	}
+	s.engine = start(s.cfg, s.port)
+	return nil
+}
+
+// offer opens the sockets and describes them.
+func (s *SIP) offer(local netip.Addr) (*sdp.Offer, []byte, error) {
+	caps := &sdp.Capabilities{Width: s.cfg.Width, Height: s.cfg.Height, FrameRate: s.cfg.FrameRate}
+	l := sdp.Local{Address: local}
+	open := func() (sdp.Endpoint, error) {
+		session, err := rtp.Listen(rtp.Config{Bind: local, Log: s.cfg.Log})
+		if err != nil {
+			return sdp.Endpoint{}, err
+		}
+		s.streams = append(s.streams, session)
+		return sdp.Endpoint{Port: session.Port(), RTCPPort: session.RTCPPort(), SSRC: ssrc(), CNAME: s.cfg.Name}, nil
+	}
+	var err error
+	if s.cfg.Audio != nil {
+		caps.Audio = []*codecs.Audio{s.cfg.Audio}
+		if l.Audio, err = open(); err != nil {
+			return nil, nil, err
+		}
+	}
+	if s.cfg.Video != nil {
+		caps.Video = []*codecs.Video{s.cfg.Video}
+		if l.Video, err = open(); err != nil {
+			return nil, nil, err
+		}
+	}
+	offer := sdp.NewOffer(caps, nil)
+	return offer, offer.Describe(l), nil
+}
+
+// connect joins the sockets, which were opened in this order, and the port.
+func (s *SIP) connect(agreed *sdp.Agreement) error {
+	streams := s.streams
+	if s.cfg.Audio != nil {
+		session := streams[0]
+		streams = streams[1:]
+		if a := agreed.Stream(sdp.Audio); a != nil {
+			s.port.SetAudio(&port.Audio{
+				Codec: a.Audio.Codec, SendType: a.SendType, RecvType: a.RecvType,
+				EventSendType: a.Audio.EventSendType, EventRecvType: a.Audio.EventRecvType, EventClock: a.Audio.EventClock,
+				Ticks: int(a.Audio.Ptime / (20 * time.Millisecond)), Send: a.Send, Recv: a.Recv,
+				SSRC: ssrc(), CNAME: s.cfg.Name, Out: session,
+			})
+			if err := session.SetRemote(a.Remote()); err != nil {
+				return err
+			}
+			session.Start(rtp.Handler{RTP: s.port.AudioRTP, RTCP: s.port.AudioRTCP})
+		}
+	}
+	if s.cfg.Video != nil {
+		session := streams[0]
+		if v := agreed.Stream(sdp.Video); v != nil {
+			s.port.SetVideo(&port.Video{
+				Codec: v.Video.Codec, SendType: v.SendType, RecvType: v.RecvType, Mode: v.Video.Mode, MaxPayload: 1200,
+				Width: v.Video.Width, Height: v.Video.Height, FrameRate: v.Video.FrameRate, MaxBitrate: v.Bitrate,
+				NACK: v.Video.NACK, PLI: v.Video.PLI, FIR: v.Video.FIR, REMB: v.Video.REMB, Parameters: v.Video.Parameters,
+				Send: v.Send && s.cfg.Draw != nil, Recv: v.Recv, SSRC: ssrc(), CNAME: s.cfg.Name, Out: session,
+			})
+			if err := session.SetRemote(v.Remote()); err != nil {
+				return err
+			}
+			session.Start(rtp.Handler{RTP: s.port.VideoRTP, RTCP: s.port.VideoRTCP})
+		}
+	}
+	return nil
+}
+
+// Press sends one key as a telephone event (RFC 4733).
+func (s *SIP) Press(digit byte) error { return s.port.SendDigit(digit, 100*time.Millisecond) }
+
+// Stats returns the figures of the call's media.
+func (s *SIP) Stats() port.Stats { return s.port.Stats() }
+
+// Done is closed when the call has ended, whoever ended it.
+func (s *SIP) Done() <-chan struct{} { return s.ended }
+
+func (s *SIP) end() { s.once.Do(func() { close(s.ended) }) }
+
+// Close hangs up and waits until everything has stopped.
+func (s *SIP) Close() error {
+	var err error
+	select {
+	case <-s.ended: // the other side hung up
+	default:
+		if s.engine != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			err = s.dialog.Bye(ctx)
+			cancel()
+		}
+	}
+	s.end()
+	if s.engine != nil {
+		s.engine.close()
+	}
+	s.port.Close()
+	for _, session := range s.streams {
+		err = errors.Join(err, session.Close())
+	}
+	if s.ua != nil {
+		err = errors.Join(err, s.ua.Close())
+	}
+	if s.conn != nil {
+		_ = s.conn.Close() // the user agent may have done so
+	}
+	s.wg.Wait()
+	return err
+}
