@@ -1,0 +1,50 @@
+package jitter_test
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/skybridge-media/skybridge/media/jitter"
+)
+
+// FuzzAudio takes packets and Ticks from b, ten bytes each: whatever the
+// numbers say, every Tick is filled and nothing is played twice.
+func FuzzAudio(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 0, 0, 160, 160, 20, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 20})
+	f.Add([]byte{0, 255, 255, 255, 255, 255, 160, 127, 0, 5, 0, 0, 0, 0, 0, 159, 160, 20, 0, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0, 40})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		buf := jitter.NewAudio(jitter.AudioConfig{Clock: clock, Repair: 30 * time.Millisecond})
+		now := origin
+		surplus := 0
+		var put uint32
+		played := map[uint32]bool{}
+		for ; len(b) >= 10; b = b[10:] {
+			now = now.Add(time.Duration(b[9]) * time.Millisecond)
+			if b[0]%2 == 0 {
+				put++
+				buf.Put(jitter.Packet{
+					Sequence: binary.BigEndian.Uint16(b[1:]), Timestamp: uint32(b[3])<<24 | uint32(b[4])<<8 | uint32(b[5]),
+					Duration: int(b[6])*8 - 100, Level: int(b[7]) - 1, Mute: b[8]&1 != 0,
+					Payload: binary.BigEndian.AppendUint32(nil, put),
+				}, now)
+				continue
+			}
+			for _, p := range buf.Next(now) {
+				if !p.Merge {
+					surplus += p.Duration
+				}
+				if p.Kind == jitter.Play {
+					if n := uint32(number(p)); played[n] {
+						t.Fatalf("packet %d is played twice", n)
+					} else {
+						played[n] = true
+					}
+				}
+			}
+			if surplus -= clock / 50; surplus < 0 {
+				t.Fatalf("a Tick lacks %d units", -surplus)
+			}
+		}
+	})
+}
