@@ -108,7 +108,7 @@ func (b *Bridge) Attach(id string, l Leg) {
 	if b.closed {
 		return
 	}
-	b.legs = append(slices.Clip(b.legs), &leg{Leg: l, id: id})
+	b.legs = append(slices.Clip(b.legs), newLeg(id, l))
 	b.cfg.Metrics.legs.Inc()
 	b.publish()
 	if !b.ticking {

@@ -43,6 +43,10 @@ type leg struct {
 	gone bool
 }
 
+func newLeg(id string, l Leg) *leg {
+	return &leg{Leg: l, id: id, ear: ear{measured: 127}}
+}
+
 // leave returns when no worker writes to the leg, and none will.
 func (l *leg) leave() {
 	l.mu.Lock()
