@@ -1,0 +1,157 @@
+package bus_test
+
+import (
+	_ "embed"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/skybridge-media/skybridge/bus"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/subjects.md")
+
+//go:embed testdata/subjects.md
+var preamble string
+
+const page = "../docs/subjects.md"
+
+// TestDocs compares docs/subjects.md with the code: the events with their
+// comments, and testdata/subjects.md around them. Run it with -update after a
+// change that is meant.
+func TestDocs(t *testing.T) {
+	want := strings.Replace(preamble, "{{events}}", events(t), 1)
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the code says; run go test ./bus -run TestDocs -update", page)
+	}
+}
+
+// events renders one section per kind.
+func events(t *testing.T) string {
+	docs := parseEvents(t)
+	var b strings.Builder
+	for _, e := range bus.Events() {
+		typ := reflect.TypeOf(e)
+		doc, ok := docs[typ.Name()]
+		if !ok {
+			t.Fatalf("%s has no doc comment", typ.Name())
+		}
+		delete(docs, typ.Name())
+		fmt.Fprintf(&b, "### %s\n\n`%s`\n\n%s\n\n| field | type | meaning |\n| --- | --- | --- |\n", bus.KindOf(e), pattern(e), doc.text)
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name, kind := f.Tag.Get("json"), jsonType(f.Type)
+			if name == "" || strings.Contains(name, ",") || doc.fields[f.Name] == "" || kind == "" {
+				t.Errorf("%s.%s: needs a plain JSON name, a documented type and a comment", typ.Name(), f.Name)
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", name, kind, doc.fields[f.Name])
+		}
+		b.WriteByte('\n')
+	}
+	for name := range docs {
+		t.Errorf("%s is an event but missing from bus.Events", name)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// pattern is the subject of an event with the JSON names of its identifiers.
+func pattern(e bus.Event) string {
+	v := reflect.New(reflect.TypeOf(e)).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.String {
+			f.SetString("x-" + v.Type().Field(i).Tag.Get("json"))
+		}
+	}
+	tokens := strings.Split(v.Interface().(bus.Event).Subject(), ".")
+	for i, tok := range tokens {
+		if name, ok := strings.CutPrefix(tok, "x-"); ok {
+			tokens[i] = "<" + name + ">"
+		}
+	}
+	return strings.Join(tokens, ".")
+}
+
+func jsonType(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[bus.Seconds]():
+		return "number, seconds"
+	case t.Kind() == reflect.String:
+		return "string"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	case t.Kind() == reflect.Int:
+		return "integer"
+	}
+	return ""
+}
+
+type eventDoc struct {
+	text   string
+	fields map[string]string
+}
+
+// parseEvents reads the comments of every type in this package that has a
+// method Subject.
+func parseEvents(t *testing.T) map[string]eventDoc {
+	t.Helper()
+	docs := map[string]eventDoc{}
+	var withSubject []string
+	for _, path := range []string{"event.go", "participant.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Name.Name == "Subject" {
+					withSubject = append(withSubject, d.Recv.List[0].Type.(*ast.Ident).Name)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					if ts, ok := spec.(*ast.TypeSpec); ok {
+						docs[ts.Name.Name] = parseEvent(d, ts)
+					}
+				}
+			}
+		}
+	}
+	for name := range docs {
+		if !slices.Contains(withSubject, name) {
+			delete(docs, name)
+		}
+	}
+	return docs
+}
+
+func parseEvent(d *ast.GenDecl, ts *ast.TypeSpec) eventDoc {
+	doc := eventDoc{fields: map[string]string{}}
+	text := strings.Join(strings.Fields(d.Doc.Text()), " ")
+	if rest, ok := strings.CutPrefix(text, ts.Name.Name+" is "); ok {
+		doc.text = strings.ToUpper(rest[:1]) + rest[1:]
+	}
+	if st, ok := ts.Type.(*ast.StructType); ok {
+		for _, f := range st.Fields.List {
+			for _, n := range f.Names {
+				doc.fields[n.Name] = strings.TrimSpace(f.Comment.Text())
+			}
+		}
+	}
+	return doc
+}

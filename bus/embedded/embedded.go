@@ -1,0 +1,243 @@
+// Package embedded runs a NATS server with JetStream inside this process, so
+// that one command is a complete installation.
+//
+// Every acknowledged write is on disk: the server syncs always, which is not
+// the default of NATS. The store directory belongs to one server at a time;
+// NATS itself does not check that, so a lock of our own does. A server that
+// was started alone stays alone: joining a cluster later with the same
+// directory would make NATS delete its streams, so installations grow by leaf
+// nodes, or by an external cluster.
+package embedded
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/skybridge-media/skybridge/bus"
+)
+
+// Config describes a server. Dir is required; zero values are good otherwise.
+type Config struct {
+	// Name identifies the server in logs and between servers. It should stay
+	// the same for a store directory. The default is "skybridge".
+	Name string
+
+	// Host is the address to listen on; the default is 127.0.0.1. An address
+	// that others can reach needs a Token.
+	Host string
+
+	// Port is where to listen; the default, 0, picks a free port.
+	Port int
+
+	// Token is what clients must present; empty admits everybody. It must not
+	// look like a URL's punctuation: letters, digits, '-' and '_'.
+	Token string
+
+	// Dir is the store directory; it is created if it does not exist.
+	Dir string
+
+	// Domain is the JetStream domain, the name under which leaf nodes find
+	// this server's streams. The default is the server's name.
+	Domain string
+
+	// MaxStore and MaxMemory bound what streams may take, in bytes. The
+	// defaults are 4 GiB of disk and 256 MiB of memory.
+	MaxStore, MaxMemory int64
+
+	// Log is where the server's own log lines go; nil discards them.
+	Log *slog.Logger
+}
+
+func (c *Config) validate() error {
+	c.Name = cmp.Or(c.Name, "skybridge")
+	c.Host = cmp.Or(c.Host, "127.0.0.1")
+	c.Domain = cmp.Or(c.Domain, bus.Token(c.Name))
+	if c.MaxStore == 0 {
+		c.MaxStore = 4 << 30
+	}
+	if c.MaxMemory == 0 {
+		c.MaxMemory = 256 << 20
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Dir == "":
+		return errors.New("embedded: Dir: a store directory is required")
+	case c.Port < 0 || c.Port > 65535:
+		return fmt.Errorf("embedded: Port: %d is not a port", c.Port)
+	case strings.ContainsAny(c.Name, " \t\r\n"):
+		return fmt.Errorf("embedded: Name: %q contains white space", c.Name)
+	case strings.ContainsAny(c.Domain, " .*>\t\r\n"):
+		return fmt.Errorf("embedded: Domain: %q is not one subject token", c.Domain)
+	case c.Token == "" && !isLoopback(c.Host):
+		return fmt.Errorf("embedded: Host: %s is open to others, which needs a Token", c.Host)
+	case url.PathEscape(c.Token) != c.Token:
+		return errors.New("embedded: Token: only letters, digits, '-' and '_' are allowed")
+	}
+	return nil
+}
+
+// A Server is a running NATS server. It is safe for concurrent use.
+type Server struct {
+	srv   *server.Server
+	store *store
+	conn  *nats.Conn // answers for the server, see bus.ServerSubject
+	url   string
+}
+
+// startTimeout is how long a server may take to recover its streams.
+const startTimeout = 30 * time.Second
+
+// Start runs a server and returns once it accepts connections. It fails when
+// the directory is locked by another process or cannot be written, and when
+// the address is taken.
+func Start(cfg Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	store, err := openStore(cfg.Dir, cfg.Log)
+	if err != nil {
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	s := &Server{store: store}
+	if err := s.start(cfg); err != nil {
+		return nil, fmt.Errorf("embedded: %w", errors.Join(err, s.Close()))
+	}
+	cfg.Log.Info("nats server started", "addr", s.srv.Addr().String(), "dir", cfg.Dir)
+	return s, nil
+}
+
+func (s *Server) start(cfg Config) error {
+	srv, err := server.NewServer(options(cfg))
+	if err != nil {
+		return err
+	}
+	s.srv = srv
+	log := newLogger(cfg.Log)
+	srv.SetLoggerV2(log, cfg.Log.Enabled(context.Background(), slog.LevelDebug), false, false)
+	srv.Start()
+	for deadline := time.Now().Add(startTimeout); !srv.ReadyForConnections(50 * time.Millisecond); {
+		if err := log.fatal(); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not ready after %v", startTimeout)
+		}
+	}
+	if err := log.fatal(); err != nil { // it may accept connections without JetStream
+		return err
+	}
+	s.url = (&url.URL{Scheme: "nats", Host: net.JoinHostPort(dialHost(cfg.Host), portOf(srv.Addr())), User: user(cfg.Token)}).String()
+	return s.vouch(cfg.Token)
+}
+
+// options are the settings of the server, each of which the default would get
+// wrong for us.
+func options(cfg Config) *server.Options {
+	port := cfg.Port
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return &server.Options{
+		ServerName:    cfg.Name,
+		Host:          cfg.Host,
+		Port:          port,
+		Authorization: cfg.Token,
+		NoLog:         true, // SetLoggerV2 comes later
+		NoSigs:        true, // its handlers call os.Exit
+
+		JetStream:              true,
+		JetStreamDomain:        cfg.Domain,
+		JetStreamMaxStore:      cfg.MaxStore,
+		JetStreamMaxMemory:     cfg.MaxMemory,
+		DisableJetStreamBanner: true,
+		StoreDir:               cfg.Dir,
+		SyncAlways:             true, // otherwise acknowledged up to two minutes before the disk has it
+
+		NoFastProducerStall: true,     // one frozen node must not slow the others down
+		MaxPending:          16 << 20, // held in our own heap for each connection
+		WriteDeadline:       2 * time.Second,
+		PingInterval:        2 * time.Second,
+		MaxPingsOut:         2,
+	}
+}
+
+// A statement is what a server says of itself at [bus.ServerSubject].
+type statement struct {
+	SyncAlways bool `json:"sync_always"`
+}
+
+// vouch answers clients that want to know whether this server syncs. They
+// cannot see it otherwise without access to the system account.
+func (s *Server) vouch(token string) error {
+	conn, err := nats.Connect("", nats.InProcessServer(s.srv), nats.Token(token), nats.Name("server"), nats.MaxReconnects(-1))
+	if err != nil {
+		return fmt.Errorf("connect in process: %w", err)
+	}
+	s.conn = conn
+	answer, err := json.Marshal(statement{SyncAlways: s.srv.JetStreamConfig().SyncAlways})
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Subscribe(bus.ServerSubject(s.srv.ID()), func(m *nats.Msg) { _ = m.Respond(answer) }); err != nil {
+		return err
+	}
+	return conn.Flush()
+}
+
+// URL returns what clients connect to, the token included.
+func (s *Server) URL() string { return s.url }
+
+// Close stops the server, waits until all data is on disk, and gives the
+// directory up. Clients should have been drained before. A second call does
+// nothing.
+func (s *Server) Close() error {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	if s.srv != nil {
+		s.srv.Shutdown()
+		s.srv.WaitForShutdown()
+	}
+	return s.store.close()
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// dialHost is where to reach a server that listens on host.
+func dialHost(host string) string {
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+func portOf(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return strconv.Itoa(tcp.Port)
+	}
+	return ""
+}
+
+func user(token string) *url.Userinfo {
+	if token == "" {
+		return nil
+	}
+	return url.User(token)
+}

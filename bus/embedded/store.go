@@ -1,0 +1,62 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// store is a directory that this process alone may write to.
+type store struct{ lock *os.File }
+
+// openStore creates dir if need be, takes its lock and proves that it can be
+// written to.
+func openStore(dir string, log *slog.Logger) (*store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("store directory cannot be written: %w", err)
+	}
+	s := &store{lock}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = errors.New("another process uses it")
+		}
+		return nil, fmt.Errorf("store directory %s: %w", dir, errors.Join(err, s.close()))
+	}
+	if err := prove(lock); err != nil {
+		return nil, fmt.Errorf("store directory %s cannot be written: %w", dir, errors.Join(err, s.close()))
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err == nil && fs.Type == unix.TMPFS_MAGIC {
+		log.Warn("store directory is in memory and will not survive a restart of the machine", "dir", dir)
+	}
+	return s, nil
+}
+
+// prove writes the process id into the lock file and syncs it, as the server
+// will do with its data.
+func prove(lock *os.File) error {
+	if err := lock.Truncate(0); err != nil {
+		return err
+	}
+	if _, err := lock.WriteAt(fmt.Appendln(nil, os.Getpid()), 0); err != nil {
+		return err
+	}
+	return lock.Sync()
+}
+
+// close gives the lock up. The file stays: removing it would let two processes
+// hold locks on two files of the same name.
+func (s *store) close() error {
+	if err := s.lock.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
