@@ -39,6 +39,7 @@ type picture struct {
 	slices int
 	sps    int  // id
 	key    bool // IDR
+	fresh  bool // key, and begins with another SPS than the key frame before
 	b      bool // has B slices
 }
 
@@ -77,6 +78,7 @@ func (c *checker) check(unit []byte) (picture, []byte, error) {
 	case !pic.key && (c.changed || pic.sps != c.active):
 		return pic, nil, corrupt("parameter sets changed without a key frame")
 	}
+	pic.fresh = pic.key && c.active >= 0 && (c.changed || pic.sps != c.active)
 	return pic, c.rewrite(pic, unit), nil
 }
 

@@ -20,6 +20,7 @@ type decoder struct {
 	checker *checker
 	pic     yuv.Picture // the last picture, in memory of openh264
 	waiting bool        // for a key frame: what came before it is missing or broken
+	failed  bool        // openh264 has reported an error since it was opened
 	reorder bool        // B pictures were seen: output follows display order, late
 }
 
@@ -53,6 +54,11 @@ func (d *decoder) decode(unit []byte) (*yuv.Picture, error) {
 	case d.waiting && !found.key:
 		return nil, errWaiting
 	}
+	if d.failed || found.fresh {
+		if err := d.reopen(); err != nil {
+			return nil, err
+		}
+	}
 	d.reorder = found.b || d.reorder && !found.key
 	reorder := C.int(0)
 	if d.reorder {
@@ -61,6 +67,7 @@ func (d *decoder) decode(unit []byte) (*yuv.Picture, error) {
 	status := C.sky_h264_decode(d.c, (*C.uchar)(unsafe.SliceData(safe)), C.int(len(safe)), reorder)
 	switch {
 	case status != C.dsErrorFree:
+		d.failed = true
 		return nil, fmt.Errorf("decode %d bytes: %w", len(unit), DecodeError(status))
 	case d.c.info.iBufferStatus == 1:
 		d.waiting = false
@@ -70,7 +77,19 @@ func (d *decoder) decode(unit []byte) (*yuv.Picture, error) {
 	}
 	// Without a status to say so, openh264 has thrown the picture away and
 	// begun anew.
+	d.failed = true
 	return nil, corrupt("no picture in %d bytes", len(unit))
+}
+
+// reopen gives every sequence a decoder of its own. openh264 could change its
+// parameters and forget an error while it runs, but that is where its state is
+// most entangled: after some errors it refuses sound key frames.
+func (d *decoder) reopen() error {
+	if status := C.sky_h264_decoder_open(d.c); status != C.cmResultSuccess {
+		return fmt.Errorf("reopen decoder: %w", Error(status))
+	}
+	d.failed = false
+	return nil
 }
 
 // picture describes the memory that openh264 has filled.

@@ -75,7 +75,17 @@ typedef struct {
 	SBufferInfo info;
 } sky_h264_decoder;
 
+static inline void sky_h264_decoder_close(sky_h264_decoder *d) {
+	if (d->dec) {
+		(*d->dec)->Uninitialize(d->dec);
+		WelsDestroyDecoder(d->dec);
+		d->dec = NULL;
+	}
+}
+
+/* Opens the decoder, or replaces it by a new one that has seen nothing. */
 static inline long sky_h264_decoder_open(sky_h264_decoder *d) {
+	sky_h264_decoder_close(d);
 	long status = WelsCreateDecoder(&d->dec);
 	if (status != cmResultSuccess)
 		return status;
@@ -105,9 +115,6 @@ static inline SSysMEMBuffer sky_h264_decoder_layout(sky_h264_decoder *d) {
 }
 
 static inline void sky_h264_decoder_free(sky_h264_decoder *d) {
-	if (d->dec) {
-		(*d->dec)->Uninitialize(d->dec);
-		WelsDestroyDecoder(d->dec);
-	}
+	sky_h264_decoder_close(d);
 	free(d);
 }
