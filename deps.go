@@ -4,6 +4,7 @@ package skybridge
 
 import (
 	_ "github.com/asynkron/protoactor-go/actor"
+	_ "github.com/chromedp/chromedp"
 	_ "github.com/cockroachdb/datadriven"
 	_ "github.com/emiago/sipgo"
 	_ "github.com/emiago/sipgo/sip"
