@@ -48,3 +48,41 @@ func FuzzAudio(f *testing.F) {
 		}
 	})
 }
+
+// FuzzVideo takes packets from b, six bytes each: whatever the numbers say,
+// pictures begin with a key frame and hold one timestamp.
+func FuzzVideo(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 2, 1, 1, 0, 1, 0, 1, 1, 1, 0, 3, 1, 1, 1, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		buf := jitter.NewVideo(true)
+		now := origin
+		var asked []uint16
+		for ; len(b) >= 6; b = b[6:] {
+			now = now.Add(time.Duration(b[5]) * time.Millisecond)
+			var payload []byte
+			if b[4]&1 != 0 {
+				payload = []byte{b[3], b[2]}
+			}
+			wasSeeking := buf.Seeking()
+			buf.Put(jitter.VideoPacket{
+				Sequence: binary.BigEndian.Uint16(b), Timestamp: uint32(b[2]),
+				Marker: b[3]&1 != 0, Key: b[3]&2 != 0, Payload: payload,
+			}, now)
+			asked = buf.Resend(asked[:0], now, 0)
+			for first := true; ; first = false {
+				f, ok := buf.Next(now, 0)
+				if !ok {
+					break
+				}
+				for i, p := range f.Payloads {
+					if uint32(p[1]) != f.Timestamp {
+						t.Fatalf("payload of picture %d in picture %d", p[1], f.Timestamp)
+					}
+					if first && i == 0 && wasSeeking && p[0]&2 == 0 {
+						t.Fatal("the first picture is no key frame")
+					}
+				}
+			}
+		}
+	})
+}

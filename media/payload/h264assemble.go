@@ -136,26 +136,32 @@ func (a *Assembler) addFUA(p []byte) error {
 	return nil
 }
 
-// startsKeyH264 looks for a parameter set or the first bytes of an IDR slice.
-// A PPS alone does not count: some encoders send one with every picture.
+// startsKeyH264 looks for an SPS or the first slice of an IDR picture. A PPS
+// alone does not count: some encoders send one with every picture.
 func startsKeyH264(p []byte) bool {
 	if len(p) < 2 {
 		return false
 	}
-	key := func(typ byte) bool { return typ == nalIDR || typ == nalSPS }
 	switch typ := p[0] & nalType; typ {
 	case nalSTAPA:
-		for p = p[1:]; len(p) > 2; {
+		for p = p[1:]; len(p) > 3; {
 			size := int(binary.BigEndian.Uint16(p))
-			if key(p[2]&nalType) && size > 0 {
+			if size > 1 && startsIDR(p[2]&nalType, p[3]) {
 				return true
 			}
 			p = p[min(2+size, len(p)):]
 		}
 		return false
 	case nalFUA:
-		return p[1]&fuStart != 0 && key(p[1]&nalType)
+		return len(p) > 2 && p[1]&fuStart != 0 && startsIDR(p[1]&nalType, p[2])
 	default:
-		return key(typ)
+		return startsIDR(typ, p[1])
 	}
+}
+
+// startsIDR judges a NAL unit by its type and the byte after its header. A
+// slice header begins with first_mb_in_slice, of which 0 is coded as a 1 bit
+// (ITU-T H.264, sections 7.3.3 and 9.1).
+func startsIDR(typ, second byte) bool {
+	return typ == nalSPS || typ == nalIDR && second&0x80 != 0
 }

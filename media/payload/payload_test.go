@@ -206,12 +206,14 @@ func TestStartsKey(t *testing.T) {
 		p     []byte
 		want  bool
 	}{
-		{"H264", []byte{0x65, 1}, true},
+		{"H264", []byte{0x65, 0x88}, true},
+		{"H264", []byte{0x65, 0x48}, false}, // not the first slice
 		{"H264", []byte{0x67, 1}, true},
 		{"H264", []byte{0x68, 1}, false},
 		{"H264", []byte{0x41, 1}, false},
-		{"H264", []byte{28, 0x85, 1}, true},
-		{"H264", []byte{28, 0x05, 1}, false},
+		{"H264", []byte{28, 0x85, 0x88}, true},
+		{"H264", []byte{28, 0x85, 0x08}, false},
+		{"H264", []byte{28, 0x05, 0x88}, false},
 		{"H264", []byte{28, 0x81, 1}, false},
 		{"H264", []byte{24, 0, 2, 0x09, 1, 0, 2, 0x67, 1}, true},
 		{"H264", []byte{24, 0, 2, 0x09, 1, 0xff, 0xff, 0x41}, false},
