@@ -65,12 +65,12 @@ type settled struct{ reply any }
 func expect[R any](to *actor.PID, msg, reply any) (R, error) {
 	var zero R
 	switch r := reply.(type) {
-	case R:
-		return r, nil
 	case error:
 		return zero, r
 	case *actor.DeadLetterResponse:
 		return zero, fmt.Errorf("ask %s %T: %w", to.GetId(), msg, ErrNobody)
+	case R:
+		return r, nil
 	}
 	return zero, fmt.Errorf("ask %s %T: unexpected reply %T", to.GetId(), msg, reply)
 }

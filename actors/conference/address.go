@@ -1,6 +1,10 @@
 package conference
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
 
 // AddressOf puts a PID into the form that crosses nodes; nil for nil.
 func AddressOf(pid *actor.PID) *Address {
@@ -17,4 +21,23 @@ func (a *Address) PID() *actor.PID {
 		return nil
 	}
 	return actor.NewPID(a.Node, a.Id)
+}
+
+// Same reports whether both are the address of the same actor.
+func (a *Address) Same(b *Address) bool {
+	return a.GetNode() == b.GetNode() && a.GetId() == b.GetId()
+}
+
+// place is the node that an actor runs on: what it is called, and what
+// addresses on it look like inside its process.
+type place struct{ name, address string }
+
+// nameOf returns the name of the node of an address: what comes before the
+// incarnation.
+func (p place) nameOf(a *Address) string {
+	if a.GetNode() == p.address {
+		return p.name
+	}
+	name, _, _ := strings.Cut(a.GetNode(), "@")
+	return name
 }

@@ -24,10 +24,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Address is an actor's address.
+// Address is an actor's address. It is translated on its way from node to node,
+// so that inside a process its own actors always have the same.
 type Address struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"` // protoactor address, node@incarnation
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"` // protoactor address, node@incarnation; "nonhost" inside its own process
 	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`     // actor name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -543,7 +544,7 @@ func (x *Update) GetParticipant() *Participant {
 	return nil
 }
 
-// Leave says that a participant has gone. No reply.
+// Leave says that a participant has gone. Reply: Done, whether it was here or not, to who asks for one.
 type Leave struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1002,6 +1003,7 @@ type Dismiss struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"` // "disconnected" or "conference_ended"
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1050,6 +1052,50 @@ func (x *Dismiss) GetText() string {
 	return ""
 }
 
+func (x *Dismiss) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+// Report asks the actor of a participant for an Update, because some may have been lost. No reply.
+type Report struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Report) Reset() {
+	*x = Report{}
+	mi := &file_conference_conference_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Report) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Report) ProtoMessage() {}
+
+func (x *Report) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Report.ProtoReflect.Descriptor instead.
+func (*Report) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+}
+
 // GetRoster asks who is here. Reply: Roster.
 type GetRoster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1059,7 +1105,7 @@ type GetRoster struct {
 
 func (x *GetRoster) Reset() {
 	*x = GetRoster{}
-	mi := &file_conference_conference_proto_msgTypes[18]
+	mi := &file_conference_conference_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1117,7 @@ func (x *GetRoster) String() string {
 func (*GetRoster) ProtoMessage() {}
 
 func (x *GetRoster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[18]
+	mi := &file_conference_conference_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,10 +1130,10 @@ func (x *GetRoster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoster.ProtoReflect.Descriptor instead.
 func (*GetRoster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+	return file_conference_conference_proto_rawDescGZIP(), []int{19}
 }
 
-// Roster is the full state of a conference; version grows by one with every change within an epoch.
+// Roster is the full state of a conference; version grows with every change within an epoch.
 type Roster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
@@ -1096,7 +1142,7 @@ type Roster struct {
 	Locked        bool                   `protobuf:"varint,4,opt,name=locked,proto3" json:"locked,omitempty"`
 	Layout        string                 `protobuf:"bytes,5,opt,name=layout,proto3" json:"layout,omitempty"`
 	SelfView      bool                   `protobuf:"varint,6,opt,name=self_view,json=selfView,proto3" json:"self_view,omitempty"`
-	MediaNode     string                 `protobuf:"bytes,7,opt,name=media_node,json=mediaNode,proto3" json:"media_node,omitempty"`
+	MediaNode     string                 `protobuf:"bytes,7,opt,name=media_node,json=mediaNode,proto3" json:"media_node,omitempty"` // name of the node; empty while there is none
 	Participants  []*Participant         `protobuf:"bytes,8,rep,name=participants,proto3" json:"participants,omitempty"`
 	Speaker       string                 `protobuf:"bytes,9,opt,name=speaker,proto3" json:"speaker,omitempty"` // participant id
 	StartedUnixMs int64                  `protobuf:"varint,10,opt,name=started_unix_ms,json=startedUnixMs,proto3" json:"started_unix_ms,omitempty"`
@@ -1107,7 +1153,7 @@ type Roster struct {
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_conference_conference_proto_msgTypes[19]
+	mi := &file_conference_conference_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1165,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[19]
+	mi := &file_conference_conference_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1178,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{19}
+	return file_conference_conference_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Roster) GetRoom() string {
@@ -1222,7 +1268,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_conference_conference_proto_msgTypes[20]
+	mi := &file_conference_conference_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1234,7 +1280,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[20]
+	mi := &file_conference_conference_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1247,7 +1293,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{20}
+	return file_conference_conference_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Subscribe) GetSubscriber() *Address {
@@ -1266,7 +1312,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_conference_conference_proto_msgTypes[21]
+	mi := &file_conference_conference_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1324,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[21]
+	mi := &file_conference_conference_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1337,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{21}
+	return file_conference_conference_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Unsubscribe) GetSubscriber() *Address {
@@ -1305,15 +1351,14 @@ func (x *Unsubscribe) GetSubscriber() *Address {
 type Rejoin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Transcoder    *Address               `protobuf:"bytes,1,opt,name=transcoder,proto3" json:"transcoder,omitempty"`
-	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
-	Last          *Roster                `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`
+	Last          *Roster                `protobuf:"bytes,2,opt,name=last,proto3" json:"last,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Rejoin) Reset() {
 	*x = Rejoin{}
-	mi := &file_conference_conference_proto_msgTypes[22]
+	mi := &file_conference_conference_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1370,7 @@ func (x *Rejoin) String() string {
 func (*Rejoin) ProtoMessage() {}
 
 func (x *Rejoin) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[22]
+	mi := &file_conference_conference_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1383,7 @@ func (x *Rejoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejoin.ProtoReflect.Descriptor instead.
 func (*Rejoin) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{22}
+	return file_conference_conference_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Rejoin) GetTranscoder() *Address {
@@ -1346,13 +1391,6 @@ func (x *Rejoin) GetTranscoder() *Address {
 		return x.Transcoder
 	}
 	return nil
-}
-
-func (x *Rejoin) GetNode() string {
-	if x != nil {
-		return x.Node
-	}
-	return ""
 }
 
 func (x *Rejoin) GetLast() *Roster {
@@ -1374,7 +1412,7 @@ type OpenMedia struct {
 
 func (x *OpenMedia) Reset() {
 	*x = OpenMedia{}
-	mi := &file_conference_conference_proto_msgTypes[23]
+	mi := &file_conference_conference_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1386,7 +1424,7 @@ func (x *OpenMedia) String() string {
 func (*OpenMedia) ProtoMessage() {}
 
 func (x *OpenMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[23]
+	mi := &file_conference_conference_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1399,7 +1437,7 @@ func (x *OpenMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMedia.ProtoReflect.Descriptor instead.
 func (*OpenMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{23}
+	return file_conference_conference_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OpenMedia) GetRoom() string {
@@ -1432,7 +1470,7 @@ type MediaOpened struct {
 
 func (x *MediaOpened) Reset() {
 	*x = MediaOpened{}
-	mi := &file_conference_conference_proto_msgTypes[24]
+	mi := &file_conference_conference_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1482,7 @@ func (x *MediaOpened) String() string {
 func (*MediaOpened) ProtoMessage() {}
 
 func (x *MediaOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[24]
+	mi := &file_conference_conference_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1495,7 @@ func (x *MediaOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaOpened.ProtoReflect.Descriptor instead.
 func (*MediaOpened) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{24}
+	return file_conference_conference_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MediaOpened) GetTranscoder() *Address {
@@ -1470,13 +1508,14 @@ func (x *MediaOpened) GetTranscoder() *Address {
 // CloseMedia tells the transcoder that the conference has ended: it stops when the last leg is detached. No reply.
 type CloseMedia struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CloseMedia) Reset() {
 	*x = CloseMedia{}
-	mi := &file_conference_conference_proto_msgTypes[25]
+	mi := &file_conference_conference_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1527,7 @@ func (x *CloseMedia) String() string {
 func (*CloseMedia) ProtoMessage() {}
 
 func (x *CloseMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[25]
+	mi := &file_conference_conference_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1540,14 @@ func (x *CloseMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseMedia.ProtoReflect.Descriptor instead.
 func (*CloseMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{25}
+	return file_conference_conference_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *CloseMedia) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // Spoke comes from a transcoder: who speaks now. No reply.
@@ -1514,7 +1560,7 @@ type Spoke struct {
 
 func (x *Spoke) Reset() {
 	*x = Spoke{}
-	mi := &file_conference_conference_proto_msgTypes[26]
+	mi := &file_conference_conference_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1526,7 +1572,7 @@ func (x *Spoke) String() string {
 func (*Spoke) ProtoMessage() {}
 
 func (x *Spoke) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[26]
+	mi := &file_conference_conference_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1539,7 +1585,7 @@ func (x *Spoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spoke.ProtoReflect.Descriptor instead.
 func (*Spoke) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{26}
+	return file_conference_conference_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Spoke) GetId() string {
@@ -1621,10 +1667,12 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
 	"\aSetRole\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04role\x18\x02 \x01(\tR\x04role\"1\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\"G\n" +
 	"\aDismiss\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\v\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\b\n" +
+	"\x06Report\"\v\n" +
 	"\tGetRoster\"\x80\x03\n" +
 	"\x06Roster\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
@@ -1649,13 +1697,12 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\vUnsubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"subscriber\"\x8d\x01\n" +
+	"subscriber\"y\n" +
 	"\x06Rejoin\x12=\n" +
 	"\n" +
 	"transcoder\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"transcoder\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\tR\x04node\x120\n" +
-	"\x04last\x18\x03 \x01(\v2\x1c.skybridge.conference.RosterR\x04last\"t\n" +
+	"transcoder\x120\n" +
+	"\x04last\x18\x02 \x01(\v2\x1c.skybridge.conference.RosterR\x04last\"t\n" +
 	"\tOpenMedia\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12=\n" +
@@ -1665,9 +1712,10 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\vMediaOpened\x12=\n" +
 	"\n" +
 	"transcoder\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"transcoder\"\f\n" +
+	"transcoder\"\"\n" +
 	"\n" +
-	"CloseMedia\"\x17\n" +
+	"CloseMedia\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"\x17\n" +
 	"\x05Spoke\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02idB8Z6github.com/skybridge-media/skybridge/actors/conferenceb\x06proto3"
 
@@ -1683,7 +1731,7 @@ func file_conference_conference_proto_rawDescGZIP() []byte {
 	return file_conference_conference_proto_rawDescData
 }
 
-var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_conference_conference_proto_goTypes = []any{
 	(*Address)(nil),     // 0: skybridge.conference.Address
 	(*Participant)(nil), // 1: skybridge.conference.Participant
@@ -1703,15 +1751,16 @@ var file_conference_conference_proto_goTypes = []any{
 	(*Disconnect)(nil),  // 15: skybridge.conference.Disconnect
 	(*SetRole)(nil),     // 16: skybridge.conference.SetRole
 	(*Dismiss)(nil),     // 17: skybridge.conference.Dismiss
-	(*GetRoster)(nil),   // 18: skybridge.conference.GetRoster
-	(*Roster)(nil),      // 19: skybridge.conference.Roster
-	(*Subscribe)(nil),   // 20: skybridge.conference.Subscribe
-	(*Unsubscribe)(nil), // 21: skybridge.conference.Unsubscribe
-	(*Rejoin)(nil),      // 22: skybridge.conference.Rejoin
-	(*OpenMedia)(nil),   // 23: skybridge.conference.OpenMedia
-	(*MediaOpened)(nil), // 24: skybridge.conference.MediaOpened
-	(*CloseMedia)(nil),  // 25: skybridge.conference.CloseMedia
-	(*Spoke)(nil),       // 26: skybridge.conference.Spoke
+	(*Report)(nil),      // 18: skybridge.conference.Report
+	(*GetRoster)(nil),   // 19: skybridge.conference.GetRoster
+	(*Roster)(nil),      // 20: skybridge.conference.Roster
+	(*Subscribe)(nil),   // 21: skybridge.conference.Subscribe
+	(*Unsubscribe)(nil), // 22: skybridge.conference.Unsubscribe
+	(*Rejoin)(nil),      // 23: skybridge.conference.Rejoin
+	(*OpenMedia)(nil),   // 24: skybridge.conference.OpenMedia
+	(*MediaOpened)(nil), // 25: skybridge.conference.MediaOpened
+	(*CloseMedia)(nil),  // 26: skybridge.conference.CloseMedia
+	(*Spoke)(nil),       // 27: skybridge.conference.Spoke
 }
 var file_conference_conference_proto_depIdxs = []int32{
 	0,  // 0: skybridge.conference.Participant.address:type_name -> skybridge.conference.Address
@@ -1723,7 +1772,7 @@ var file_conference_conference_proto_depIdxs = []int32{
 	0,  // 6: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
 	0,  // 7: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
 	0,  // 8: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
-	19, // 9: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
+	20, // 9: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
 	0,  // 10: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
 	0,  // 11: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
 	12, // [12:12] is the sub-list for method output_type
@@ -1744,7 +1793,7 @@ func file_conference_conference_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_conference_conference_proto_rawDesc), len(file_conference_conference_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

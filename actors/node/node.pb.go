@@ -71,6 +71,113 @@ func (x *Locate) GetRoom() string {
 	return ""
 }
 
+// PlaceCall asks the node that has a conference's media to call somebody into
+// it. Reply: CallPlaced or conference.Refused.
+type PlaceCall struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Alias         string                 `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
+	Uri           string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceCall) Reset() {
+	*x = PlaceCall{}
+	mi := &file_node_node_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceCall) ProtoMessage() {}
+
+func (x *PlaceCall) ProtoReflect() protoreflect.Message {
+	mi := &file_node_node_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceCall.ProtoReflect.Descriptor instead.
+func (*PlaceCall) Descriptor() ([]byte, []int) {
+	return file_node_node_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PlaceCall) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *PlaceCall) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *PlaceCall) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type CallPlaced struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          string                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallPlaced) Reset() {
+	*x = CallPlaced{}
+	mi := &file_node_node_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallPlaced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallPlaced) ProtoMessage() {}
+
+func (x *CallPlaced) ProtoReflect() protoreflect.Message {
+	mi := &file_node_node_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallPlaced.ProtoReflect.Descriptor instead.
+func (*CallPlaced) Descriptor() ([]byte, []int) {
+	return file_node_node_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CallPlaced) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+// Located answers Locate.
 type Located struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Conference    *conference.Address    `protobuf:"bytes,1,opt,name=conference,proto3" json:"conference,omitempty"`
@@ -81,7 +188,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_node_node_proto_msgTypes[1]
+	mi := &file_node_node_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -93,7 +200,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_node_node_proto_msgTypes[1]
+	mi := &file_node_node_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -106,7 +213,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_node_node_proto_rawDescGZIP(), []int{1}
+	return file_node_node_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Located) GetConference() *conference.Address {
@@ -129,7 +236,14 @@ const file_node_node_proto_rawDesc = "" +
 	"\n" +
 	"\x0fnode/node.proto\x12\x0eskybridge.node\x1a\x1bconference/conference.proto\"\x1c\n" +
 	"\x06Locate\x12\x12\n" +
-	"\x04room\x18\x01 \x01(\tR\x04room\"^\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"G\n" +
+	"\tPlaceCall\x12\x14\n" +
+	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x10\n" +
+	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\" \n" +
+	"\n" +
+	"CallPlaced\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\"^\n" +
 	"\aLocated\x12=\n" +
 	"\n" +
 	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
@@ -148,14 +262,16 @@ func file_node_node_proto_rawDescGZIP() []byte {
 	return file_node_node_proto_rawDescData
 }
 
-var file_node_node_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_node_node_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_node_node_proto_goTypes = []any{
 	(*Locate)(nil),             // 0: skybridge.node.Locate
-	(*Located)(nil),            // 1: skybridge.node.Located
-	(*conference.Address)(nil), // 2: skybridge.conference.Address
+	(*PlaceCall)(nil),          // 1: skybridge.node.PlaceCall
+	(*CallPlaced)(nil),         // 2: skybridge.node.CallPlaced
+	(*Located)(nil),            // 3: skybridge.node.Located
+	(*conference.Address)(nil), // 4: skybridge.conference.Address
 }
 var file_node_node_proto_depIdxs = []int32{
-	2, // 0: skybridge.node.Located.conference:type_name -> skybridge.conference.Address
+	4, // 0: skybridge.node.Located.conference:type_name -> skybridge.conference.Address
 	1, // [1:1] is the sub-list for method output_type
 	1, // [1:1] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
@@ -174,7 +290,7 @@ func file_node_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_node_proto_rawDesc), len(file_node_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,6 +1,10 @@
 package participant
 
-import "github.com/skybridge-media/skybridge/media/bridge"
+import (
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/media/bridge"
+)
 
 // ID identifies a participant for its lifetime. It is unique in the cluster
 // and is the "one id per call" of logs, events and APIs.
@@ -55,4 +59,41 @@ type (
 	// Ended says that signalling has ended the call (BYE, DELETE, expired
 	// token). The participant leaves the conference and stops. No reply.
 	Ended struct{ Reason Reason }
+)
+
+// Commands of the node, the participant's parent. A conference sends
+// conference.Dismiss.
+type (
+	// Follow names the owner of the conference from now on: the participant
+	// joins there, as one that has been admitted already. No reply.
+	Follow struct{ Conference *actor.PID }
+
+	// End ends the call: it hangs up, leaves and stops. No reply.
+	End struct{ Reason Reason }
+)
+
+// Events for the parent. After Refused and Elsewhere nothing remains of the
+// call, and the parent stops the participant.
+type (
+	// Admitted says that the call has its place in the conference.
+	Admitted struct{ ID ID }
+
+	// Elsewhere says that the conference has its media on another node.
+	Elsewhere struct {
+		ID   ID
+		Node string // its name
+	}
+
+	// Refused says why the call was not admitted.
+	Refused struct {
+		ID  ID
+		Err error
+	}
+
+	// Lost says that Conference cannot be reached: the participant waits for
+	// Follow.
+	Lost struct {
+		ID         ID
+		Conference *actor.PID
+	}
 )

@@ -1,0 +1,271 @@
+package conference
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/skybridge-media/skybridge/bus"
+)
+
+// Roles, and states of a participant.
+const (
+	RoleHost  = "host"
+	RoleGuest = "guest"
+
+	StateConnecting = "connecting"
+	StateConnected  = "connected"
+)
+
+// roster decides who is in the conference and how it is run. It is plain data:
+// no actor, no clock and no I/O, so its tests are tables. Every change adds one
+// to the version, and what the world should know of it to the facts.
+//
+// A Participant is replaced, never changed: snapshots that are on their way to
+// other actors share it.
+type roster struct {
+	cfg     Config
+	here    place
+	epoch   uint64
+	version uint64
+
+	locked    bool
+	layout    string
+	mediaNode string // name; empty while there is none
+	speaker   string
+	members   []*Participant // in order of arrival
+
+	started time.Time // when the first participant was admitted; zero before
+	total   int       // participants so far
+	facts   []bus.Event
+}
+
+func newRoster(cfg Config, epoch uint64, here place) *roster {
+	return &roster{cfg: cfg, here: here, epoch: epoch, layout: cfg.Layout}
+}
+
+// admissible says why a newcomer may not enter.
+func (r *roster) admissible(id string) error {
+	switch {
+	case r.find(id) >= 0:
+		return nil
+	case r.locked:
+		return ErrLocked
+	case r.cfg.Limit > 0 && len(r.members) >= r.cfg.Limit:
+		return ErrFull
+	}
+	return nil
+}
+
+// admit lets p in and reports whether it is new here. Joining twice is joining
+// once: a retry must not be told that the conference is full. One that was
+// admitted by a former owner (again) comes back through a locked door, and its
+// arrival is no news.
+func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, err error) {
+	if i := r.find(p.Id); i >= 0 {
+		r.change(i, func(old *Participant) { old.Address = p.Address })
+		return false, nil
+	}
+	if !again {
+		if err := r.admissible(p.Id); err != nil {
+			return false, err
+		}
+	}
+	p = proto.CloneOf(p)
+	if p.Role == "" {
+		p.Role = RoleHost
+	}
+	if p.State == "" {
+		p.State = StateConnecting
+	}
+	if p.JoinedUnixMs == 0 {
+		p.JoinedUnixMs = now.UnixMilli()
+	}
+	if !again {
+		p.AudioMuted, p.VideoMuted, p.Spotlight, p.HandRaised = false, false, false, false
+	}
+	p.Speaking = false
+	r.members = append(r.members, p)
+	r.version++
+	r.start(now, again)
+	r.total++
+	if !again {
+		r.fact(bus.ParticipantJoined{
+			Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), Protocol: p.Protocol, Name: p.Name,
+			Remote: p.Remote, Outgoing: p.Outgoing, Audio: p.Audio, Video: p.Video, Role: p.Role,
+		})
+		if p.State == StateConnected {
+			r.connected(p, now)
+		}
+	}
+	return true, nil
+}
+
+// start notes that the conference runs. A conference that was taken over has
+// been started before.
+func (r *roster) start(now time.Time, again bool) {
+	if !r.started.IsZero() {
+		return
+	}
+	r.started = now
+	if !again {
+		r.fact(bus.ConferenceStarted{Room: r.cfg.Name, Node: r.here.name, Layout: r.layout})
+	}
+}
+
+// update takes over what the participant's actor says of itself: state, media,
+// hold and name. The rest belongs to the conference.
+func (r *roster) update(p *Participant, now time.Time) {
+	i := r.find(p.Id)
+	if i < 0 {
+		return
+	}
+	old := r.members[i]
+	r.change(i, func(m *Participant) {
+		m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
+	})
+	m := r.members[i]
+	if old.State != m.State && m.State == StateConnected {
+		r.connected(m, now)
+	}
+	switch {
+	case m.Held && !old.Held:
+		r.fact(bus.ParticipantHeld{Room: r.cfg.Name, Participant: m.Id, Node: r.here.nameOf(m.Address)})
+	case !m.Held && old.Held:
+		r.fact(bus.ParticipantResumed{Room: r.cfg.Name, Participant: m.Id, Node: r.here.nameOf(m.Address)})
+	}
+	if m.Name != old.Name {
+		r.fact(bus.ParticipantRenamed{Room: r.cfg.Name, Participant: m.Id, Node: r.here.nameOf(m.Address), Name: m.Name})
+	}
+}
+
+func (r *roster) connected(p *Participant, now time.Time) {
+	r.fact(bus.ParticipantConnected{
+		Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), Audio: p.Audio, Video: p.Video,
+		Setup: bus.Seconds(since(now, p.JoinedUnixMs)),
+	})
+}
+
+// leave returns the participant that has gone, or nil if it was not here.
+func (r *roster) leave(id, reason string, now time.Time) *Participant {
+	i := r.find(id)
+	if i < 0 {
+		return nil
+	}
+	p := r.members[i]
+	if r.speaker == id {
+		r.spoke("")
+	}
+	r.members = slices.Delete(r.members, i, i+1)
+	r.version++
+	r.fact(bus.ParticipantLeft{
+		Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(p.Address), Reason: reason,
+		Duration: bus.Seconds(since(now, p.JoinedUnixMs)),
+	})
+	return p
+}
+
+// restore takes over from a former owner what its last roster said, and reports
+// which participants are new here. What this owner knows already stays.
+func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
+	if r.started.IsZero() {
+		r.locked, r.speaker = last.Locked, ""
+		if last.Layout != "" {
+			r.layout = last.Layout
+		}
+		r.started = time.UnixMilli(last.StartedUnixMs)
+		r.version++
+		r.fact(bus.ConferenceMoved{
+			Room: r.cfg.Name, Node: r.here.name, From: r.here.nameOf(last.GetConference()),
+		})
+	}
+	for _, p := range last.Participants {
+		if p.GetId() == "" || p.GetAddress().GetId() == "" {
+			continue
+		}
+		if i := r.find(p.Id); i >= 0 {
+			// It was faster than its transcoder; only the latter knows this.
+			r.change(i, func(m *Participant) {
+				m.AudioMuted, m.VideoMuted, m.Spotlight = p.AudioMuted, p.VideoMuted, p.Spotlight
+				m.HandRaised, m.Role, m.JoinedUnixMs = p.HandRaised, p.Role, p.JoinedUnixMs
+			})
+			continue
+		}
+		if ok, _ := r.admit(p, true, now); ok {
+			added = append(added, p)
+		}
+	}
+	slices.SortStableFunc(r.members, func(a, b *Participant) int {
+		return cmp.Compare(a.JoinedUnixMs, b.JoinedUnixMs)
+	})
+	return added
+}
+
+// snapshot returns the full state, to be shared and never changed.
+func (r *roster) snapshot(self *Address) *Roster {
+	s := &Roster{
+		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
+		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
+		Speaker: r.speaker, Conference: self,
+	}
+	if !r.started.IsZero() {
+		s.StartedUnixMs = r.started.UnixMilli()
+	}
+	return s
+}
+
+// forget removes those who follow another owner. That is no news of theirs.
+func (r *roster) forget(gone func(*Participant) bool) {
+	n := len(r.members)
+	r.members = slices.DeleteFunc(r.members, gone)
+	if len(r.members) != n {
+		r.version++
+	}
+}
+
+// has reports whether the actor at address a is a participant.
+func (r *roster) has(a *Address) bool {
+	return slices.ContainsFunc(r.members, func(p *Participant) bool { return p.Address.Same(a) })
+}
+
+// end notes that the conference is over, if it had begun.
+func (r *roster) end(reason string, now time.Time) {
+	if r.started.IsZero() {
+		return
+	}
+	r.fact(bus.ConferenceEnded{
+		Room: r.cfg.Name, Node: r.here.name, Reason: reason,
+		Duration: bus.Seconds(now.Sub(r.started)), Participants: r.total,
+	})
+}
+
+// take returns the facts since last asked.
+func (r *roster) take() []bus.Event {
+	facts := r.facts
+	r.facts = nil
+	return facts
+}
+
+func (r *roster) fact(e bus.Event) { r.facts = append(r.facts, e) }
+
+func (r *roster) find(id string) int {
+	return slices.IndexFunc(r.members, func(p *Participant) bool { return p.Id == id })
+}
+
+// change replaces a member by a changed copy, and reports whether it differs.
+func (r *roster) change(i int, f func(*Participant)) bool {
+	p := proto.CloneOf(r.members[i])
+	f(p)
+	if proto.Equal(p, r.members[i]) {
+		return false
+	}
+	r.members[i] = p
+	r.version++
+	return true
+}
+
+func since(now time.Time, unixMs int64) time.Duration {
+	return max(0, now.Sub(time.UnixMilli(unixMs)))
+}

@@ -1,0 +1,132 @@
+package participant
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors"
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/transcoder"
+	"github.com/skybridge-media/skybridge/bus"
+)
+
+// detachPatience is how long a port may wait to be taken off the bridge. A
+// bridge lets go within a tick, unless its transcoder is gone and the bridge
+// with it.
+const detachPatience = time.Second
+
+// ending is what has been done, and must be done once, at the end of a call.
+type ending struct {
+	hungUp   bool
+	released bool // begun; the port is closed in the background
+	open     int  // background work that the actor waits for before it stops
+}
+
+// Messages to self.
+type (
+	released struct{}
+	left     struct{}
+)
+
+// end ends the call: the conference is told, the port closed, the peer hung up
+// on. The actor stops when the first two are done.
+func (p *participant) end(c actor.Context, reason Reason) {
+	switch p.state {
+	case ended:
+		return
+	case joining: // there is nothing to hang up yet
+		p.refused(c, &bus.Error{Code: bus.Unavailable, Text: "participant: " + reason.Code})
+		return
+	}
+	p.state, p.reason = ended, reason
+	p.stopTimer()
+	p.Log.Info("call ended", "reason", reason.Code, "duration", time.Since(p.began))
+
+	p.ending.open = 1
+	self, root := c.Self(), c.ActorSystem().Root
+	leave := &conference.Leave{Id: string(p.ID), Reason: reason.Code}
+	actors.Request(c, p.Conference, leave, leavePatience, func(*conference.Done, error) {
+		// Without an answer the conference sees the end of this actor.
+		root.Send(self, &left{})
+	})
+	if p.release(c, func() { root.Send(self, &released{}) }) {
+		p.ending.open++
+	}
+	p.hangUp(reason)
+}
+
+// ended stops the actor when everything is done.
+func (p *participant) ended(c actor.Context) {
+	if p.ending.open--; p.ending.open == 0 {
+		c.Stop(c.Self())
+	}
+}
+
+// hangUp ends the call towards the peer, once.
+func (p *participant) hangUp(reason Reason) {
+	if p.ending.hungUp || p.Signalling == nil {
+		return
+	}
+	p.ending.hungUp = true
+	p.Signalling.Hangup(reason)
+}
+
+// hangUpNot notes that the call has ended already.
+func (p *participant) hangUpNot() { p.ending.hungUp = true }
+
+// release takes the leg off the bridge and then closes the port, in the
+// background, and calls done. It reports false when that has begun before or
+// there is nothing to do.
+func (p *participant) release(c actor.Context, done func()) bool {
+	if p.ending.released || p.port == nil {
+		return false
+	}
+	p.ending.released = true
+	sys, log := c.ActorSystem(), p.Log
+	media, id, t := p.port, string(p.ID), p.transcoder
+	go func() {
+		defer done()
+		if t != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), detachPatience)
+			defer cancel()
+			if _, err := actors.Ask[*transcoder.Detached](ctx, sys, t, &transcoder.Detach{ID: id}); err != nil {
+				log.Debug("leg not detached", "err", err)
+			}
+		}
+		closePort(log, media)
+	}()
+	return true
+}
+
+// stopped does what is left to do, however the actor came to stop: by [end], by
+// a panic, or with its node.
+func (p *participant) stopped(c actor.Context) {
+	if p.stopTimer != nil {
+		p.stopTimer()
+	}
+	if p.state != ended {
+		p.reason = Reason{Code: "failed", Text: "Internal error"}
+	}
+	p.release(c, func() {})
+	p.Metrics.over(p.Protocol, p.reason.Code, p.admitted)
+	if p.admitted {
+		contain(p.Log, "hang up", func() { p.hangUp(p.reason) })
+	}
+}
+
+func closePort(log *slog.Logger, media Port) { contain(log, "close port", media.Close) }
+
+// contain runs f where a panic would not end one actor but the process, or
+// keep the actor's watchers from hearing of its end.
+func contain(log *slog.Logger, what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.Error("panic contained", "while", what, "err", r, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}

@@ -1,0 +1,246 @@
+// Package participant is one call: where its signalling, its media and its
+// place in the conference meet.
+//
+//	           Joined              Connect
+//	joining ───────────► connecting ──────────► connected
+//	   │ Elsewhere,        │ a minute,            │ Ended, Dismiss, End,
+//	   │ Refused           │ Ended, Dismiss, End  │ Silent, Hangup failed
+//	   ▼                   ▼                      ▼
+//	stopped by the node   ended ◄─────────────────┘
+//	                        └──► left, port closed: stopped
+//
+// While the conference has no owner the participant stays what it is, with its
+// media running, until the node names the next one ([Follow]) and it joins
+// there. When its transcoder is lost it joins again and gets another.
+//
+// A panic ends this call only: whatever happens, the actor's end hangs up,
+// takes the leg off the bridge and closes the port, each once; the conference
+// watches the actor.
+//
+// The mailbox is bounded to 1,000 messages: a peer that floods its call with
+// key presses loses keys, and nothing else.
+package participant
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors"
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/media/port"
+)
+
+const (
+	mailboxLimit = 1000
+
+	// connectTimeout is how long a call may be admitted without media.
+	connectTimeout = time.Minute
+
+	joinPatience   = 4 * time.Second
+	leavePatience  = 2 * time.Second
+	attachPatience = 2 * time.Second
+
+	// rejoinPause and maxRejoins bound how a call whose transcoder was lost
+	// looks for another.
+	rejoinPause = 200 * time.Millisecond
+	maxRejoins  = 50
+)
+
+// Config is what is known of a call when it begins.
+type Config struct {
+	ID         ID
+	Room       string     // name of the room, for events
+	Conference *actor.PID // its owner
+	Protocol   string
+	Outgoing   bool
+	Name       string
+	Remote     string
+	Audio      bool
+	Video      bool
+	API        bool // may stay without media for as long as it likes
+	Role       string
+
+	// JoinTimeout bounds how long the call waits for its place. Zero means 8 s.
+	JoinTimeout time.Duration
+}
+
+// Deps are a participant's collaborators. All are required.
+type Deps struct {
+	Node       string // name of the node, for events
+	Log        *slog.Logger
+	Events     bus.Publisher
+	Metrics    *Metrics
+	Actors     *actors.Metrics
+	Signalling Signalling
+}
+
+// Props describes a participant actor. Its name is "participant/" and its ID.
+func Props(cfg Config, deps Deps) *actor.Props {
+	if cfg.JoinTimeout == 0 {
+		cfg.JoinTimeout = 8 * time.Second
+	}
+	deps.Log = deps.Log.With("call", cfg.ID, "room", cfg.Room)
+	return actor.PropsFromProducer(func() actor.Actor {
+		return &participant{Config: cfg, Deps: deps, began: time.Now()}
+	}, actors.Supervise(), actors.Mailbox("participant", mailboxLimit, deps.Log, deps.Actors))
+}
+
+type state int
+
+const (
+	joining state = iota
+	connecting
+	connected
+	ended
+)
+
+type participant struct {
+	Config
+	Deps
+	state state
+	began time.Time
+	held  bool
+
+	epoch      uint64 // of the owner that admitted us; zero: none has
+	admitted   bool
+	transcoder *actor.PID
+	rejoins    int
+	attached   bool
+
+	port      Port
+	keys      keys
+	stopTimer func() bool // of joining or connecting
+	ending    ending
+	reason    Reason // why it ended
+}
+
+// Messages to self.
+type (
+	timedOut struct{ in state }
+	rejoin   struct{}
+)
+
+func (p *participant) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		p.Metrics.began(p.Protocol)
+		p.stopTimer = actors.After(c, p.JoinTimeout, &timedOut{joining})
+		p.join(c)
+	case *actor.Stopped:
+		p.stopped(c)
+	case *actor.Terminated:
+		p.lostTranscoder(c, m.Who)
+	case *Connect:
+		p.connect(c, m.Port)
+	case *Hold:
+		p.held = m.On
+		p.update(c)
+	case *SetMedia:
+		p.Audio, p.Video = m.Audio, m.Video
+		p.update(c)
+	case *Rename:
+		p.Name = m.Name
+		p.update(c)
+	case *Pressed:
+		p.pressed(m.Digit, sourceSignalling)
+	case port.Digit:
+		p.pressed(m.Digit, sourceMedia)
+	case *port.Digit:
+		p.pressed(m.Digit, sourceMedia)
+	case port.Silent:
+		p.silent(c, m.For)
+	case *port.Silent:
+		p.silent(c, m.For)
+	case *Follow:
+		p.follow(c, m.Conference)
+	case *conference.Report:
+		p.update(c)
+	case *conference.Dismiss:
+		p.dismissed(c, m)
+	case *Ended:
+		p.hangUpNot()
+		p.end(c, m.Reason)
+	case *End:
+		p.end(c, m.Reason)
+	case *timedOut:
+		p.timedOut(c, m.in)
+	case *rejoin:
+		p.join(c)
+	case *released, *left:
+		p.ended(c)
+	default:
+		actors.Ignore(c)
+	}
+}
+
+// entry is what the roster is to say of this call.
+func (p *participant) entry(c actor.Context) *conference.Participant {
+	s := conference.StateConnecting
+	if p.state == connected {
+		s = conference.StateConnected
+	}
+	return &conference.Participant{
+		Id: string(p.ID), Name: p.Name, Protocol: p.Protocol, Remote: p.Remote, Outgoing: p.Outgoing,
+		State: s, Audio: p.Audio, Video: p.Video, Held: p.held, Role: p.Role, Api: p.API,
+		Address: conference.AddressOf(c.Self()),
+	}
+}
+
+func (p *participant) update(c actor.Context) {
+	if p.admitted && p.state != ended {
+		c.Send(p.Conference, &conference.Update{Participant: p.entry(c)})
+	}
+}
+
+// connect takes over the port and enters the conference with it.
+func (p *participant) connect(c actor.Context, media Port) {
+	if p.state != connecting || p.port != nil {
+		if media != nil {
+			p.Log.Warn("second connect ignored")
+			go closePort(p.Log, media)
+		}
+		return
+	}
+	p.stopTimer()
+	p.port, p.state = media, connected
+	setup := time.Since(p.began)
+	p.Metrics.connected(p.Protocol, setup)
+	p.Log.Info("call connected", "setup", setup)
+	p.update(c)
+	p.attach(c)
+}
+
+// attach gives the port to the transcoder, as soon as there are both.
+func (p *participant) attach(c actor.Context) {
+	if p.port == nil || p.transcoder == nil || p.attached {
+		return
+	}
+	p.attached = true
+	p.attachTo(c, p.transcoder)
+}
+
+func (p *participant) silent(c actor.Context, d time.Duration) {
+	p.end(c, Reason{Code: "media_lost", Text: "No media for " + d.String()})
+}
+
+func (p *participant) timedOut(c actor.Context, in state) {
+	if p.state != in {
+		return // it was already firing when the state changed
+	}
+	if in == joining {
+		p.refused(c, actors.ErrTimeout)
+		return
+	}
+	p.end(c, Reason{Code: "timeout", Text: "The call was not connected in time"})
+}
+
+func (p *participant) dismissed(c actor.Context, m *conference.Dismiss) {
+	if m.Epoch < p.epoch {
+		p.Log.Warn("dismissal by a former owner ignored", "epoch", m.Epoch)
+		return
+	}
+	p.end(c, Reason{Code: m.Code, Text: m.Text})
+}
