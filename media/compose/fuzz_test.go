@@ -17,12 +17,10 @@ func FuzzName(f *testing.F) {
 	var painter compose.Painter
 	f.Fuzz(func(t *testing.T, name string, w, h uint8) {
 		r := compose.Rect{X: 20, Y: 20, W: max(2, int(w)&^1), H: max(2, int(h)&^1)}
-		c := compose.NewCanvas(300, 300)
 		var pool compose.Pool
 		pic := yuv.New(r.W, r.H)
 		for _, src := range []*compose.Source{nil, pool.NewSource(pic, nil)} {
-			c.Picture.Fill(yuv.Black)
-			painter.Paint(c, nil)
+			c := compose.NewCanvas(300, 300)
 			empty := at(c.Picture, 0, 0)
 			painter.Paint(c, []compose.Tile{{Rect: r, Name: name, Source: src, Speaking: true}})
 			for y := range 300 {
