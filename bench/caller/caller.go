@@ -11,11 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/codecs/yuv"
 	"github.com/skybridge-media/skybridge/media/bridge"
-	"github.com/skybridge-media/skybridge/media/payload"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/resample"
 )
@@ -30,15 +31,26 @@ type Config struct {
 	// Sound writes the next 20 ms, 960 samples at 48 kHz mono. nil: silence.
 	Sound func(dst pcm.Frame)
 
-	// Draw paints the picture of time t since the call began. nil: no video.
+	// Draw paints the picture of time t since the call began. Clip replaces it
+	// with access units that were encoded once, which costs next to nothing. With
+	// neither, the caller sends no video.
 	Draw func(dst *yuv.Picture, t time.Duration)
+	Clip *Clip
 
-	Width, Height, FrameRate int // of what Draw paints; zero means 640x360 at 15
+	Width, Height, FrameRate int // of what is sent; zero means 640x360 at 15
 
-	// Heard, if set, receives every 20 ms that were played, borrowed; Seen the
-	// pictures that were decoded, borrowed. Both are called from one goroutine.
+	// Sent, if set, is told when a picture that was painted for time t has been
+	// handed to the network.
+	Sent func(t time.Duration, at time.Time)
+
+	// Heard, if set, receives every 20 ms that were played; Seen the pictures
+	// that were decoded, with the time of arrival. Both borrowed, each called from one
+	// goroutine. Without them nothing is decoded.
 	Heard func(pcm.Frame)
-	Seen  func(*yuv.Picture)
+	Seen  func(*bridge.SharedPicture)
+
+	// Tap, if set, sees every audio payload as it arrives, borrowed.
+	Tap func(payload []byte, at time.Time)
 
 	Audio *codecs.Audio // what to offer; nil: no audio
 	Video *codecs.Video // what to offer; nil: no video
@@ -58,6 +70,19 @@ func (c *Config) defaults() {
 	}
 }
 
+func (c *Config) sendsVideo() bool { return c.Draw != nil || c.Clip != nil }
+
+// tapped lets tap see the payloads that go to next.
+func tapped(tap func([]byte, time.Time), next func(*rtp.Packet)) func(*rtp.Packet) {
+	if tap == nil {
+		return next
+	}
+	return func(p *rtp.Packet) {
+		tap(p.Payload, time.Now())
+		next(p)
+	}
+}
+
 // engine plays and records: it stands where a bridge stands for a server.
 type engine struct {
 	Config
@@ -72,7 +97,9 @@ func start(cfg Config, p *port.Port) *engine {
 	e := &engine{Config: cfg, port: p, stop: make(chan struct{})}
 	e.wg.Go(e.runAudio)
 	if cfg.Video != nil {
-		p.WantVideo(1280, 720)
+		if cfg.Seen != nil {
+			p.WantVideo(1280, 720)
+		}
 		e.wg.Go(e.runVideo)
 	}
 	return e
@@ -106,11 +133,12 @@ func (e *engine) runAudio() {
 			return
 		case <-ticker.C:
 		}
-		clear(heard)
-		if tick := e.port.NextAudio(); tick.Voice {
-			e.port.ReadAudio(heard)
-		}
+		tick := e.port.NextAudio()
 		if e.Heard != nil {
+			clear(heard)
+			if tick.Voice {
+				e.port.ReadAudio(heard)
+			}
 			e.Heard(heard)
 		}
 		now, ok := e.port.AudioOut()
@@ -139,83 +167,5 @@ func (e *engine) runAudio() {
 			return
 		}
 		e.port.WriteAudio(packet)
-	}
-}
-
-func (e *engine) runVideo() {
-	ticker := time.NewTicker(time.Second / time.Duration(e.FrameRate))
-	defer ticker.Stop()
-	var (
-		out    codecs.VideoEncoder
-		spec   bridge.VideoSpec
-		pic    *yuv.Picture
-		unit   []byte
-		seen   *bridge.SharedPicture
-		begin  = time.Now()
-		keySet bool
-	)
-	defer func() {
-		if out != nil {
-			_ = out.Close()
-		}
-		if seen != nil {
-			seen.Release()
-		}
-	}()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-ticker.C:
-		}
-		if p := e.port.Picture(); p != nil {
-			if p != seen && e.Seen != nil {
-				e.Seen(&p.Picture)
-			}
-			if seen != nil {
-				seen.Release()
-			}
-			seen = p
-		}
-		now, ok := e.port.VideoOut()
-		if !ok || e.Draw == nil {
-			continue
-		}
-		if out == nil || now != spec {
-			if out != nil {
-				_ = out.Close()
-			}
-			opts := now.Options
-			opts.Width, opts.Height, opts.FrameRate = e.Width, e.Height, e.FrameRate
-			enc, err := now.Codec.NewEncoder(opts)
-			if err != nil {
-				e.Log.Error("no video encoder", "codec", now.Codec.Name, "err", err)
-				return
-			}
-			out, spec, pic, keySet = enc, now, yuv.New(e.Width, e.Height), true
-		}
-		t := time.Since(begin)
-		e.Draw(pic, t)
-		keySet = e.port.TakeKeyFrameRequest() || keySet
-		var (
-			key bool
-			err error
-		)
-		if unit, key, err = out.Encode(unit[:0], pic, keySet); err != nil {
-			e.Log.Error("video not encoded", "err", err)
-			return
-		}
-		if len(unit) == 0 {
-			continue
-		}
-		keySet = false
-		payloads, err := payload.Packetize(now.Codec.Name, unit, now.Mode, now.Payload)
-		if err != nil {
-			e.Log.Error("video not packetized", "err", err)
-			return
-		}
-		e.port.WriteVideo(&bridge.VideoFrame{
-			Payloads: payloads, Timestamp: uint32(t * 90 / time.Millisecond), Key: key, Captured: time.Now(),
-		})
 	}
 }

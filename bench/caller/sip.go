@@ -89,10 +89,9 @@ func (s *SIP) dial(ctx context.Context, server netip.AddrPort, room string) erro
 		Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String(), Port: self.Port},
 	}}
 	invite := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", User: room, Host: server.Addr().String(), Port: int(server.Port())})
-	invite.AppendHeader(&sip.FromHeader{
-		DisplayName: s.cfg.Name, Params: sip.NewParams().Add("tag", sip.GenerateTagN(12)),
-		Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String()},
-	})
+	from := &sip.FromHeader{DisplayName: s.cfg.Name, Params: sip.NewParams(), Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String()}}
+	from.Params.Add("tag", sip.GenerateTagN(12))
+	invite.AppendHeader(from)
 	invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
 	invite.SetBody(body)
 	if s.dialog, err = dialogs.WriteInvite(ctx, invite); err != nil {
@@ -164,7 +163,7 @@ func (s *SIP) connect(agreed *sdp.Agreement) error {
 			if err := session.SetRemote(a.Remote()); err != nil {
 				return err
 			}
-			session.Start(rtp.Handler{RTP: s.port.AudioRTP, RTCP: s.port.AudioRTCP})
+			session.Start(rtp.Handler{RTP: tapped(s.cfg.Tap, s.port.AudioRTP), RTCP: s.port.AudioRTCP})
 		}
 	}
 	if s.cfg.Video != nil {
@@ -174,7 +173,7 @@ func (s *SIP) connect(agreed *sdp.Agreement) error {
 				Codec: v.Video.Codec, SendType: v.SendType, RecvType: v.RecvType, Mode: v.Video.Mode, MaxPayload: 1200,
 				Width: v.Video.Width, Height: v.Video.Height, FrameRate: v.Video.FrameRate, MaxBitrate: v.Bitrate,
 				NACK: v.Video.NACK, PLI: v.Video.PLI, FIR: v.Video.FIR, REMB: v.Video.REMB, Parameters: v.Video.Parameters,
-				Send: v.Send && s.cfg.Draw != nil, Recv: v.Recv, SSRC: ssrc(), CNAME: s.cfg.Name, Out: session,
+				Send: v.Send && s.cfg.sendsVideo(), Recv: v.Recv, SSRC: ssrc(), CNAME: s.cfg.Name, Out: session,
 			})
 			if err := session.SetRemote(v.Remote()); err != nil {
 				return err

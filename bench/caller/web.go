@@ -180,7 +180,7 @@ func (w *Web) addVideo() error {
 	}
 	w.port.SetVideo(&port.Video{
 		Codec: codec, Mode: 1, MaxPayload: 1180, Width: w.cfg.Width, Height: w.cfg.Height, FrameRate: w.cfg.FrameRate,
-		NACK: true, PLI: true, FIR: true, REMB: true, Send: w.cfg.Draw != nil, Recv: true, SSRC: ssrc(), CNAME: w.cfg.Name,
+		NACK: true, PLI: true, FIR: true, REMB: true, Send: w.cfg.sendsVideo(), Recv: true, SSRC: ssrc(), CNAME: w.cfg.Name,
 		RecvType: w.payloadType(webrtc.RTPCodecTypeVideo, codec.Name), Out: &trackWriter{w.pc, track, sender},
 	})
 	w.wg.Go(func() { readRTCP(sender, w.port.VideoRTCP) })
@@ -205,7 +205,7 @@ func (w *Web) payloadType(kind webrtc.RTPCodecType, name string) uint8 {
 }
 
 func (w *Web) receive(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
-	rtpIn, rtcpIn := w.port.AudioRTP, w.port.AudioRTCP
+	rtpIn, rtcpIn := tapped(w.cfg.Tap, w.port.AudioRTP), w.port.AudioRTCP
 	if track.Kind() == webrtc.RTPCodecTypeVideo {
 		rtpIn, rtcpIn = w.port.VideoRTP, w.port.VideoRTCP
 	}

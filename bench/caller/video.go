@@ -1,0 +1,172 @@
+package caller
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/yuv"
+	"github.com/skybridge-media/skybridge/media/bridge"
+	"github.com/skybridge-media/skybridge/media/payload"
+)
+
+// A Clip is video that was encoded once and is sent again and again. Its first
+// unit is a key frame. Immutable, shared by any number of callers.
+type Clip struct {
+	Codec *codecs.Video
+	Units [][]byte
+}
+
+// NewClip paints and encodes n pictures.
+func NewClip(codec *codecs.Video, opts codecs.VideoOptions, n int, draw func(*yuv.Picture, time.Duration)) (*Clip, error) {
+	enc, err := codec.NewEncoder(opts)
+	if err != nil {
+		return nil, fmt.Errorf("clip: %w", err)
+	}
+	defer enc.Close()
+	clip, pic := &Clip{Codec: codec}, yuv.New(opts.Width, opts.Height)
+	for i := range n {
+		draw(pic, time.Duration(i)*time.Second/time.Duration(opts.FrameRate))
+		unit, _, err := enc.Encode(nil, pic, i == 0)
+		if err != nil {
+			return nil, fmt.Errorf("clip: %w", err)
+		}
+		clip.Units = append(clip.Units, unit) // an empty one is a picture that the rate control dropped
+	}
+	return clip, nil
+}
+
+// A producer makes the access unit of time t. key asks for one that can be
+// decoded alone.
+type producer interface {
+	next(spec bridge.VideoSpec, t time.Duration, key bool) (unit []byte, isKey bool, err error)
+	close()
+}
+
+// runVideo sends and receives pictures at the frame rate.
+func (e *engine) runVideo() {
+	ticker := time.NewTicker(time.Second / time.Duration(e.FrameRate))
+	defer ticker.Stop()
+	var source producer
+	switch {
+	case e.Clip != nil:
+		source = &replay{clip: e.Clip}
+	case e.Draw != nil:
+		source = &painter{cfg: &e.Config}
+	}
+	if source != nil {
+		defer source.close()
+	}
+	var seen *bridge.SharedPicture
+	defer func() {
+		if seen != nil {
+			seen.Release()
+		}
+	}()
+	begin, key := time.Now(), false
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-ticker.C:
+		}
+		if e.Seen != nil {
+			seen = e.look(seen)
+		}
+		spec, ok := e.port.VideoOut()
+		if !ok || source == nil {
+			continue
+		}
+		key = e.port.TakeKeyFrameRequest() || key
+		t := time.Since(begin)
+		unit, isKey, err := source.next(spec, t, key)
+		if err != nil {
+			e.Log.Error("video not encoded", "caller", e.Name, "err", err)
+			return
+		}
+		if len(unit) == 0 {
+			continue
+		}
+		key = key && !isKey
+		payloads, err := payload.Packetize(spec.Codec.Name, unit, spec.Mode, spec.Payload)
+		if err != nil {
+			e.Log.Error("video not packetized", "caller", e.Name, "err", err)
+			return
+		}
+		at := time.Now()
+		e.port.WriteVideo(&bridge.VideoFrame{
+			Payloads: payloads, Timestamp: uint32(t * 90 / time.Millisecond), Key: isKey, Captured: at,
+		})
+		if e.Sent != nil {
+			e.Sent(t, at)
+		}
+	}
+}
+
+// look shows a picture that is newer than seen, and returns the newest.
+func (e *engine) look(seen *bridge.SharedPicture) *bridge.SharedPicture {
+	p := e.port.Picture()
+	if p == nil {
+		return seen
+	}
+	if p != seen {
+		e.Seen(p)
+	}
+	if seen != nil {
+		seen.Release()
+	}
+	return p
+}
+
+// painter encodes what Config.Draw paints, as the peer wants it.
+type painter struct {
+	cfg  *Config
+	enc  codecs.VideoEncoder
+	spec bridge.VideoSpec
+	pic  *yuv.Picture
+	unit []byte
+}
+
+func (p *painter) next(spec bridge.VideoSpec, t time.Duration, key bool) ([]byte, bool, error) {
+	if p.enc == nil || p.spec != spec {
+		p.close()
+		opts := spec.Options
+		opts.Width, opts.Height, opts.FrameRate = p.cfg.Width, p.cfg.Height, p.cfg.FrameRate
+		enc, err := spec.Codec.NewEncoder(opts)
+		if err != nil {
+			return nil, false, err
+		}
+		p.enc, p.spec, p.pic = enc, spec, yuv.New(opts.Width, opts.Height)
+	}
+	p.cfg.Draw(p.pic, t)
+	var (
+		isKey bool
+		err   error
+	)
+	p.unit, isKey, err = p.enc.Encode(p.unit[:0], p.pic, key)
+	return p.unit, isKey, err
+}
+
+func (p *painter) close() {
+	if p.enc != nil {
+		_ = p.enc.Close() // frees memory and nothing else
+		p.enc = nil
+	}
+}
+
+// replay sends a clip in a loop; a wanted key frame starts it again.
+type replay struct {
+	clip *Clip
+	at   int
+}
+
+func (r *replay) next(_ bridge.VideoSpec, _ time.Duration, key bool) ([]byte, bool, error) {
+	if key || r.at == len(r.clip.Units) {
+		r.at = 0
+	}
+	unit := r.clip.Units[r.at]
+	r.at++
+	return unit, r.at == 1, nil
+}
+
+func (r *replay) close() {}
