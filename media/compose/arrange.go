@@ -8,17 +8,26 @@ type Member struct {
 	Spotlight bool // shown before anybody who speaks
 }
 
-// A Seat is one tile's place and occupant.
-type Seat struct {
-	ID   string
-	Rect Rect
-	Main bool // the large one, where the layout has one
+// An Arrangement is who sits where, on a canvas of any size. It is immutable.
+type Arrangement struct {
+	Seats []string // members' ids, seat by seat
+	grid  *grid
 }
 
-// An Arrangement is who sits where. It is immutable.
-type Arrangement struct {
-	Seats []Seat
-	grid  *grid
+// Main returns the index of the large seat, or -1 if all are alike.
+func (a *Arrangement) Main() int {
+	if a.grid.main && len(a.Seats) > 0 {
+		return 0
+	}
+	return -1
+}
+
+// Rect returns the place of seat i on a canvas of width by height pixels.
+func (a *Arrangement) Rect(i, width, height int) Rect { return a.grid.rect(i, width, height) }
+
+// Equal reports whether two arrangements look the same.
+func (a *Arrangement) Equal(b *Arrangement) bool {
+	return a.grid == b.grid && slices.Equal(a.Seats, b.Seats)
 }
 
 // Shows reports whether id has a seat.
@@ -26,19 +35,19 @@ func (a *Arrangement) Shows(id string) bool { return a.seat(id) >= 0 }
 
 // seat returns the index of id's seat, or -1.
 func (a *Arrangement) seat(id string) int {
-	return slices.IndexFunc(a.Seats, func(s Seat) bool { return s.ID == id })
+	return slices.Index(a.Seats, id)
 }
 
-// Arrange seats members, who are given in order of arrival, on a canvas of
-// width by height pixels. speakers are who has spoken, the latest first. viewer
-// is left out: it does not want to see itself; "" leaves nobody out.
+// Arrange seats members, who are given in order of arrival. speakers are who
+// has spoken, the latest first. viewer is left out: it does not want to see
+// itself; "" leaves nobody out.
 //
 // When there are more members than seats, those in the spotlight come first,
 // then those who spoke last, then those who came first. A main seat is for the
 // first of them. Everybody else stays where they sat in before, which may be
 // nil: somebody who has begun to speak changes places with who was large, and
 // somebody who must be shown takes the seat of who must go.
-func (l *Layout) Arrange(width, height int, members []Member, speakers []string, viewer string, before *Arrangement) *Arrangement {
+func (l *Layout) Arrange(members []Member, speakers []string, viewer string, before *Arrangement) *Arrangement {
 	shown := rank(members, speakers, viewer, l.Seats())
 	g := l.grid(len(shown))
 	shown = shown[:min(len(shown), len(g.seats))]
@@ -56,11 +65,7 @@ func (l *Layout) Arrange(width, height int, members []Member, speakers []string,
 	}
 	s.fill()
 
-	a := &Arrangement{grid: g, Seats: make([]Seat, len(s.seats))}
-	for i, id := range s.seats {
-		a.Seats[i] = Seat{ID: id, Rect: g.rect(i, width, height), Main: g.main && i == 0}
-	}
-	return a
+	return &Arrangement{Seats: s.seats, grid: g}
 }
 
 // seating is an arrangement in the making.
@@ -82,14 +87,14 @@ func (s *seating) free(i int) bool { return i >= 0 && i < len(s.seats) && s.seat
 // where the new one has come from.
 func (s *seating) keep(before *Arrangement) {
 	for i, was := range before.Seats {
-		if slices.Contains(s.left, was.ID) && s.free(i) {
-			s.take(i, was.ID)
+		if slices.Contains(s.left, was) && s.free(i) {
+			s.take(i, was)
 		}
 	}
 	if !before.grid.main || len(before.Seats) == 0 || len(s.seats) == 0 {
 		return
 	}
-	if was, vacated := before.Seats[0].ID, before.seat(s.seats[0]); slices.Contains(s.left, was) && s.free(vacated) {
+	if was, vacated := before.Seats[0], before.seat(s.seats[0]); slices.Contains(s.left, was) && s.free(vacated) {
 		s.take(vacated, was)
 	}
 }

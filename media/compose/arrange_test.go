@@ -21,16 +21,10 @@ func (s scene) arrange(l *compose.Layout, before *compose.Arrangement) *compose.
 	for _, id := range strings.Split(s.members, "") {
 		ms = append(ms, compose.Member{ID: id, Spotlight: strings.Contains(s.spotlight, id)})
 	}
-	return l.Arrange(1280, 720, ms, strings.Split(s.speakers, ""), s.viewer, before)
+	return l.Arrange(ms, strings.Split(s.speakers, ""), s.viewer, before)
 }
 
-func seats(a *compose.Arrangement) string {
-	var b strings.Builder
-	for _, s := range a.Seats {
-		b.WriteString(s.ID)
-	}
-	return b.String()
-}
+func seats(a *compose.Arrangement) string { return strings.Join(a.Seats, "") }
 
 func TestArrange(t *testing.T) {
 	tests := []struct {
@@ -110,10 +104,11 @@ func TestArrange(t *testing.T) {
 
 func TestLargeSeat(t *testing.T) {
 	a := scene{members: "ABC", speakers: "B"}.arrange(parse(t, "1+7"), nil)
-	for i, s := range a.Seats {
-		if s.Main != (i == 0) {
-			t.Errorf("seat %d: main %v", i, s.Main)
-		}
+	if a.Main() != 0 || a.Seats[0] != "B" {
+		t.Errorf("seat %d is large, of %v; want B's", a.Main(), a.Seats)
+	}
+	if got := (scene{members: "ABC", speakers: "B"}).arrange(parse(t, "2x2"), nil).Main(); got != -1 {
+		t.Errorf("seat %d is large where all are alike", got)
 	}
 	if !a.Shows("C") || a.Shows("D") {
 		t.Error("C is shown and D is not, the arrangement says otherwise")

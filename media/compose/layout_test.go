@@ -29,8 +29,9 @@ func parse(t testing.TB, name string) *compose.Layout {
 // rects is where everybody goes on a 720p canvas.
 func rects(l *compose.Layout, n int) []compose.Rect {
 	var out []compose.Rect
-	for _, s := range l.Arrange(1280, 720, members(n), nil, "", nil).Seats {
-		out = append(out, s.Rect)
+	a := l.Arrange(members(n), nil, "", nil)
+	for i := range a.Seats {
+		out = append(out, a.Rect(i, 1280, 720))
 	}
 	return out
 }
@@ -103,15 +104,16 @@ func TestRectsOfAnySize(t *testing.T) {
 		for _, name := range compose.Layouts() {
 			l := parse(t, name)
 			for n := range 20 {
-				a := l.Arrange(size[0], size[1], members(n), nil, "", nil)
+				a := l.Arrange(members(n), nil, "", nil)
 				if want := min(n, l.Seats()); len(a.Seats) != want {
 					t.Fatalf("%s shows %d of %d, want %d", name, len(a.Seats), n, want)
 				}
-				for i, s := range a.Seats {
-					check(t, name, s.Rect, size)
-					for _, o := range a.Seats[:i] {
-						if overlap(s.Rect, o.Rect) {
-							t.Fatalf("%s of %d on %v: %v and %v overlap", name, n, size, s.Rect, o.Rect)
+				for i := range a.Seats {
+					r := a.Rect(i, size[0], size[1])
+					check(t, name, r, size)
+					for j := range i {
+						if o := a.Rect(j, size[0], size[1]); overlap(r, o) {
+							t.Fatalf("%s of %d on %v: %v and %v overlap", name, n, size, r, o)
 						}
 					}
 				}

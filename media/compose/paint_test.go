@@ -60,10 +60,10 @@ func TestSourcesAtTheirRects(t *testing.T) {
 			var painter compose.Painter
 			c := compose.NewCanvas(1280, 720)
 			var tiles []compose.Tile
-			for i, s := range parse(t, name).Arrange(1280, 720, members(16), nil, "", nil).Seats {
+			for i, r := range rects(parse(t, name), 16) {
 				src := plain(&pool, 640, 360, colors[i%3])
 				src.Shared = i%2 == 0
-				tiles = append(tiles, compose.Tile{Rect: s.Rect, Name: "Name", Source: src})
+				tiles = append(tiles, compose.Tile{Rect: r, Name: "Name", Source: src})
 			}
 			painter.Paint(c, tiles)
 			for i, tile := range tiles {
@@ -120,8 +120,8 @@ func TestPaintsOnlyChanges(t *testing.T) {
 	c := compose.NewCanvas(1280, 720)
 	l := parse(t, "2x2")
 	var tiles []compose.Tile
-	for i, s := range l.Arrange(1280, 720, members(4), nil, "", nil).Seats {
-		tiles = append(tiles, compose.Tile{Rect: s.Rect, Name: fmt.Sprint("Name ", i), Source: plain(&pool, 640, 360, red)})
+	for i, r := range rects(l, 4) {
+		tiles = append(tiles, compose.Tile{Rect: r, Name: fmt.Sprint("Name ", i), Source: plain(&pool, 640, 360, red)})
 	}
 	paint := func(what string, want int) {
 		t.Helper()
@@ -318,10 +318,10 @@ func BenchmarkPaint(b *testing.B) {
 				var painter compose.Painter
 				c := compose.NewCanvas(1280, 720)
 				var tiles []compose.Tile
-				for i, s := range parse(b, "1+7").Arrange(1280, 720, members(8), nil, "", nil).Seats {
+				for i, r := range rects(parse(b, "1+7"), 8) {
 					src := plain(&pool, 1280, 720, red)
 					src.Shared = shared
-					tiles = append(tiles, compose.Tile{Rect: s.Rect, Name: fmt.Sprint("Participant ", i), Source: src})
+					tiles = append(tiles, compose.Tile{Rect: r, Name: fmt.Sprint("Participant ", i), Source: src})
 				}
 				painter.Paint(c, tiles)
 				b.ReportAllocs()
