@@ -129,7 +129,7 @@ func TestSpeech(t *testing.T) {
 			t.Errorf("seed %d: clips", seed)
 		}
 		// Formants put a voice into the band of a telephone.
-		if f, _ := tone.Peak(samples[:rate], rate, 50, 8000); f < 80 || f > 3500 {
+		if f, _ := tone.Peak(samples[2000:6096], rate, 50, 8000); f < 80 || f > 3500 {
 			t.Errorf("seed %d: loudest at %.0f Hz", seed, f)
 		}
 	}
