@@ -121,7 +121,7 @@ type conference struct {
 
 	joining    []joining  // wait for media
 	dismissed  []*Address // have been told to go
-	counted    int       // participants in the metrics
+	counted    int        // participants in the metrics
 	stopTimer  func() bool
 	superseded bool // another owner goes on with the conference
 	closed     bool

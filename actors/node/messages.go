@@ -50,6 +50,11 @@ type (
 	// *Conferences.
 	GetConferences struct{}
 
+	// Shutdown ends every call of this node with reason node_stopping, and gives
+	// up its conferences. The reply is *Status, when that is done or has taken
+	// too long. See [Stop].
+	Shutdown struct{}
+
 	// GetStatus asks how the node is. The reply is *Status.
 	GetStatus struct{}
 

@@ -1,0 +1,134 @@
+package node
+
+import (
+	"slices"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors"
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/transcoder"
+)
+
+// openMedia gives a conference, ours or another node's, its transcoder here.
+// One that is here already follows the conference from now on.
+func (n *node) openMedia(c actor.Context, m *conference.OpenMedia) {
+	owner := m.Conference.PID()
+	switch {
+	case owner == nil || keyOf(m.Room) == keyOf(""):
+		c.Respond(conference.Refuse(ErrNotFound))
+		return
+	case n.stopping.begun() || !slices.Contains(n.Roles, RoleMedia):
+		c.Respond(conference.Refuse(conference.ErrNoMedia))
+		return
+	}
+	cfg, err := n.rooms.resolve(m.Room)
+	if err != nil {
+		cfg = conference.Config{} // a room of another node's
+	}
+	cfg.Name = m.Room
+	r := n.room(cfg)
+	switch {
+	case r.transcoder == nil:
+		n.startMedia(c, r, m)
+	case m.Epoch < r.mediaEpoch && !r.mine:
+		c.Respond(conference.Refuse(ErrStale))
+	default:
+		n.keepMedia(c, r, m)
+	}
+}
+
+func (n *node) startMedia(c actor.Context, r *room, m *conference.OpenMedia) {
+	n.seq++
+	pid, err := c.SpawnNamed(transcoder.Props(transcoder.Config{Room: r.cfg.Name, Conference: m.Conference.PID()},
+		transcoder.Deps{Log: n.Log, Metrics: n.Metrics.Transcoder, Actors: n.Metrics.Actors, NewBridge: n.NewBridge},
+	), childName("transcoder", r.key, n.seq))
+	if err != nil {
+		n.Log.Error("transcoder not started", "room", r.cfg.Name, "err", err)
+		c.Respond(conference.Refuse(conference.ErrNoMedia))
+		return
+	}
+	r.transcoder, r.mediaEpoch = pid, m.Epoch
+	if r.phase == unknown {
+		r.obey(c, m.Conference.PID())
+		r.phase = open
+	}
+	c.Respond(&conference.MediaOpened{Transcoder: conference.AddressOf(pid)})
+}
+
+func (n *node) keepMedia(c actor.Context, r *room, m *conference.OpenMedia) {
+	r.mediaEpoch = m.Epoch
+	pid := r.transcoder
+	actors.Request(c, pid, &transcoder.Follow{Conference: m.Conference.PID()}, followPatience,
+		func(_ *transcoder.Following, err error) {
+			if err != nil {
+				c.Respond(conference.Refuse(err))
+				return
+			}
+			c.Respond(&conference.MediaOpened{Transcoder: conference.AddressOf(pid)})
+		})
+}
+
+// mediaClosing handles the end of a conference, as its transcoder here was
+// told: what is left of it needs no other owner.
+func (n *node) mediaClosing(c actor.Context, m *transcoder.Closing) {
+	r, ok := n.table[keyOf(m.Room)]
+	if !ok || r.transcoder == nil || !r.transcoder.Equal(m.Transcoder) {
+		return
+	}
+	r.transcoder = nil
+	n.detach(c, r)
+	if !r.mine {
+		r.obey(c, nil)
+		if r.phase == open {
+			n.lost(c, r)
+		}
+	}
+	n.tidy(c, r)
+}
+
+// detach ends the calls of a conference that has ended; those that were only
+// about to join it stay.
+func (n *node) detach(c actor.Context, r *room) {
+	for id, k := range r.calls {
+		if k.admit != nil {
+			continue
+		}
+		c.Send(k.pid, &participant.End{Reason: participant.Reason{
+			Code: "conference_ended", Text: "The conference has ended",
+		}})
+		k.room = nil
+		delete(r.calls, id)
+	}
+}
+
+// conferenceEnded stops a conference of ours that is over.
+func (n *node) conferenceEnded(c actor.Context, m *conference.Ended) {
+	r, ok := n.table[keyOf(m.Room)]
+	if !ok || !r.mine || r.phase == closing {
+		return
+	}
+	n.detach(c, r)
+	r.transcoder = nil // it ends by itself; see transcoder.Emptied
+	r.phase = closing
+	c.Stop(r.conference)
+}
+
+// conferenceGone handles the end of a conference actor, ours or another node's.
+func (n *node) conferenceGone(c actor.Context, r *room, m *actor.Terminated) {
+	switch {
+	case r.mine:
+		// After a panic, what is here goes on under a new claim.
+		epoch := r.epoch
+		r.conference, r.mine, r.epoch, r.split = nil, false, 0, false
+		r.phase = closing
+		n.measure()
+		n.free(c, r.key, epoch)
+		n.stopping.proceed(n, c)
+	case m.Why != actor.TerminatedReason_Stopped:
+		n.lost(c, r)
+	default:
+		actors.After(c, settlePause, &findAgain{key: r.key, phase: r.phase, owner: r.conference})
+	}
+}

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+func (n *node) status() *Status {
+	return &Status{
+		Node: n.Name, Address: n.address(), Draining: n.draining, Calls: len(n.calls), Conferences: n.owned(),
+		BusConnected: n.Directory.Valid(),
+	}
+}
+
+// address is what the others know this node by; empty while they do not.
+func (n *node) address() string {
+	for _, other := range n.Directory.Nodes() {
+		if other.Name == n.Name {
+			return other.Address
+		}
+	}
+	return ""
+}
+
+func (n *node) owned() (count int) {
+	for _, r := range n.table {
+		if r.mine {
+			count++
+		}
+	}
+	return count
+}
+
+func (n *node) conferences() *Conferences {
+	reply := &Conferences{}
+	for _, r := range n.table {
+		if r.mine {
+			reply.Owned = append(reply.Owned, Owned{Room: r.cfg.Name, Conference: r.conference, Epoch: r.epoch})
+		}
+	}
+	slices.SortFunc(reply.Owned, func(a, b Owned) int { return strings.Compare(a.Room, b.Room) })
+	return reply
+}
+
+func (n *node) drain(c actor.Context, m *Drain) {
+	if n.draining != m.On {
+		n.draining = m.On
+		n.Log.Info("node draining", "on", m.On)
+	}
+	n.announce()
+	n.measure()
+	c.Respond(n.status())
+}
+
+// announce tells the others what this node is and can take, if that is news.
+func (n *node) announce() {
+	a := Announcement{
+		Roles: n.Roles, SIP: n.Contacts.SIP, SIPS: n.Contacts.SIPS, HTTPS: n.Contacts.HTTPS,
+		Calls: len(n.calls), MaxCalls: n.MaxCalls, Draining: n.draining || n.stopping.begun(),
+	}
+	n.placement.own.Store(&a)
+	if meta := a.meta(); n.Announce != nil && !bytes.Equal(meta, n.announced) {
+		n.announced = meta
+		n.Announce(meta)
+	}
+}
+
+func (n *node) measure() {
+	m := n.Metrics.Node
+	m.calls.Set(float64(len(n.calls)))
+	m.owned.Set(float64(n.owned()))
+	unclaimed := 0
+	for _, r := range n.table {
+		if r.mine && r.epoch == 0 {
+			unclaimed++
+		}
+	}
+	m.unclaimed.Set(float64(unclaimed))
+	m.draining.Set(0)
+	if n.draining {
+		m.draining.Set(1)
+	}
+}
