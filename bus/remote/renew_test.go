@@ -1,0 +1,286 @@
+package remote_test
+
+import (
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/skybridge-media/skybridge/bus/embedded"
+	"github.com/skybridge-media/skybridge/bus/remote"
+)
+
+func TestRenew(t *testing.T) {
+	a, b := pair(t)
+	old := a.Address()
+	ofA, ofB := a.spawn(echo), b.at(b.spawn(echo))
+	wa, toldA := a.watcher()
+	wb, toldB := b.watcher()
+	a.watchNow(wa, toldA, ofB)
+	b.watchNow(wb, toldB, a.at(ofA))
+
+	address := a.Renew()
+	if renewed := next[*remote.Renewed](a); renewed.Old != old || renewed.Address != address || a.Address() != address || address == old {
+		t.Errorf("renewed %s to %s: got %+v", old, address, renewed)
+	}
+
+	// For B, A's old address is dead and the new one is a node like any other.
+	if got := receive(t, toldB); got.Why != actor.TerminatedReason_AddressTerminated || got.Who.Address != old {
+		t.Errorf("B is told %v of %v", got.Why, got.Who)
+	}
+	if up := next[*remote.PeerUp](b); up.Address != address {
+		t.Errorf("B heard %s, want %s", up.Address, address)
+	}
+	if got, ok := b.ask(actor.NewPID(old, ofA.Id), wrapperspb.String("x")).(*actor.DeadLetterResponse); !ok {
+		t.Errorf("the old address answers B: %v", got)
+	}
+	if got := b.ask(a.at(ofA), wrapperspb.String("x")).(*wrapperspb.StringValue).Value; got != "x" {
+		t.Errorf("the new address answers B %q", got)
+	}
+
+	// For A, nothing has changed: its actors live, at the old address too, and
+	// its watches hold.
+	for _, addr := range []string{"nonhost", old, address} {
+		if got := a.ask(actor.NewPID(addr, ofA.Id), wrapperspb.String(addr)).(*wrapperspb.StringValue).Value; got != addr {
+			t.Errorf("%s answers A %q", addr, got)
+		}
+	}
+	if got := a.NewPID(old, "x").Address; got != "nonhost" {
+		t.Errorf("NewPID at the old address is at %s", got)
+	}
+	if got := a.ask(ofB, wrapperspb.String("y")).(*wrapperspb.StringValue).Value; got != "y" {
+		t.Errorf("B answers A %q", got)
+	}
+	b.sys.Root.Stop(actor.NewPID("nonhost", ofB.Id))
+	if got := receive(t, toldA); got.Why != actor.TerminatedReason_Stopped || !got.Who.Equal(ofB) {
+		t.Errorf("A is told %v of %v, want that it stopped", got.Why, got.Who)
+	}
+
+	// And B can watch again.
+	b.watchNow(wb, toldB, a.at(ofA))
+	a.sys.Root.Stop(ofA)
+	if got := receive(t, toldB); got.Why != actor.TerminatedReason_Stopped || got.Who.Address != address {
+		t.Errorf("B is told %v of %v", got.Why, got.Who)
+	}
+}
+
+// TestPartition cuts one node off for longer than others wait, lets it come
+// back, and expects it to take a new incarnation by itself, with its actors.
+func TestPartition(t *testing.T) {
+	srv := serve(t, embedded.Config{})
+	p := newProxy(t, srv.URL())
+	a, b := newNode(t, srv.URL(), "A"), newNode(t, p.url, "B")
+	meet(t, a, b)
+	old := b.Address()
+	ofB := b.spawn(echo)
+	w, told := a.watcher()
+	a.watchNow(w, told, b.at(ofB))
+
+	p.freeze()
+	began := time.Now()
+	if got := receive(t, told); got.Why != actor.TerminatedReason_AddressTerminated {
+		t.Errorf("told %v", got.Why)
+	}
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("noticed after %v", d)
+	}
+
+	p.thaw()
+	began = time.Now()
+	renewed := next[*remote.Renewed](b)
+	t.Logf("renewed %v after the end of the partition", time.Since(began).Round(time.Millisecond))
+	if renewed.Old != old {
+		t.Errorf("got %+v", renewed)
+	}
+	next[*remote.PeerUp](a) // the first incarnation was consumed by meet
+	if got := a.ask(b.at(ofB), wrapperspb.String("still here")).(*wrapperspb.StringValue).Value; got != "still here" {
+		t.Errorf("B's actor answers %q", got)
+	}
+	if got, ok := a.ask(actor.NewPID(old, ofB.Id), wrapperspb.String("x")).(*actor.DeadLetterResponse); !ok {
+		t.Errorf("the old address answers %v", got)
+	}
+}
+
+// TestServerRestart takes NATS away for longer than it takes to declare a node
+// dead: nobody judges while deaf, so that everything is as before afterwards.
+func TestServerRestart(t *testing.T) {
+	cfg := embedded.Config{Dir: t.TempDir()}
+	srv := serve(t, cfg)
+	p := newProxy(t, srv.URL()) // keeps the port while the server is away
+	a, b := newNode(t, p.url, "A"), newNode(t, p.url, "B")
+	meet(t, a, b)
+	addressA, addressB := a.Address(), b.Address()
+	ofB := b.at(b.spawn(echo))
+	w, told := a.watcher()
+	a.watchNow(w, told, ofB)
+
+	p.refuse()
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := a.ask(ofB, wrapperspb.String("x")).(*actor.DeadLetterResponse); !ok {
+		t.Errorf("without NATS: %v", got)
+	}
+	<-time.After(2 * time.Second) // longer than DeadAfter
+	p.forward(serve(t, cfg).URL())
+
+	deadline := time.Now().Add(patience)
+	for {
+		if got, ok := a.ask(ofB, wrapperspb.String("back")).(*wrapperspb.StringValue); ok && got.Value == "back" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("never came back")
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	b.sys.Root.Stop(actor.NewPID("nonhost", ofB.Id))
+	if got := receive(t, told); got.Why != actor.TerminatedReason_Stopped {
+		t.Errorf("the watch did not survive: %v", got.Why)
+	}
+	if a.Address() != addressA || b.Address() != addressB {
+		t.Error("a node renewed although nobody was dead")
+	}
+	for _, n := range []*node{a, b} {
+		for len(n.events) > 0 {
+			if e, ok := (<-n.events).(*remote.PeerDown); ok {
+				t.Errorf("%s: %+v", n.Address(), e)
+			}
+		}
+	}
+}
+
+// proxy is a link to a server that can be frozen, as a network that drops
+// everything without a word, or cut.
+type proxy struct {
+	url string
+
+	mu      sync.Mutex
+	target  string // "" refuses
+	frozen  chan struct{}
+	conns   map[net.Conn]bool
+	closing bool
+	wg      sync.WaitGroup
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{url: "nats://" + l.Addr().String(), target: strings.TrimPrefix(target, "nats://"), conns: map[net.Conn]bool{}}
+	p.wg.Go(func() { p.accept(l) })
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.thaw()
+		p.mu.Lock()
+		p.closing = true
+		p.mu.Unlock()
+		p.cut()
+		p.wg.Wait()
+	})
+	return p
+}
+
+func (p *proxy) accept(l net.Listener) {
+	for {
+		in, err := l.Accept()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		if target == "" {
+			_ = in.Close()
+			continue
+		}
+		out, err := net.Dial("tcp", target)
+		if err != nil {
+			_ = in.Close()
+			continue
+		}
+		p.add(in, out)
+		p.wg.Go(func() { p.pump(in, out) })
+		p.wg.Go(func() { p.pump(out, in) })
+	}
+}
+
+func (p *proxy) add(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range conns {
+		p.conns[c] = true
+		if p.closing {
+			_ = c.Close()
+		}
+	}
+}
+
+func (p *proxy) pump(from, to net.Conn) {
+	defer from.Close()
+	defer to.Close()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(b)
+		p.mu.Lock()
+		frozen := p.frozen
+		p.mu.Unlock()
+		if frozen != nil {
+			<-frozen
+		}
+		if n > 0 {
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// freeze holds everything back until thaw.
+func (p *proxy) freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = make(chan struct{})
+}
+
+func (p *proxy) thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.frozen != nil {
+		close(p.frozen)
+		p.frozen = nil
+	}
+}
+
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		_ = c.Close()
+		delete(p.conns, c)
+	}
+}
+
+// refuse cuts what there is and takes nothing new.
+func (p *proxy) refuse() {
+	p.mu.Lock()
+	p.target = ""
+	p.mu.Unlock()
+	p.cut()
+}
+
+// forward takes connections again.
+func (p *proxy) forward(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = strings.TrimPrefix(target, "nats://")
+}
