@@ -1,0 +1,325 @@
+package sip
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/media/port"
+	"github.com/skybridge-media/skybridge/media/rtp"
+	"github.com/skybridge-media/skybridge/media/sdp"
+)
+
+// maxPayload is the most RTP payload in a packet: with all headers, SRTP and a
+// tunnel it fits the Ethernet frame.
+const maxPayload = 1200
+
+// A session is the sockets of one stream. [rtp.Session] implements it.
+type session interface {
+	rtp.Writer
+	Start(rtp.Handler)
+	SetRemote(rtp.Remote) error
+	Port() int
+	RTCPPort() int
+	Close() error
+}
+
+// media is what a call talks with: what was agreed on, the sockets and the
+// port. It belongs to the call's goroutine, except for Close of the leg that
+// was handed out.
+type media struct {
+	log      *slog.Logger
+	listen   func() (session, error)
+	address  netip.Addr // where peers reach us
+	config   port.Config
+	keyFrame func() // asks the peer for a key frame by signalling
+
+	cname  string
+	offer  *sdp.Offer     // ours, not answered yet
+	agreed *sdp.Agreement // nil until both sides have spoken
+
+	mu     sync.Mutex // guards what follows: a participant may end while the call changes
+	closed bool
+	port   *port.Port // nil until started
+	lines  map[sdp.Kind]*line
+	expiry *time.Timer // see abandon
+}
+
+// A line is the sockets behind one m-line.
+type line struct {
+	session
+	ssrc    uint32
+	started bool
+}
+
+var errMediaClosed = errors.New("sip: media closed")
+
+// open binds sockets for the kinds that have none. On an error nothing that it
+// opened remains.
+func (m *media) open(kinds ...sdp.Kind) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return errMediaClosed
+	}
+	var opened []sdp.Kind
+	for _, k := range kinds {
+		if m.lines[k] != nil {
+			continue
+		}
+		s, err := m.listen()
+		if err != nil {
+			for _, k := range opened {
+				_ = m.lines[k].Close()
+				delete(m.lines, k)
+			}
+			return fmt.Errorf("open %v: %w", k, err)
+		}
+		m.lines[k] = &line{session: s, ssrc: newSSRC()}
+		opened = append(opened, k)
+	}
+	return nil
+}
+
+// openAgreed opens what a wants.
+func (m *media) openAgreed(a *sdp.Agreement) error {
+	var kinds []sdp.Kind
+	for i := range a.Streams {
+		kinds = append(kinds, a.Streams[i].Kind)
+	}
+	return m.open(kinds...)
+}
+
+// local is our side of the transport, for a description.
+func (m *media) local() sdp.Local {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return sdp.Local{Address: m.address, Audio: m.endpoint(sdp.Audio), Video: m.endpoint(sdp.Video)}
+}
+
+func (m *media) endpoint(k sdp.Kind) sdp.Endpoint {
+	l := m.lines[k]
+	if l == nil {
+		return sdp.Endpoint{}
+	}
+	return sdp.Endpoint{Port: l.Port(), RTCPPort: l.RTCPPort(), SSRC: l.ssrc, CNAME: m.cname}
+}
+
+// start makes the port and lets media flow as agreed. The leg that it returns
+// owns all of it: whoever gets the leg closes it.
+func (m *media) start() (*leg, error) {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil, errMediaClosed
+	}
+	m.port = port.New(m.config)
+	m.mu.Unlock()
+	if err := m.apply(m.agreed); err != nil {
+		return nil, err
+	}
+	return &leg{Port: m.port, media: m}, nil
+}
+
+// apply makes a the state of the media. Lines that it does not want are closed.
+// Before start it only keeps a.
+func (m *media) apply(a *sdp.Agreement) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return errMediaClosed
+	}
+	m.agreed = a
+	if m.port == nil {
+		return nil
+	}
+	for _, k := range []sdp.Kind{sdp.Audio, sdp.Video} {
+		s, l := a.Stream(k), m.lines[k]
+		switch {
+		case s == nil && l == nil:
+			continue
+		case s == nil:
+			m.set(k, nil, nil)
+			_ = l.Close()
+			delete(m.lines, k)
+			continue
+		case l == nil:
+			return fmt.Errorf("sip: %v agreed on without a socket", k)
+		}
+		if err := l.SetRemote(s.Remote()); err != nil {
+			return fmt.Errorf("%v: %w", k, err)
+		}
+		m.set(k, s, l)
+		if !l.started {
+			l.started = true
+			l.Start(m.handler(k))
+		}
+	}
+	return nil
+}
+
+func (m *media) handler(k sdp.Kind) rtp.Handler {
+	if k == sdp.Audio {
+		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP}
+	}
+	return rtp.Handler{RTP: m.port.VideoRTP, RTCP: m.port.VideoRTCP}
+}
+
+// set tells the port of a stream; nil takes it away.
+func (m *media) set(k sdp.Kind, s *sdp.Stream, l *line) {
+	switch {
+	case k == sdp.Audio && s == nil:
+		m.port.SetAudio(nil)
+	case k == sdp.Audio:
+		m.port.SetAudio(m.audio(s, l))
+	case s == nil:
+		m.port.SetVideo(nil)
+	default:
+		m.port.SetVideo(m.video(s, l))
+	}
+}
+
+func (m *media) audio(s *sdp.Stream, l *line) *port.Audio {
+	a := s.Audio
+	options := codecs.AudioOptions{DTX: a.DTX}
+	if a.FEC {
+		options.Loss = expectedLoss
+	}
+	if s.Bitrate > 0 && s.Bitrate < usualBitrate {
+		options.Bitrate = s.Bitrate
+	}
+	return &port.Audio{
+		Codec: a.Codec, Options: options, SendType: s.SendType, RecvType: s.RecvType,
+		EventSendType: a.EventSendType, EventRecvType: a.EventRecvType, EventClock: a.EventClock,
+		CNType: a.NoiseType, LevelExt: a.LevelExt, Ticks: int(a.Ptime / (20 * time.Millisecond)),
+		Send: s.Send, Recv: s.Recv, SSRC: l.ssrc, CNAME: m.cname, Out: l,
+	}
+}
+
+// What Opus is told where the peer asks for redundancy, in percent, and the
+// bitrate below which it is told to be modest, in bit/s.
+const (
+	expectedLoss = 10
+	usualBitrate = 32_000
+)
+
+func (m *media) video(s *sdp.Stream, l *line) *port.Video {
+	v := s.Video
+	p := &port.Video{
+		Codec: v.Codec, SendType: s.SendType, RecvType: s.RecvType,
+		Mode: v.Mode, MaxPayload: maxPayload, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
+		MaxBitrate: s.Bitrate, NACK: v.NACK, PLI: v.PLI, FIR: v.FIR, REMB: v.REMB, Parameters: v.Parameters,
+		Send: s.Send, Recv: s.Recv, SSRC: l.ssrc, CNAME: m.cname, Out: l,
+	}
+	if !v.PLI && !v.FIR {
+		p.KeyFrame = m.keyFrame
+	}
+	return p
+}
+
+// wantsKeyFrame says that the peer asked for a key frame by signalling.
+func (m *media) wantsKeyFrame() {
+	if m.port != nil {
+		m.port.PeerWantsKeyFrame()
+	}
+}
+
+// held reports whether the peer takes nothing from us.
+func (m *media) held() bool {
+	if m.agreed == nil {
+		return false
+	}
+	for i := range m.agreed.Streams {
+		if !m.agreed.Streams[i].Held {
+			return false
+		}
+	}
+	return true
+}
+
+// has reports whether a stream of that kind is in use.
+func (m *media) has(k sdp.Kind) bool { return m.agreed.Stream(k) != nil }
+
+// wants reports whether the call is to have a stream of that kind. While we are
+// the ones who offer, nobody has said no.
+func (m *media) wants(k sdp.Kind) bool { return m.agreed == nil || m.has(k) }
+
+// codec is the SDP name of what a stream uses; empty if there is none.
+func (m *media) codec(k sdp.Kind) string {
+	switch s := m.agreed.Stream(k); {
+	case s == nil:
+		return ""
+	case k == sdp.Audio:
+		return s.Audio.Codec.Name
+	default:
+		return s.Video.Codec.Name
+	}
+}
+
+// encrypted reports whether every stream is.
+func (m *media) encrypted() bool {
+	for i := range m.agreed.Streams {
+		if m.agreed.Streams[i].Crypto == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// close frees everything. Later calls do nothing.
+func (m *media) close() {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return
+	}
+	m.closed = true
+	p, lines := m.port, m.lines
+	m.lines = nil
+	if m.expiry != nil {
+		m.expiry.Stop()
+	}
+	m.mu.Unlock()
+	if p != nil {
+		p.Close() // first: it says goodbye through the sockets
+	}
+	for _, l := range lines {
+		_ = l.Close()
+	}
+}
+
+// abandon sees to it that the media is freed after d, if the participant that
+// it was handed to died before it could.
+func (m *media) abandon(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.expiry = time.AfterFunc(d, m.close)
+	}
+}
+
+// A leg is the port with the sockets behind it, as the participant gets it.
+type leg struct {
+	*port.Port
+	media *media
+}
+
+var _ participant.Port = (*leg)(nil)
+
+// Close frees port and sockets. Later calls do nothing.
+func (l *leg) Close() { l.media.close() }
+
+// newSSRC returns what RTP calls a random identifier (RFC 3550 section 8); zero
+// would mean none.
+func newSSRC() uint32 {
+	var b [4]byte
+	rand.Read(b[:])
+	return max(1, binary.BigEndian.Uint32(b[:]))
+}

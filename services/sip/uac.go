@@ -1,0 +1,452 @@
+package sip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/skybridge-media/skybridge/actors/node"
+	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/media/sdp"
+)
+
+// maxTargets is how many URIs are called at most when we are redirected.
+const maxTargets = 5
+
+// An attempt is the INVITE that is out, and what may be tried after it.
+type attempt struct {
+	to      nameAddr  // whom we want
+	target  sip.Uri   // whom we call: at first the same
+	targets []sip.Uri // to be called if that fails
+	seen    int       // of them, the ones before included
+	hops    []streamKey
+	flow    flow
+
+	request     *sip.Request
+	seq         uint32
+	base        *dialog // what every answer starts from
+	body        []byte
+	answered    *sip.Request // the ACK, once there is an answer
+	tag         string       // of who answered
+	ringing     bool         // there was a provisional response
+	authorized  bool         // the challenge was answered once
+	lengthened  bool         // the interval was raised once
+	finished    bool         // there was a final response
+	credentials []sip.Header
+}
+
+// Dial implements [node.Dialer].
+func (s *Server) Dial(id participant.ID, d node.Dial) {
+	c := s.newCall(id, outgoing, d.Alias)
+	c.log = c.log.With("to", printable(d.URI, 200))
+	uri, err := parseURI(d.URI)
+	uri.Headers = nil
+	to := nameAddr{raw: uri.Addr(), uri: uri}
+	c.out = &attempt{to: to, targets: []sip.Uri{uri}}
+	c.dialog = uacDialog(nameAddr{}, to, newTag()+"@skybridge")
+	if why := s.register(c); why != nil {
+		c.log.Warn("call not placed", "status", why.code, "text", why.reason)
+		return
+	}
+	c.inbox.post(func() { c.dial(d, err) })
+	s.running.Go(c.run)
+}
+
+// dial asks for the call's place in the conference.
+func (c *call) dial(d node.Dial, bad error) {
+	name := d.Name
+	if name == "" {
+		name = printable(unescapeUser(c.out.to.uri.User), 80)
+	}
+	c.log.Info("dialog began", "direction", outgoing, "alias", printable(d.Alias, 120))
+	c.admit(&node.Admit{
+		Call:       c.id,
+		Alias:      d.Alias,
+		Protocol:   "sip",
+		Outgoing:   true,
+		Name:       name,
+		Remote:     printable(d.URI, 200),
+		Audio:      len(c.s.deps.Media.Audio) > 0,
+		Video:      len(c.s.deps.Media.Video) > 0,
+		Signalling: c,
+	}, func(in *node.Admitted, elsewhere *node.Redirect, err error) {
+		switch {
+		case c.state == over:
+			if in != nil {
+				c.s.unwanted(in)
+			}
+			return
+		case elsewhere != nil:
+			err = errors.New("the conference is on node " + elsewhere.Node)
+		}
+		if err != nil {
+			c.log.Warn("call not placed", "err", err)
+			c.finish(participant.Reason{Code: reasonFailed, Text: err.Error()})
+			return
+		}
+		c.peer = in.Participant
+		c.log = c.log.With("room", in.Room)
+		c.state = calling
+		c.after(&c.ringing, c.s.cfg.RingTimeout, func() {
+			c.hangup(participant.Reason{Code: reasonTimeout, Text: "No answer"})
+		})
+		if bad != nil {
+			c.fail(fmt.Errorf("sip: cannot call %q: %w", printable(d.URI, 120), bad))
+			return
+		}
+		c.nextTarget(nil)
+	})
+}
+
+// nextTarget calls the next URI. failed is why the one before did not work.
+func (c *call) nextTarget(failed error) {
+	if c.state != calling || len(c.out.targets) == 0 {
+		c.fail(failed)
+		return
+	}
+	uri := c.out.targets[0]
+	c.out.target, c.out.targets = uri, c.out.targets[1:]
+	s := c.s
+	s.running.Go(func() {
+		ctx, cancel := context.WithTimeout(s.life, routePatience)
+		defer cancel()
+		hops, err := resolve(ctx, s.resolver, uri)
+		c.inbox.post(func() {
+			if err != nil {
+				c.nextTarget(err)
+				return
+			}
+			c.out.hops = hops
+			c.nextHop(failed)
+		})
+	})
+}
+
+// nextHop tries the next address of the URI.
+func (c *call) nextHop(failed error) {
+	if c.state != calling {
+		c.fail(failed)
+		return
+	}
+	if len(c.out.hops) == 0 {
+		c.nextTarget(failed)
+		return
+	}
+	key := c.out.hops[0]
+	c.out.hops = c.out.hops[1:]
+	s := c.s
+	s.running.Go(func() {
+		ctx, cancel := context.WithTimeout(s.life, routePatience)
+		defer cancel()
+		f, err := s.transport.flowTo(ctx, key, s.dialTLS())
+		c.inbox.post(func() {
+			if err != nil {
+				c.nextHop(err)
+				return
+			}
+			c.callOver(f)
+		})
+	})
+}
+
+// callOver sends the INVITE on a flow.
+func (c *call) callOver(f flow) {
+	if c.state != calling {
+		c.fail(nil)
+		return
+	}
+	c.release()
+	c.flow, c.release = f, f.hold()
+	if err := c.prepare(); err != nil {
+		c.fail(err)
+		return
+	}
+	c.invitePeer()
+}
+
+// prepare makes the offer and the dialog for the target, on the flow.
+func (c *call) prepare() error {
+	o := c.out
+	if c.media != nil {
+		c.media.close()
+	}
+	c.newMedia(c.flow)
+	c.media.offer = sdp.NewOffer(c.s.capabilities(c.flow, true), nil)
+	body, err := c.describe()
+	if err != nil {
+		return err
+	}
+	secure := o.target.IsEncrypted()
+	c.contact = c.s.contactFor(c.flow, c.alias, secure)
+	self := "sip:" + escapeUser(c.alias) + "@" + bracketed(c.s.address(c.flow).String())
+	d := *c.dialog
+	d.local = tagged(nameAddr{raw: self}, d.local.tag())
+	d.remote, d.target, d.secure = o.to, o.target, secure
+	c.s.confirm(c, &d)
+	o.base, o.body = &d, body
+	c.session = lifetime{interval: c.s.cfg.SessionExpires, refresh: true}
+	return nil
+}
+
+// invitePeer sends the INVITE, for the first time or with credentials.
+func (c *call) invitePeer() {
+	o := c.out
+	req := o.base.request(sip.INVITE, 0)
+	o.seq, o.request, o.ringing, o.finished = o.base.localSeq, req, false, false
+	req.AppendHeader(sip.NewHeader("Contact", "<"+c.contact+">"))
+	req.AppendHeader(allowHeader())
+	req.AppendHeader(supportedHeader())
+	req.AppendHeader(sip.NewHeader("User-Agent", c.s.cfg.UserAgent))
+	for _, h := range append(askExpiry(c.session, c.s.cfg.MinSE, false), o.credentials...) {
+		req.AppendHeader(h)
+	}
+	setSDP(req, o.body)
+	c.s.stampVia(req, c.flow, newBranch())
+	base, f, seq := o.base, c.flow, o.seq
+	err := c.s.tx.send(req, f, func(res *sip.Response, err error) {
+		if !c.inbox.post(func() { c.response(seq, res, err) }) && err == nil && res.IsSuccess() {
+			c.s.dismiss(base, res, seq, f)
+		}
+	})
+	if err != nil {
+		c.nextHop(err)
+	}
+}
+
+// response handles what comes back for INVITE number seq.
+func (c *call) response(seq uint32, res *sip.Response, err error) {
+	o := c.out
+	switch {
+	case err == nil && res.IsSuccess():
+		c.answeredBy(seq, res)
+		return
+	case seq != o.seq || o.finished || c.state != calling && c.state != canceled:
+		return
+	case err == nil && res.IsProvisional():
+		c.provisional(res)
+		return
+	}
+	o.finished = true
+	if c.state == canceled {
+		c.finish(participant.Reason{Code: reasonDisconnected})
+		return
+	}
+	if err != nil {
+		c.nextHop(&callError{code: sip.StatusRequestTimeout, reason: "No response", err: err})
+		return
+	}
+	c.refused(res)
+}
+
+// refused decides what to try after a final response that is no 2xx.
+func (c *call) refused(res *sip.Response) {
+	o := c.out
+	why := &callError{code: res.StatusCode, reason: printable(res.Reason, 80)}
+	switch code := res.StatusCode; {
+	case code < 400:
+		o.redirectedTo(res)
+		c.nextTarget(why)
+	case (code == sip.StatusUnauthorized || code == sip.StatusProxyAuthRequired) && !o.authorized:
+		h, err := authorize(c.s.cfg.Credentials, o.request, res, c.flow)
+		if err != nil {
+			c.log.Warn("challenge not answered", "err", err)
+			c.nextTarget(why)
+			return
+		}
+		o.authorized = true
+		o.credentials = []sip.Header{h}
+		c.invitePeer()
+	case code == 422 && !o.lengthened:
+		e, ok := parseExpiry(res)
+		if !ok || e.least <= c.session.interval {
+			c.nextTarget(why)
+			return
+		}
+		o.lengthened = true
+		c.session.interval = e.least
+		c.invitePeer()
+	case code == sip.StatusServiceUnavailable || code == sip.StatusRequestTimeout:
+		c.nextHop(why) // RFC 3263 section 4.3
+	case code >= 600:
+		c.fail(why) // nobody else wants to be asked either
+	default:
+		c.nextTarget(why)
+	}
+}
+
+// redirectedTo adds the targets of a 3xx (RFC 3261 section 8.1.3.4).
+func (o *attempt) redirectedTo(res *sip.Response) {
+	for _, h := range res.GetHeaders("Contact") {
+		to, err := parseNameAddr(h.Value())
+		if err != nil || o.seen >= maxTargets {
+			continue
+		}
+		o.seen++
+		to.uri.Headers = nil
+		o.targets = append(o.targets, to.uri)
+	}
+}
+
+// provisional handles 100 to 199.
+func (c *call) provisional(res *sip.Response) {
+	o := c.out
+	first := !o.ringing
+	o.ringing = true
+	if c.state == canceled && first {
+		c.sendCancel()
+	}
+	if res.StatusCode > 100 && lists(res, "Require", "100rel") && text(res, "RSeq") != "" {
+		c.prack(res)
+	}
+}
+
+// prack acknowledges a provisional response that is sent until it is
+// (RFC 3262).
+func (c *call) prack(res *sip.Response) {
+	o := c.out
+	early, ok := o.base.answered(res)
+	if !ok {
+		return
+	}
+	o.base.localSeq++
+	req := early.request(sip.PRACK, o.base.localSeq)
+	req.AppendHeader(header("RAck", "%s %d %s", strings.TrimSpace(text(res, "RSeq")), o.seq, sip.INVITE))
+	c.request(req, nil)
+}
+
+// answeredBy handles a 2xx to our INVITE. There may be several: of one
+// answerer again, until it has our ACK, or of others that a proxy has called
+// as well (RFC 3261 section 13.2.2.4).
+func (c *call) answeredBy(seq uint32, res *sip.Response) {
+	o := c.out
+	d, ok := o.base.answered(res)
+	if !ok {
+		return
+	}
+	switch {
+	case o.answered != nil && d.remote.tag() == o.tag:
+		_ = c.flowOfACK().WriteMsg(o.answered)
+		return
+	case o.answered != nil || c.state != calling && c.state != canceled:
+		c.s.dismiss(o.base, res, seq, c.flow)
+		return
+	}
+	o.finished, o.tag = true, d.remote.tag()
+	d.localSeq = o.base.localSeq
+	c.s.confirm(c, d)
+	c.ringing.stop()
+	o.answered = d.request(sip.ACK, seq)
+	c.acknowledge(o.answered)
+	c.features.learn(res)
+	if c.state == canceled {
+		c.bye(participant.Reason{Code: reasonDisconnected})
+		c.finish(participant.Reason{Code: reasonDisconnected})
+		return
+	}
+	c.count("2xx")
+	c.established(res)
+}
+
+// established lets media flow after the 200.
+func (c *call) established(res *sip.Response) {
+	e, _ := parseExpiry(res)
+	why := c.takeAnswer(res)
+	c.state = up
+	if why != nil {
+		c.hangup(participant.Reason{Code: reasonFailed, Text: why.reason})
+		return
+	}
+	if err := c.connect(); err != nil {
+		c.log.Error("media could not be started", "err", err)
+		c.hangup(participant.Reason{Code: reasonFailed, Text: "media failed"})
+		return
+	}
+	c.keep(acceptExpiry(e, c.session.interval))
+}
+
+// flowOfACK is the flow that the ACK has taken.
+func (c *call) flowOfACK() flow {
+	if p := c.path(); p.flow != nil {
+		return p.flow
+	}
+	return c.flow
+}
+
+// cancelInvite gives up on our INVITE.
+func (c *call) cancelInvite() {
+	switch o := c.out; {
+	case o.request == nil:
+		c.finish(participant.Reason{Code: reasonDisconnected})
+		return
+	case o.ringing:
+		c.sendCancel()
+	} // else the CANCEL waits for a first response (RFC 3261 section 9.1)
+	c.after(&c.ringing, 64*sip.T1, func() { c.finish(participant.Reason{Code: reasonDisconnected}) })
+}
+
+func (c *call) sendCancel() {
+	invite := c.out.request
+	req := sip.NewRequest(sip.CANCEL, invite.Recipient)
+	for _, name := range []string{"Via", "Route", "Max-Forwards", "From", "To", "Call-ID"} {
+		for _, h := range invite.GetHeaders(name) {
+			req.AppendHeader(sip.NewHeader(name, h.Value()))
+		}
+	}
+	req.AppendHeader(header("CSeq", "%d CANCEL", c.out.seq))
+	req.SetBody(nil)
+	req.SetTransport(c.flow.network())
+	_ = c.s.tx.send(req, c.flow, func(*sip.Response, error) {})
+}
+
+// fail ends a call that could not be placed.
+func (c *call) fail(err error) {
+	if c.state == over {
+		return
+	}
+	if c.state == canceled || err == nil {
+		c.finish(participant.Reason{Code: reasonDisconnected})
+		return
+	}
+	result := "timeout"
+	if e, ok := errors.AsType[*callError](err); ok && e.err == nil {
+		result = class(e.code)
+	}
+	c.count(result)
+	c.log.Info("dialog failed", "err", err)
+	c.finish(endedBy(err))
+}
+
+// dismiss ends a call that nobody wants: the answer of one phone too many, or
+// one that comes after we gave up.
+func (s *Server) dismiss(base *dialog, res *sip.Response, seq uint32, f flow) {
+	d, ok := base.answered(res)
+	if !ok {
+		return
+	}
+	d.localSeq = seq + 100 // beyond what was used for this INVITE
+	ack, bye := d.request(sip.ACK, seq), d.request(sip.BYE, 0)
+	if len(d.routes) == 0 && f.network() == "UDP" {
+		s.running.Go(func() {
+			ctx, cancel := context.WithTimeout(s.life, routePatience)
+			defer cancel()
+			if direct, err := s.reach(ctx, d.target); err == nil {
+				s.sendPair(ack, bye, direct)
+			}
+		})
+		return
+	}
+	s.sendPair(ack, bye, f)
+}
+
+func (s *Server) sendPair(ack, bye *sip.Request, f flow) {
+	s.stampVia(ack, f, newBranch())
+	countSent(s.metrics, ack, false)
+	if f.WriteMsg(ack) != nil {
+		return
+	}
+	s.stampVia(bye, f, newBranch())
+	_ = s.tx.send(bye, f, func(*sip.Response, error) {})
+}
