@@ -80,9 +80,6 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 	if s.Content != "" {
 		answer.Attributes.add("content", s.Content)
 	}
-	if s.Label != "" {
-		answer.Attributes.add("label", s.Label)
-	}
 	answer.Attributes.add(directionName(s.Send, s.Recv), "")
 	return answer, nil
 }
@@ -138,14 +135,7 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, m *Media, formats [
 	their, _ := find(formats, func(f format) bool { return f.pt == s.SendType })
 	switch {
 	case their.is("H264"):
-		h := parseH264(their)
-		ours := levelFor(c.picture())
-		if !h.asymmetry {
-			// One level for both directions, and an answer may only lower
-			// it (RFC 6184 section 8.2.2).
-			ours = lower(ours, h.level)
-		}
-		fmtp = h.withLevel(ours).fmtp()
+		fmtp = c.answerH264(their.h264).fmtp()
 	case their.is("VP8"):
 		fmtp = c.vp8Parameters()
 	}
@@ -160,6 +150,21 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, m *Media, formats [
 		}
 	}
 	c.addVideoLimits(answer)
+}
+
+// answerH264 turns what the peer takes into what we take.
+func (c *Capabilities) answerH264(h h264) h264 {
+	ours := levelFor(c.picture())
+	answer := h264{profile: h.profile, flags: h.flags, level: ours, mode: h.mode, asymmetry: h.asymmetry}
+	if !h.asymmetry && lower(h.level, ours) != ours {
+		// One level for both directions, and an answer may only lower it (RFC
+		// 6184 section 8.2.2). What we take beyond it is said beside it, as
+		// rooms do.
+		answer.level = h.level
+		l := levels[levelIndex(ours)]
+		answer.maxMBPS, answer.maxFS = l.maxMBPS, l.maxFS
+	}
+	return answer
 }
 
 // refused mirrors an m-line that we do not take (RFC 3264 section 6).

@@ -74,9 +74,8 @@ func (c *Capabilities) chooseVideo(s *Stream, m *Media, theirs, ours []format) b
 		REMB:  m.feedback(their.pt, "goog-remb"),
 	}
 	if their.is("H264") {
-		h := parseH264(their)
-		l := h.limits()
-		v.Mode, v.Parameters = h.mode, parameterSets(their)
+		l := their.h264.limits()
+		v.Mode, v.Parameters = their.h264.mode, parameterSets(their)
 		v.Width, v.Height, v.FrameRate = c.fit(l.maxFS, l.maxMBPS, m.frameRate())
 		s.Bitrate = least(s.Bitrate, l.maxBR*1000)
 	} else {
@@ -99,7 +98,7 @@ func (c *Capabilities) matchVideo(theirs, ours []format) (their, our format, cod
 		}
 		rank := 0
 		if t.is("H264") {
-			rank = parseH264(t).rank()
+			rank = t.h264.rank()
 		}
 		if rank <= best {
 			continue
@@ -114,11 +113,7 @@ func (c *Capabilities) matchVideo(theirs, ours []format) (their, our format, cod
 // sameFlavour compares what of H.264 must be the same in both directions: the
 // mode, and the profile without its level (RFC 6184 section 8.2.2).
 func sameFlavour(a, b format) bool {
-	if !a.is("H264") {
-		return true
-	}
-	x, y := parseH264(a), parseH264(b)
-	return x.mode == y.mode && x.profile == y.profile
+	return a.h264.mode == b.h264.mode && a.h264.profile == b.h264.profile
 }
 
 // add writes a format into our m-line.

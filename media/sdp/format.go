@@ -13,6 +13,7 @@ type format struct {
 	name  string // encoding name as written
 	clock int    // Hz
 	fmtp  string // all parameters, without the payload type
+	h264  h264   // the parameters of H.264
 }
 
 // is compares encoding names, which have no case.
@@ -47,11 +48,19 @@ var static = map[uint8]format{
 	13: {name: "CN", clock: 8000},
 }
 
+// What is looked at of an m-line. Browsers list about 40 payload types, and the
+// longest fmtp are those with parameter sets. Without a bound, a body of 64 kB
+// could keep us busy for seconds.
+const (
+	maxFormats = 64
+	maxFMTP    = 1024 // bytes
+)
+
 // formats are the payload types of m in order of preference. Those without a
 // meaning are left out.
 func (m *Media) formats() []format {
 	var fs []format
-	for _, text := range m.Formats {
+	for _, text := range m.Formats[:min(len(m.Formats), maxFormats)] {
 		pt, err := strconv.ParseUint(text, 10, 7)
 		if err != nil {
 			continue
@@ -70,7 +79,12 @@ func (m *Media) formats() []format {
 		if f.name == "" {
 			continue
 		}
-		f.fmtp, _ = m.forType("fmtp", text)
+		if v, ok := m.forType("fmtp", text); ok && len(v) <= maxFMTP {
+			f.fmtp = v
+		}
+		if f.is("H264") {
+			f.h264 = parseH264(f)
+		}
 		fs = append(fs, f)
 	}
 	return fs
@@ -138,7 +152,7 @@ func (c *Capabilities) video(f format) *codecs.Video {
 		if !f.is(v.Name) || f.clock != 90000 {
 			continue
 		}
-		if f.is("H264") && !parseH264(f).usable() {
+		if f.is("H264") && !f.h264.usable() {
 			return nil
 		}
 		return v

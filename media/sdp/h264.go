@@ -77,12 +77,6 @@ func (h h264) rank() int {
 	return r
 }
 
-// withLevel returns h for another level.
-func (h h264) withLevel(level byte) h264 {
-	h.level = level
-	return h
-}
-
 // profileLevelID is the value of the parameter of that name.
 func (h h264) profileLevelID() string {
 	flags, level := h.flags, h.level
@@ -101,6 +95,9 @@ func (h h264) fmtp() string {
 	fmt.Fprintf(&b, "profile-level-id=%s;packetization-mode=%d", h.profileLevelID(), h.mode)
 	if h.asymmetry {
 		b.WriteString(";level-asymmetry-allowed=1")
+	}
+	if h.maxFS > 0 {
+		fmt.Fprintf(&b, ";max-mbps=%d;max-fs=%d", h.maxMBPS, h.maxFS)
 	}
 	return b.String()
 }

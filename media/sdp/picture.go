@@ -64,14 +64,11 @@ func (m *Media) frameRate() int {
 	return int(f)
 }
 
-// maxParameters bounds the parameter sets taken from SDP, in bytes.
-const maxParameters = 4096
-
 // parameterSets decodes sprop-parameter-sets (RFC 6184 section 8.1) to Annex B;
 // nil if they are missing or wrong.
 func parameterSets(f format) []byte {
 	v, ok := f.param("sprop-parameter-sets")
-	if !ok || len(v) > maxParameters {
+	if !ok {
 		return nil
 	}
 	var out []byte
