@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/skybridge-media/skybridge/media/compose"
 )
 
 // Config says how a bridge works. The zero value works, with a pool of encode
@@ -42,6 +45,7 @@ type Bridge struct {
 	// mu guards what follows and orders the publication of roster.
 	mu      sync.Mutex
 	plan    *Plan
+	layout  *compose.Layout
 	legs    []*leg // in order of attachment
 	closed  bool
 	ticking bool // the audio goroutine runs
@@ -53,13 +57,15 @@ type Bridge struct {
 	tick sync.Mutex // held during an audio tick
 	shot sync.Mutex // held while the video clock looks at legs
 
+	epoch   time.Time     // of RTP timestamps
 	stop    chan struct{} // closed by Close
 	running sync.WaitGroup
 }
 
 // New returns a bridge without legs and with an empty plan.
 func New(cfg Config) *Bridge {
-	b := &Bridge{cfg: cfg, plan: &Plan{}, stop: make(chan struct{})}
+	b := &Bridge{cfg: cfg, plan: &Plan{}, stop: make(chan struct{}), epoch: time.Now()}
+	b.layout, _ = compose.Parse(compose.Default)
 	if b.cfg.Log == nil {
 		b.cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -76,7 +82,7 @@ func New(cfg Config) *Bridge {
 		b.cfg.Workers = NewWorkers(0)
 		b.ownWorkers = true
 	}
-	b.roster.Store(&roster{})
+	b.publish()
 	b.speakers.Store(&speakers{})
 	b.cfg.Metrics.bridges.Inc()
 	return b
@@ -89,6 +95,12 @@ func (b *Bridge) Apply(p *Plan) {
 	defer b.mu.Unlock()
 	if b.closed {
 		return
+	}
+	if l, err := compose.Parse(p.Layout); err == nil {
+		b.layout = l
+	} else {
+		b.cfg.Log.Warn("plan names an unknown layout", "err", err)
+		b.layout, _ = compose.Parse(compose.Default)
 	}
 	b.plan = p
 	b.publish()

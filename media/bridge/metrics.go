@@ -25,7 +25,7 @@ type Metrics struct {
 	fullMixes, mixMinuses, videoGroups prometheus.Gauge
 
 	framesComposed, framesEncoded, framesUnchanged, keyFrames prometheus.Counter
-	droppedCompose, droppedEncode                             prometheus.Counter
+	droppedCompose, droppedEncode, droppedByRate              prometheus.Counter
 
 	videoLatency, workerWait prometheus.Histogram
 
@@ -50,7 +50,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}, []string{"kind"})
 	dropped := f.NewCounterVec(prometheus.CounterOpts{
 		Name: "skybridge_bridge_frames_dropped_total",
-		Help: "Pictures not sent because the workers were behind, by the stage that was busy.",
+		Help: "Pictures not sent: no worker had composed or encoded the one before in time, or the rate control chose to skip it.",
 	}, []string{"stage"})
 	return &Metrics{
 		bridges: gauge("active", "Bridges that exist, with or without participants."),
@@ -75,6 +75,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		keyFrames:       counter("key_frames_total", "Pictures encoded as key frames."),
 		droppedCompose:  dropped.WithLabelValues("compose"),
 		droppedEncode:   dropped.WithLabelValues("encode"),
+		droppedByRate:   dropped.WithLabelValues("rate_control"),
 
 		videoLatency: histogram("video_latency_seconds",
 			"Time from a source picture's last packet to the first packet of a composition that shows it.", latencyBuckets),

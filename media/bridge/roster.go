@@ -2,13 +2,16 @@ package bridge
 
 import (
 	"sync"
+
+	"github.com/skybridge-media/skybridge/media/compose"
 )
 
 // A roster is what the clocks read: plan and legs, matched. It is immutable;
 // every change publishes a new one.
 type roster struct {
-	plan *Plan
-	legs []attached // in order of attachment
+	plan   *Plan
+	layout *compose.Layout
+	legs   []attached // in order of attachment
 }
 
 // attached is one leg with what the plan says about it.
@@ -39,8 +42,10 @@ type leg struct {
 	eye eye // of the video goroutine
 
 	// mu is held while a worker writes video, so that Detach can wait for it.
-	mu   sync.Mutex
-	gone bool
+	mu       sync.Mutex
+	gone     bool
+	watching *group // the only one that may write
+	synced   bool   // it has sent a key frame since
 }
 
 func newLeg(id string, l Leg) *leg {
@@ -54,9 +59,29 @@ func (l *leg) leave() {
 	l.mu.Unlock()
 }
 
+// watch makes g the only group that may write to the leg, from its next key
+// frame on. nil is none.
+func (l *leg) watch(g *group) {
+	l.mu.Lock()
+	l.watching, l.synced = g, false
+	l.mu.Unlock()
+}
+
+// show writes a picture of g, unless the leg has moved on or would not be able
+// to decode it.
+func (l *leg) show(g *group, f *VideoFrame) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone || l.watching != g || !l.synced && !f.Key {
+		return
+	}
+	l.synced = true
+	l.WriteVideo(f)
+}
+
 // publish makes plan and legs visible to the clocks. It needs mu.
 func (b *Bridge) publish() {
-	r := &roster{plan: b.plan, legs: make([]attached, len(b.legs))}
+	r := &roster{plan: b.plan, layout: b.layout, legs: make([]attached, len(b.legs))}
 	listed := make(map[string]*Member, len(b.plan.Members))
 	for i := range b.plan.Members {
 		listed[b.plan.Members[i].ID] = &b.plan.Members[i]

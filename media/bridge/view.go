@@ -1,0 +1,282 @@
+package bridge
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/skybridge-media/skybridge/media/compose"
+)
+
+const (
+	// refine is for how many pictures after the last change encoding goes on,
+	// so that what stands still becomes sharp.
+	refine = 15
+
+	// maxSurfaces bounds how many compositions of one view are under way: one
+	// being painted while encoders of different speed work on two others.
+	maxSurfaces = 3
+)
+
+// A view is one composition, seen by some. Its fields belong to the video
+// goroutine, except while busy: then those marked so are the worker's.
+type view struct {
+	video         *video
+	arrangement   *compose.Arrangement
+	legs          []*leg
+	groups        []*group
+	width, height int // of the canvas
+	still         int // pictures since the last change
+
+	busy     atomic.Bool
+	surfaces []*surface
+	last     *surface       // busy: the latest that was painted
+	next     *surface       // busy: the one to paint
+	tiles    []compose.Tile // busy: what to paint
+	due      []*group       // busy: who is to encode it
+	newest   uint64         // serial of the latest picture there was at the last composition
+	at       time.Time      // busy: the time of the picture
+	queued   time.Time      // busy
+}
+
+func (v *video) newView() *view {
+	v.bridge.cfg.Metrics.views.Inc()
+	return &view{video: v}
+}
+
+// retire ends the view. A worker that is busy with it finishes its picture.
+func (w *view) retire() {
+	for _, g := range w.groups {
+		g.retire()
+	}
+	w.groups = nil
+	w.video.bridge.cfg.Metrics.views.Dec()
+}
+
+// regroup divides the view's legs by how they want it encoded, keeping
+// encoders where it can, and decides how large the canvas must be.
+func (w *view) regroup() {
+	wanted := map[VideoSpec][]*leg{}
+	var specs []VideoSpec // in order of first appearance
+	for _, l := range w.legs {
+		if wanted[l.eye.spec] == nil {
+			specs = append(specs, l.eye.spec)
+		}
+		wanted[l.eye.spec] = append(wanted[l.eye.spec], l)
+	}
+	was := w.groups
+	w.groups = nil
+	take := func(spec VideoSpec, fits func(g *group) bool) *group {
+		i := slices.IndexFunc(was, fits)
+		if i < 0 {
+			return nil
+		}
+		g := was[i]
+		was = slices.Delete(slices.Clone(was), i, i+1)
+		g.respec(spec)
+		w.groups = append(w.groups, g)
+		return g
+	}
+	var fresh []VideoSpec
+	for _, spec := range specs {
+		if g := take(spec, func(g *group) bool { return g.spec == spec }); g != nil {
+			g.serve(wanted[spec])
+		} else {
+			fresh = append(fresh, spec)
+		}
+	}
+	for _, spec := range fresh {
+		// A group of which everybody moves to another bitrate moves as a whole.
+		g := take(spec, func(g *group) bool { return sameButBitrate(g.spec, spec) })
+		if g == nil {
+			g = w.newGroup(spec)
+			w.groups = append(w.groups, g)
+		}
+		g.serve(wanted[spec])
+	}
+	for _, g := range was {
+		g.retire()
+	}
+	w.resize(specs)
+}
+
+func sameButBitrate(a, b VideoSpec) bool {
+	a.Options.Bitrate, b.Options.Bitrate = 0, 0
+	return a == b
+}
+
+// resize makes the canvas as large as the largest receiver wants it, within
+// what the bridge is configured for.
+func (w *view) resize(specs []VideoSpec) {
+	cfg := &w.video.bridge.cfg
+	width, height := 0, 0
+	for _, s := range specs {
+		sw, sh := within(s.Options.Width, s.Options.Height, cfg.Width, cfg.Height)
+		if sw*sh > width*height {
+			width, height = sw, sh
+		}
+	}
+	if width == w.width && height == w.height {
+		return
+	}
+	w.width, w.height = width, height
+	w.surfaces = nil // those under way are somebody's last
+}
+
+// within returns the largest canvas for a receiver of w by h pixels: its own
+// size if that has nearly the shape of the configured canvas, otherwise that
+// shape inside it.
+func within(w, h, maxW, maxH int) (int, int) {
+	if w > maxW || h > maxH {
+		if w*maxH > maxW*h {
+			w, h = maxW, h*maxW/w
+		} else {
+			w, h = w*maxH/h, maxH
+		}
+	}
+	switch {
+	case w*maxH*7 > maxW*h*8: // wider by more than an eighth
+		w = h * maxW / maxH
+	case h*maxW*7 > maxH*w*8:
+		h = w * maxH / maxW
+	}
+	return max(2, w&^1), max(2, h&^1)
+}
+
+// shoot has the next picture of the view painted and encoded, as far as that
+// is due, needed, and possible.
+func (w *view) shoot(now time.Time) {
+	m := w.video.bridge.cfg.Metrics
+	due := 0
+	for _, g := range w.groups {
+		if g.tick(w.video.bridge.cfg.FrameRate) {
+			due++
+		}
+	}
+	if due == 0 {
+		return
+	}
+	if w.busy.Load() {
+		m.droppedCompose.Inc()
+		return
+	}
+	w.build()
+	changed := w.last == nil || !w.last.is(w.width, w.height) || !w.last.canvas.Shows(w.tiles)
+	w.still++
+	if changed {
+		w.still = 0
+	}
+	w.due = w.due[:0]
+	for _, g := range w.groups {
+		if g.due && (changed || w.still <= refine || w.still%idlePictures(w) == 0 || g.wantsKey(now)) {
+			w.due = append(w.due, g)
+		}
+	}
+	m.framesUnchanged.Add(float64(due - len(w.due)))
+	switch {
+	case len(w.due) == 0:
+	case changed:
+		w.compose(now)
+	default:
+		for _, g := range w.due {
+			if g.begin(w.last, now, false) {
+				w.video.bridge.cfg.Workers.submit(g)
+			}
+		}
+	}
+}
+
+// idlePictures is every how many pictures an unchanged one is sent again: twice
+// a second, which tells receivers that nothing was lost.
+func idlePictures(w *view) int { return max(1, w.video.bridge.cfg.FrameRate/2) }
+
+// build fills tiles with what is to be seen now.
+func (w *view) build() {
+	w.tiles = w.tiles[:0]
+	for i, id := range w.arrangement.Seats {
+		t := compose.Tile{Rect: w.arrangement.Rect(i, w.width, w.height)}
+		a := w.video.cast[id]
+		t.Name = a.member.Name
+		t.Speaking = id == w.video.speakers.current && len(w.arrangement.Seats) > 1
+		if a.leg != nil && !a.member.VideoMuted {
+			t.Source = a.leg.eye.source
+		}
+		w.tiles = append(w.tiles, t)
+	}
+}
+
+// compose has a worker paint tiles.
+func (w *view) compose(now time.Time) {
+	w.next = w.free()
+	if w.next == nil { // all encoders are behind
+		w.video.bridge.cfg.Metrics.droppedCompose.Inc()
+		return
+	}
+	w.next.received = w.next.received[:0]
+	for i, t := range w.tiles {
+		if t.Source == nil {
+			continue
+		}
+		t.Source.Retain()
+		if t.Source.Serial > w.newest {
+			shown := w.video.cast[w.arrangement.Seats[i]].leg
+			w.next.received = append(w.next.received, shown.eye.picture.Received)
+		}
+	}
+	w.newest = w.video.newest
+	w.at, w.queued = now, time.Now()
+	w.busy.Store(true)
+	w.video.bridge.running.Add(1)
+	w.video.bridge.cfg.Workers.submit(w)
+}
+
+// free returns a surface that nobody reads: preferably the latest, on which
+// least has to be painted.
+func (w *view) free() *surface {
+	if w.last != nil && w.last.is(w.width, w.height) && w.last.readers.Load() == 0 {
+		return w.last
+	}
+	for _, s := range w.surfaces {
+		if s.readers.Load() == 0 {
+			return s
+		}
+	}
+	if len(w.surfaces) == maxSurfaces {
+		return nil
+	}
+	s := newSurface(w.width, w.height)
+	w.surfaces = append(w.surfaces, s)
+	return s
+}
+
+// run paints, on a worker, and hands the picture to the encoders. The first of
+// them runs on the same worker, whose cache holds the picture.
+func (w *view) run() {
+	b := w.video.bridge
+	defer b.running.Done()
+	b.cfg.Metrics.workerWait.Observe(time.Since(w.queued).Seconds())
+	w.next.repainted()
+	w.video.painter.Paint(w.next.canvas, w.tiles)
+	for i := range w.tiles {
+		if s := w.tiles[i].Source; s != nil {
+			s.Release()
+			w.tiles[i].Source = nil
+		}
+	}
+	w.last = w.next
+	b.cfg.Metrics.framesComposed.Inc()
+	var first *group
+	for _, g := range w.due {
+		switch {
+		case !g.begin(w.last, w.at, true):
+		case first == nil:
+			first = g
+		default:
+			b.cfg.Workers.submit(g)
+		}
+	}
+	w.busy.Store(false)
+	if first != nil {
+		first.run()
+	}
+}
