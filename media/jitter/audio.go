@@ -169,6 +169,10 @@ func (b *Audio) Stats() AudioStats {
 	return s
 }
 
+// Ahead returns how many units of the clock, in what Next has returned so far,
+// lie beyond the Ticks it was called for.
+func (b *Audio) Ahead() int { return b.ahead }
+
 // target returns how long packets are to be kept.
 func (b *Audio) target() time.Duration {
 	if b.loss > lossy {

@@ -1,29 +1,37 @@
-// Package port carries one participant's media in both directions, between a
-// transport (package media/rtp, or services/webrtc) and a bridge.
 package port
 
 import (
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/bridge"
-	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 
 var _ bridge.Leg = (*Port)(nil)
+
+const (
+	defaultTimeout = 30 * time.Second
+
+	// housekeeping is how often reports, estimates and silence are looked at.
+	housekeeping = 200 * time.Millisecond
+)
+
+// ErrNoEvents is returned by [Port.SendDigit] when the peer cannot receive
+// telephone events.
+var ErrNoEvents = errors.New("port: telephone-event not negotiated")
 
 // Config is what a Port needs from the process. The zero value works.
 type Config struct {
 	Log     *slog.Logger // nil: discard
 	Metrics *Metrics     // nil: unregistered
 
-	// Notify receives [Digit] and [Silent], from the port's own goroutine or
-	// the network's. It must not block. nil: nobody cares.
+	// Notify receives [Digit] and [Silent], from the network's goroutine or
+	// the port's own. It must not block, nor close the port. nil: nobody cares.
 	Notify func(event any)
 
 	// Timeout is how long a port may receive nothing before it says [Silent].
@@ -31,57 +39,7 @@ type Config struct {
 	Timeout time.Duration
 }
 
-// Audio is the negotiated state of the audio stream. Immutable once given to
-// [Port.SetAudio].
-type Audio struct {
-	Codec   *codecs.Audio
-	Options codecs.AudioOptions // of the encoder towards the peer
-
-	SendType, RecvType           uint8 // RTP payload types: the peer's, and ours
-	EventSendType, EventRecvType uint8 // telephone-event (RFC 4733); 0: not negotiated
-	EventClock                   int   // Hz of telephone-event, 8000 or the codec's; 0: the codec's
-
-	CNType   uint8 // comfort noise (RFC 3389), 13; 0: not negotiated
-	LevelExt uint8 // id of the audio level header extension (RFC 6464) in what we receive; 0: none
-	Ticks    int   // 20 ms Ticks per packet that the peer wants; 0: 1
-
-	Send, Recv bool // direction as seen by us
-
-	SSRC  uint32 // of what we send
-	CNAME string // RFC 3550 section 6.5.1
-	Out   media.Writer
-}
-
-// Video is the negotiated state of the video stream. Immutable once given to
-// [Port.SetVideo].
-type Video struct {
-	Codec              *codecs.Video
-	SendType, RecvType uint8 // RTP payload types: the peer's, and ours
-
-	// Limits that the peer gave (fmtp, b=, imageattr): what we may send. Zero
-	// means that it gave none.
-	Mode                     int // H.264 packetization mode, 0 or 1
-	MaxPayload               int // bytes of RTP payload
-	Width, Height, FrameRate int
-	MaxBitrate               int // bit/s
-
-	NACK, PLI, FIR, REMB bool // rtcp-fb that was negotiated (RFC 4585, RFC 5104, goog-remb)
-
-	// KeyFrame asks for a key frame by signalling (SIP INFO, RFC 5168). It is
-	// called at most every 500 ms, without locks held, and must not block.
-	KeyFrame func()
-
-	// Parameters are the parameter sets of sprop-parameter-sets, Annex B.
-	Parameters []byte
-
-	Send, Recv bool // direction as seen by us
-
-	SSRC  uint32 // of what we send
-	CNAME string
-	Out   media.Writer
-}
-
-// Events that Config.Notify receives.
+// Events that [Config].Notify receives.
 type (
 	// Digit is one key press (RFC 4733), told once, when the key goes down.
 	Digit struct{ Digit byte }
@@ -91,53 +49,220 @@ type (
 	Silent struct{ For time.Duration }
 )
 
-// ErrNoEvents is returned by [Port.SendDigit] when the peer cannot receive
-// telephone events.
-var ErrNoEvents = errors.New("port: telephone-event not negotiated")
+// A Port is one participant's media. It must be closed. All methods are safe
+// for concurrent use, as the network, the bridge and signalling use them.
+type Port struct {
+	cfg   Config
+	audio audioStream
+	video videoStream
 
-// A Port is safe for concurrent use as package bridge and the network use it.
-type Port struct{}
+	born  time.Time
+	heard atomic.Int64 // when the peer was heard last, since born
+	pace  chan struct{}
+	done  chan struct{}
+
+	mu      sync.Mutex // guards closed, and that streams change one at a time
+	closed  bool
+	running sync.WaitGroup
+}
 
 // New returns a Port without streams.
-func New(cfg Config) *Port { return &Port{} }
+func New(cfg Config) *Port {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics(nil)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	p := &Port{cfg: cfg, born: time.Now(), pace: make(chan struct{}, 1), done: make(chan struct{})}
+	p.audio.log, p.audio.link.metrics = cfg.Log, cfg.Metrics.audio
+	p.video.log, p.video.link.metrics, p.video.metrics = cfg.Log, cfg.Metrics.video, cfg.Metrics
+	cfg.Metrics.open.Inc()
+	p.running.Go(p.run)
+	return p
+}
 
 // SetAudio installs or replaces the audio stream: initial answer, re-INVITE.
-// nil removes it.
-func (p *Port) SetAudio(a *Audio) {}
+// nil removes it. An SSRC that stays is a stream that goes on.
+func (p *Port) SetAudio(a *Audio) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.hear()
+		p.audio.configure(a)
+	}
+}
 
-// SetVideo installs or replaces the video stream. nil removes it.
-func (p *Port) SetVideo(v *Video) {}
+// SetVideo does the same for the video stream.
+func (p *Port) SetVideo(v *Video) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.hear()
+		p.video.configure(v, time.Now())
+	}
+}
 
 // AudioRTP takes a packet of the audio stream, borrowed for the call.
-func (p *Port) AudioRTP(pkt *rtp.Packet) {}
+func (p *Port) AudioRTP(pkt *rtp.Packet) {
+	p.hear()
+	digit, pressed := p.audio.packet(pkt, time.Now())
+	if pressed {
+		p.cfg.Metrics.digitsReceived.Inc()
+		p.notify(Digit{digit})
+	}
+}
 
 // VideoRTP takes a packet of the video stream, borrowed for the call.
-func (p *Port) VideoRTP(pkt *rtp.Packet) {}
+func (p *Port) VideoRTP(pkt *rtp.Packet) {
+	p.hear()
+	p.video.packet(pkt, time.Now())
+}
 
-// AudioRTCP takes what one RTCP datagram of the audio stream held.
-func (p *Port) AudioRTCP(pkts []rtcp.Packet) {}
-
-// VideoRTCP takes what one RTCP datagram of the video stream held.
-func (p *Port) VideoRTCP(pkts []rtcp.Packet) {}
+// SendDigit sends a key press of the given length, 160 ms if it is zero, as
+// telephone events in place of audio. The errors are [ErrNoEvents] and those of
+// dtmf.Sender.Press.
+func (p *Port) SendDigit(d byte, dur time.Duration) error {
+	if err := p.audio.press(d, dur); err != nil {
+		return err
+	}
+	p.cfg.Metrics.digitsSent.Inc()
+	return nil
+}
 
 // PeerWantsKeyFrame says that the peer asked for a key frame by signalling.
-func (p *Port) PeerWantsKeyFrame() {}
-
-// SendDigit sends a key press of the given length as telephone events.
-func (p *Port) SendDigit(d byte, dur time.Duration) error { return ErrNoEvents }
+func (p *Port) PeerWantsKeyFrame() { p.video.wantKey() }
 
 // Stats returns what has happened so far.
-func (p *Port) Stats() Stats { return Stats{} }
+func (p *Port) Stats() Stats {
+	var s Stats
+	p.audio.stats(&s.AudioIn, &s.AudioOut)
+	p.video.stats(&s.VideoIn, &s.VideoOut)
+	return s
+}
 
-// Close says BYE, stops everything, waits for it and frees the codecs.
-func (p *Port) Close() {}
+// Close says BYE to the peer, stops everything, waits for it and frees the
+// codecs. Later calls do nothing. The bridge must have let go of the port.
+func (p *Port) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	close(p.done)
+	p.running.Wait()
+	now := time.Now()
+	for _, l := range []*link{&p.audio.link, &p.video.link} {
+		if out, packets := l.close(now); out != nil {
+			_ = out.WriteRTCP(packets) // nobody waits for it
+		}
+	}
+	p.audio.configure(nil)
+	p.video.configure(nil, now)
+	p.video.running.Wait()
+	p.cfg.Metrics.open.Dec()
+}
 
-func (p *Port) NextAudio() bridge.AudioTick        { return bridge.AudioTick{} }
-func (p *Port) ReadAudio(dst pcm.Frame)            {}
-func (p *Port) AudioOut() (bridge.AudioSpec, bool) { return bridge.AudioSpec{}, false }
-func (p *Port) WriteAudio(payload []byte)          {}
-func (p *Port) WantVideo(width, height int)        {}
-func (p *Port) Picture() *bridge.SharedPicture     { return nil }
-func (p *Port) VideoOut() (bridge.VideoSpec, bool) { return bridge.VideoSpec{}, false }
-func (p *Port) WriteVideo(f *bridge.VideoFrame)    {}
-func (p *Port) TakeKeyFrameRequest() bool          { return false }
+// NextAudio implements [bridge.Leg].
+func (p *Port) NextAudio() bridge.AudioTick {
+	now := time.Now()
+	p.video.poll(now) // lost packets are asked for again every Tick
+	return p.audio.next(now)
+}
+
+// ReadAudio implements [bridge.Leg].
+func (p *Port) ReadAudio(dst pcm.Frame) { p.audio.read(dst) }
+
+// AudioOut implements [bridge.Leg].
+func (p *Port) AudioOut() (bridge.AudioSpec, bool) { return p.audio.spec() }
+
+// WriteAudio implements [bridge.Leg].
+func (p *Port) WriteAudio(payload []byte) { p.audio.write(payload, time.Now()) }
+
+// WantVideo implements [bridge.Leg].
+func (p *Port) WantVideo(width, height int) { p.video.want(width > 0 && height > 0, time.Now()) }
+
+// Picture implements [bridge.Leg].
+func (p *Port) Picture() *bridge.SharedPicture { return p.video.latest(time.Now()) }
+
+// VideoOut implements [bridge.Leg].
+func (p *Port) VideoOut() (bridge.VideoSpec, bool) { return p.video.out.spec() }
+
+// WriteVideo implements [bridge.Leg].
+func (p *Port) WriteVideo(f *bridge.VideoFrame) {
+	if p.video.write(f, time.Now()) {
+		select {
+		case p.pace <- struct{}{}:
+		default: // run knows already
+		}
+	}
+}
+
+// TakeKeyFrameRequest implements [bridge.Leg].
+func (p *Port) TakeKeyFrameRequest() bool { return p.video.out.takeKey(time.Now()) }
+
+// run is the port's own goroutine: for what no packet and no Tick drives.
+func (p *Port) run() {
+	keep := time.NewTicker(housekeeping)
+	defer keep.Stop()
+	var step <-chan time.Time // while pacing holds packets back
+	told := false
+	for {
+		select {
+		case <-p.done:
+			return
+		case <-p.pace:
+			if step == nil {
+				step = time.After(paceEvery)
+			}
+		case <-step:
+			step = nil
+			if p.video.flush(time.Now()) {
+				step = time.After(paceEvery)
+			}
+		case <-keep.C:
+			p.keep(time.Now())
+			told = told || p.checkSilence()
+		}
+	}
+}
+
+// keep does what is due from time to time.
+func (p *Port) keep(now time.Time) {
+	p.video.poll(now)
+	p.audio.measure(p.cfg.Metrics, now)
+	p.video.measure(now)
+	for _, l := range []*link{&p.audio.link, &p.video.link} {
+		if out, packets := l.due(now); out != nil {
+			_ = out.WriteRTCP(packets) // lost like any packet may be
+		}
+	}
+}
+
+// hear notes that the peer is there.
+func (p *Port) hear() { p.heard.Store(int64(time.Since(p.born))) }
+
+// checkSilence tells if the peer is gone.
+func (p *Port) checkSilence() (told bool) {
+	if !p.audio.flows() && !p.video.flows() {
+		p.hear() // on hold: the time begins when it ends
+		return false
+	}
+	silence := time.Since(p.born) - time.Duration(p.heard.Load())
+	if silence < p.cfg.Timeout {
+		return false
+	}
+	p.cfg.Metrics.silent.Inc()
+	p.notify(Silent{silence})
+	return true
+}
+
+func (p *Port) notify(event any) {
+	if p.cfg.Notify != nil {
+		p.cfg.Notify(event)
+	}
+}

@@ -1,0 +1,19 @@
+// Package port carries one participant's media in both directions, between a
+// transport (package media/rtp, or services/webrtc) and a bridge.
+//
+//	network → AudioRTP → jitter.Audio → NextAudio, ReadAudio → bridge
+//	network → VideoRTP → jitter.Video → payload.Assembler → decoder → Picture
+//	bridge  → WriteAudio, WriteVideo → rtp.Writer → network
+//
+// The bridge's Tick drives playout, and decodes what is heard on its own
+// goroutine. Video is decoded by a goroutine of its own, and only while the
+// bridge wants it. One more goroutine per port writes reports, paces large
+// pictures and notices when the peer has vanished.
+//
+// What the other side of the path suffers is repaired here. Received audio is
+// restored or concealed. Received video is asked for again (NACK), and when
+// that fails, or a picture turns out to be corrupt, a key frame is asked for,
+// at most every 500 ms; meanwhile the last good picture stays. What we sent is
+// sent again on request, and a receiver that reports a full path is moved to a
+// lower tier, see [Port.VideoOut], without any other noticing.
+package port

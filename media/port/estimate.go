@@ -1,0 +1,52 @@
+package port
+
+import "time"
+
+const (
+	// What a sender is told that it may send, in bit/s: generous at first,
+	// within these bounds.
+	mostReceived  = 3_000_000
+	leastReceived = 150_000
+
+	estimateEvery = time.Second
+)
+
+// An estimator says how much a sender may send, from what gets lost on the way:
+// a loss above 10 % takes away half of it, one below 2 % allows 8 % more (the
+// loss-based controller of draft-ietf-rmcat-gcc-02, section 6). Not safe for
+// concurrent use.
+type estimator struct {
+	bitrate  int // 0: not begun
+	next     time.Time
+	expected uint64 // counters at the last estimate
+	packets  uint64
+}
+
+// estimate returns the bitrate to announce, and whether it is time to.
+func (e *estimator) estimate(r *reception, rate int, now time.Time) (bitrate int, due bool) {
+	if now.Before(e.next) {
+		return 0, false
+	}
+	e.next = now.Add(estimateEvery)
+	expected, packets := r.expected(), r.packets
+	if e.bitrate == 0 || expected < e.expected || packets < e.packets { // begun anew
+		e.bitrate = mostReceived
+		e.expected, e.packets = expected, packets
+		return e.bitrate, true
+	}
+	interval, got := expected-e.expected, packets-e.packets
+	e.expected, e.packets = expected, packets
+	if interval == 0 {
+		return e.bitrate, true
+	}
+	loss := max(0, 1-float64(got)/float64(interval))
+	switch {
+	case loss > 0.10:
+		// What does not even get used cannot be what is too much.
+		e.bitrate = int(float64(min(e.bitrate, max(rate, leastReceived)*3/2)) * (1 - loss/2))
+	case loss < 0.02:
+		e.bitrate += e.bitrate * 8 / 100
+	}
+	e.bitrate = min(max(e.bitrate, leastReceived), mostReceived)
+	return e.bitrate, true
+}

@@ -1,0 +1,293 @@
+package port
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/pcm"
+	"github.com/skybridge-media/skybridge/media/bridge"
+	"github.com/skybridge-media/skybridge/media/jitter"
+	"github.com/skybridge-media/skybridge/media/resample"
+)
+
+const (
+	rate48 = 48000       // Hz
+	tick48 = rate48 / 50 // samples of a Tick
+
+	// Concealment keeps its loudness for fadeAfter samples and is silent after
+	// fadeOver: what was made up for longer than a syllable sounds like a robot.
+	fadeAfter = rate48 / 10
+	fadeOver  = rate48 / 5
+
+	// forget is after how many Ticks unheard a decoder begins anew: its state
+	// belongs to what was said long before.
+	forget = 2
+)
+
+// A player turns pieces from the de-jitter buffer into 48 kHz mono. It decodes
+// only what is asked for. Not safe for concurrent use.
+type player struct {
+	codec *codecs.Audio
+	log   *slog.Logger
+
+	decoder codecs.AudioDecoder // nil until something is decoded
+	up      *resample.Resampler
+	broken  bool // the codec cannot be had
+
+	pieces []piece // of the Tick announced last
+	data   []byte  // their payloads
+	ahead  int     // samples that they yield beyond the Tick
+	taken  bool    // announced and not read yet
+	unread int     // Ticks in a row that nobody read
+
+	lost  int // samples concealed in a row
+	level bridge.AudioTick
+	fifo  pcm.Frame // decoded, not played yet
+	raw   pcm.Frame // scratch, at the codec's rate
+	wide  pcm.Frame // scratch, at 48 kHz
+}
+
+// A piece is a jitter.Piece whose payload is kept.
+type piece struct {
+	kind     jitter.Kind
+	samples  int // at 48 kHz
+	from, to int // payload in data
+	lost     int // samples concealed in a row before it
+	merge    bool
+}
+
+func newPlayer(codec *codecs.Audio, log *slog.Logger) *player {
+	return &player{
+		codec: codec, log: log,
+		fifo: make(pcm.Frame, 0, 8*tick48), raw: make(pcm.Frame, 0, 6*tick48), wide: make(pcm.Frame, 0, 6*tick48),
+	}
+}
+
+// take keeps what is due in this Tick and says what is known about it. ahead
+// is how many units of the RTP clock the pieces hold beyond the Tick.
+func (p *player) take(pieces []jitter.Piece, ahead int) bridge.AudioTick {
+	if p.taken {
+		p.unread++
+		p.fifo = p.fifo[:0]
+	}
+	p.taken = true
+	p.pieces, p.data = p.pieces[:0], p.data[:0]
+	p.ahead = p.samples(ahead)
+	if len(pieces) > 0 {
+		p.level = p.judge(pieces)
+	} // else the packet of the Tick before goes on
+	for _, in := range pieces {
+		out := piece{kind: in.Kind, samples: p.samples(in.Duration), from: len(p.data), lost: p.lost, merge: in.Merge}
+		p.data = append(p.data, in.Payload...)
+		out.to = len(p.data)
+		p.pieces = append(p.pieces, out)
+		switch in.Kind {
+		case jitter.Conceal, jitter.Recover:
+			p.lost += out.samples
+		case jitter.Play:
+			p.lost = 0
+		}
+	}
+	return p.level
+}
+
+// judge says whether pieces are worth decoding, and how loud they are.
+func (p *player) judge(pieces []jitter.Piece) bridge.AudioTick {
+	t := bridge.AudioTick{Level: jitter.MaxLevel, HasLevel: true}
+	for _, in := range pieces {
+		switch in.Kind {
+		case jitter.Play:
+			switch {
+			case in.Level < 0:
+				t.Voice, t.HasLevel = true, false
+			case in.Level < jitter.MaxLevel:
+				t.Voice = true
+				t.Level = min(t.Level, uint8(in.Level))
+			}
+		case jitter.Conceal, jitter.Recover:
+			if p.level.Voice && p.lost < fadeOver {
+				t.Voice = true
+				t.HasLevel = t.HasLevel && p.level.HasLevel
+				t.Level = min(t.Level, p.level.Level)
+			}
+		}
+	}
+	if !t.HasLevel {
+		t.Level = 0
+	}
+	return t
+}
+
+// read decodes what take announced into dst, a Tick.
+func (p *player) read(dst pcm.Frame) {
+	if !p.taken {
+		clear(dst)
+		return
+	}
+	if p.unread > forget {
+		p.release()
+		p.up, p.fifo = nil, p.fifo[:0]
+	}
+	p.taken, p.unread = false, 0
+	for _, piece := range p.pieces {
+		p.decode(piece)
+	}
+	// A packet of which nobody heard the beginning leaves less than is wanted,
+	// and one that lies about its length more.
+	want := len(dst) + p.ahead
+	if n := want - len(p.fifo); n > 0 {
+		p.fifo = append(p.fifo, make(pcm.Frame, n)...)
+		copy(p.fifo[n:], p.fifo)
+		clear(p.fifo[:n])
+	}
+	if n := len(p.fifo) - want; n > 0 {
+		p.drop(n)
+	}
+	copy(dst, p.fifo)
+	p.drop(len(dst))
+}
+
+// drop removes the oldest n samples.
+func (p *player) drop(n int) {
+	copy(p.fifo, p.fifo[n:])
+	p.fifo = p.fifo[:len(p.fifo)-n]
+}
+
+// decode appends a piece to fifo.
+func (p *player) decode(in piece) {
+	p.raw = p.raw[:0]
+	payload := p.data[in.from:in.to]
+	if p.open() {
+		switch in.kind {
+		case jitter.Play:
+			p.attempt(func() (pcm.Frame, error) { return p.decoder.Decode(p.raw, payload) })
+		case jitter.Recover:
+			p.recover(payload)
+		case jitter.Conceal:
+			p.conceal()
+		}
+	}
+	p.mono()
+	if in.kind != jitter.Play || len(p.raw) == 0 {
+		p.exactly(in.samples)
+	}
+	p.wide = p.up.Process(p.wide[:0], p.raw)
+	if in.kind == jitter.Conceal || in.kind == jitter.Recover {
+		fade(p.wide, in.lost)
+	}
+	if in.merge {
+		blend(p.fifo, p.wide)
+		return
+	}
+	p.fifo = append(p.fifo, p.wide...)
+}
+
+// attempt runs the decoder and conceals what it refuses.
+func (p *player) attempt(decode func() (pcm.Frame, error)) {
+	frame, err := decode()
+	if err == nil {
+		p.raw = frame
+		return
+	}
+	if !errors.Is(err, codecs.ErrCorrupt) {
+		p.fail(err)
+		return
+	}
+	p.conceal()
+}
+
+func (p *player) recover(next []byte) {
+	r, ok := p.decoder.(codecs.Recoverer)
+	if !ok {
+		p.conceal()
+		return
+	}
+	p.attempt(func() (pcm.Frame, error) { return r.Recover(p.raw, next) })
+}
+
+func (p *player) conceal() {
+	frame, err := p.decoder.Decode(p.raw, nil)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	p.raw = frame
+}
+
+// fail gives the decoder up; the next Tick begins with a new one.
+func (p *player) fail(err error) {
+	p.log.Error("audio decoder failed", "codec", p.codec.Name, "err", err)
+	p.raw = p.raw[:0]
+	p.release()
+}
+
+// open makes the decoder if there is none, and the resampler.
+func (p *player) open() bool {
+	if p.up == nil {
+		p.up = resample.New(p.codec.Format.Rate, rate48)
+	}
+	if p.decoder != nil || p.broken {
+		return !p.broken
+	}
+	d, err := p.codec.NewDecoder()
+	if err != nil {
+		p.broken = true
+		p.log.Error("no audio decoder", "codec", p.codec.Name, "err", err)
+		return false
+	}
+	p.decoder = d
+	return true
+}
+
+// release frees the decoder.
+func (p *player) release() {
+	if p.decoder != nil {
+		_ = p.decoder.Close() // frees memory; there is nothing to be done about an error
+		p.decoder = nil
+	}
+}
+
+// mono mixes the channels of raw down.
+func (p *player) mono() {
+	if p.codec.Format.Channels != 2 {
+		return
+	}
+	n := len(p.raw) / 2
+	for i := range n {
+		p.raw[i] = int16((int32(p.raw[2*i]) + int32(p.raw[2*i+1])) / 2)
+	}
+	p.raw = p.raw[:n]
+}
+
+// exactly cuts or fills raw to what yields so many samples at 48 kHz.
+func (p *player) exactly(samples int) {
+	n := samples * p.codec.Format.Rate / rate48
+	for len(p.raw) < n {
+		p.raw = append(p.raw, 0)
+	}
+	p.raw = p.raw[:n]
+}
+
+// samples converts units of the RTP clock to samples at 48 kHz.
+func (p *player) samples(units int) int { return units * rate48 / p.codec.Clock }
+
+// fade lets concealment die away. lost is how much was concealed before it.
+func fade(frame pcm.Frame, lost int) {
+	if lost+len(frame) <= fadeAfter {
+		return
+	}
+	for i := range frame {
+		left := min(max(fadeOver-lost-i, 0), fadeOver-fadeAfter)
+		frame[i] = int16(int(frame[i]) * left / (fadeOver - fadeAfter))
+	}
+}
+
+// blend passes from the end of old to the end of next.
+func blend(old, next pcm.Frame) {
+	n := min(len(old), len(next))
+	old, next = old[len(old)-n:], next[len(next)-n:]
+	for i := range n {
+		old[i] = int16((int(old[i])*(n-i) + int(next[i])*i) / n)
+	}
+}

@@ -1,0 +1,75 @@
+package port
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+// AudioRTCP takes what one RTCP datagram of the audio stream held.
+func (p *Port) AudioRTCP(packets []rtcp.Packet) { p.control(packets) }
+
+// VideoRTCP takes what one RTCP datagram of the video stream held.
+func (p *Port) VideoRTCP(packets []rtcp.Packet) { p.control(packets) }
+
+// control takes RTCP from the network. Report blocks name the stream they are
+// about, and feedback is about video, so that it does not matter which stream
+// a packet came with: with BUNDLE it may be either.
+func (p *Port) control(packets []rtcp.Packet) {
+	p.hear()
+	now := time.Now()
+	for _, packet := range packets {
+		switch packet := packet.(type) {
+		case *rtcp.SenderReport:
+			p.audio.link.heardReport(packet, now)
+			p.video.link.heardReport(packet, now)
+			p.blocks(packet.Reports, now)
+		case *rtcp.ReceiverReport:
+			p.blocks(packet.Reports, now)
+		case *rtcp.TransportLayerNack:
+			p.nack(packet, now)
+		case *rtcp.PictureLossIndication:
+			p.video.wantKey()
+		case *rtcp.FullIntraRequest:
+			p.fullIntra(packet, now)
+		case *rtcp.ReceiverEstimatedMaximumBitrate:
+			// Beyond a gigabit the float says nothing, and may be infinite.
+			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
+			p.video.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+		}
+	}
+}
+
+// blocks takes report blocks.
+func (p *Port) blocks(blocks []rtcp.ReceptionReport, now time.Time) {
+	for i := range blocks {
+		if _, ours := p.audio.link.heard(&blocks[i], now); ours {
+			continue
+		}
+		if loss, ours := p.video.link.heard(&blocks[i], now); ours {
+			p.video.adapt(func(a *adapter, _ int) { a.lossy(loss, now) })
+		}
+	}
+}
+
+// nack sends again what is asked for.
+func (p *Port) nack(packet *rtcp.TransportLayerNack, now time.Time) {
+	for i := range packet.Nacks {
+		packet.Nacks[i].Range(func(seq uint16) bool {
+			p.video.nacked(seq, now)
+			return true
+		})
+	}
+}
+
+// fullIntra takes a FIR, which may ask several senders (RFC 5104 section
+// 4.3.1). Some peers leave the SSRC out.
+func (p *Port) fullIntra(packet *rtcp.FullIntraRequest, now time.Time) {
+	ssrc := p.video.link.own()
+	for _, e := range packet.FIR {
+		if e.SSRC == ssrc || e.SSRC == 0 {
+			p.video.wantKeyFIR(e.SequenceNumber, now)
+			return
+		}
+	}
+}

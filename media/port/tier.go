@@ -1,0 +1,170 @@
+package port
+
+import (
+	"time"
+
+	"github.com/skybridge-media/skybridge/codecs"
+)
+
+// A tier is a quality that video is sent in. There are few, so that receivers
+// with similar paths share one encode.
+type tier struct{ width, height, frameRate, bitrate int }
+
+// tiers, best first. A bitrate is what openh264 and libvpx need for a picture
+// of faces in tiles at that size.
+var tiers = [...]tier{
+	{1280, 720, 30, 1_800_000},
+	{640, 360, 30, 600_000},
+	{320, 180, 15, 200_000},
+}
+
+// bitrates are what a peer's limit is rounded down to, for the same reason.
+var bitrates = [...]int{1_800_000, 1_500_000, 1_200_000, 1_000_000, 800_000, 600_000, 500_000, 400_000, 300_000, 200_000, 128_000, 64_000}
+
+// best returns the best tier that a peer's bitrate limit allows: below 60 % of
+// what a size needs, a smaller one looks better.
+func best(limit int) int {
+	for i, t := range tiers {
+		if limit == 0 || limit*10 >= t.bitrate*6 {
+			return i
+		}
+	}
+	return len(tiers) - 1
+}
+
+// options returns what to encode for v in tier i.
+func options(v *Video, i int) codecs.VideoOptions {
+	t := tiers[i]
+	if v.MaxBitrate > 0 {
+		t.bitrate = min(t.bitrate, roundBitrate(v.MaxBitrate))
+	}
+	if v.FrameRate > 0 {
+		t.frameRate = min(t.frameRate, v.FrameRate)
+	}
+	o := codecs.VideoOptions{Width: t.width, Height: t.height, FrameRate: t.frameRate, Bitrate: t.bitrate}
+	// Fit into the peer's largest picture, keeping the shape.
+	if v.Width > 0 && o.Width > v.Width {
+		o.Width, o.Height = v.Width, o.Height*v.Width/o.Width
+	}
+	if v.Height > 0 && o.Height > v.Height {
+		o.Width, o.Height = o.Width*v.Height/o.Height, v.Height
+	}
+	o.Width, o.Height = max(o.Width&^1, 2), max(o.Height&^1, 2)
+	if v.Codec.Name == "H264" && v.Mode == 0 {
+		o.MaxSlice = v.payload()
+	}
+	return o
+}
+
+func roundBitrate(limit int) int {
+	for _, b := range bitrates {
+		if b <= limit {
+			return b
+		}
+	}
+	return limit
+}
+
+const (
+	// usualPayload leaves room for SRTP, TURN and tunnels within 1280 bytes,
+	// the least MTU of IPv6.
+	usualPayload = 1150
+	leastPayload = 200
+)
+
+// payload returns how many bytes a packet to the peer may carry.
+func (v *Video) payload() int {
+	if v.MaxPayload == 0 {
+		return usualPayload
+	}
+	return max(v.MaxPayload, leastPayload)
+}
+
+const (
+	// lossBad in a report means that the path is full: retransmission repairs
+	// less than that.
+	lossBad  = 0.10
+	lossGood = 0.02
+
+	// A better tier is tried after the path was good for so long. Each failure
+	// doubles the time; a tier that held for as long resets it.
+	firstTrial   = 10 * time.Second
+	longestTrial = 2 * time.Minute
+
+	// settle is how long after a change its effect is waited for.
+	settle = 2 * time.Second
+
+	// An estimate that was not repeated for so long says nothing any more.
+	estimateAge = 10 * time.Second
+)
+
+// An adapter picks the tier for a receiver from what it reports: down at once,
+// up by careful trial. Not safe for concurrent use.
+type adapter struct {
+	tier int // index into tiers
+
+	estimate   int // bit/s the receiver believes it can take (REMB); 0: none
+	estimateAt time.Time
+
+	since   time.Time     // of the last change, or of the last bad sign
+	changed time.Time     // of the last change
+	trial   time.Duration // how long the path must be good before the next try
+	trying  bool          // the last change was a try
+}
+
+// begin starts over at tier i.
+func (a *adapter) begin(i int, now time.Time) {
+	*a = adapter{tier: i, since: now, trial: firstTrial}
+}
+
+// estimated takes a receiver's estimate.
+func (a *adapter) estimated(bitrate int, now time.Time) { a.estimate, a.estimateAt = bitrate, now }
+
+// lossy takes the share of packets lost in the latest report.
+func (a *adapter) lossy(loss float64, now time.Time) {
+	switch {
+	case loss >= lossBad && now.Sub(a.changed) >= settle:
+		a.down(a.tier+1, now)
+	case loss > lossGood:
+		a.since = now
+	}
+}
+
+// review compares the estimate with what is sent, in bit/s, and moves up after
+// a while without bad signs. ceiling is the best tier allowed.
+func (a *adapter) review(rate, ceiling int, now time.Time) {
+	fresh := a.estimate > 0 && now.Sub(a.estimateAt) < estimateAge
+	// A receiver's estimate does not grow beyond one and a half times what it
+	// gets, so that only one that we exceed means that the path is full.
+	if fresh && rate > a.estimate && now.Sub(a.changed) >= settle {
+		fit := len(tiers) - 1
+		for i, t := range tiers {
+			if t.bitrate <= a.estimate {
+				fit = i
+				break
+			}
+		}
+		a.down(max(fit, a.tier+1), now)
+		return
+	}
+	if a.trying && now.Sub(a.changed) >= a.trial {
+		a.trying, a.trial = false, firstTrial
+	}
+	room := !fresh || a.estimate >= tiers[max(a.tier-1, 0)].bitrate || a.estimate*10 >= rate*13
+	if a.tier > ceiling && room && now.Sub(a.since) >= a.trial {
+		a.tier--
+		a.since, a.changed, a.trying = now, now, true
+	}
+}
+
+func (a *adapter) down(to int, now time.Time) {
+	a.since = now
+	to = min(to, len(tiers)-1)
+	if to <= a.tier {
+		return
+	}
+	if a.trying {
+		a.trial = min(2*a.trial, longestTrial)
+	}
+	a.tier, a.changed, a.trying = to, now, false
+}

@@ -1,0 +1,125 @@
+package port
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/skybridge-media/skybridge/codecs"
+	media "github.com/skybridge-media/skybridge/media/rtp"
+)
+
+// Video is the negotiated state of the video stream. Immutable once given to
+// [Port.SetVideo].
+type Video struct {
+	Codec              *codecs.Video
+	SendType, RecvType uint8 // RTP payload types: the peer's, and ours
+
+	// Limits that the peer gave (fmtp, b=, imageattr): what we may send. Zero
+	// means that it gave none.
+	Mode                     int // H.264 packetization mode, 0 or 1
+	MaxPayload               int // bytes of RTP payload
+	Width, Height, FrameRate int
+	MaxBitrate               int // bit/s
+
+	NACK, PLI, FIR, REMB bool // rtcp-fb that was negotiated (RFC 4585, RFC 5104, goog-remb)
+
+	// KeyFrame asks for a key frame by signalling (SIP INFO, RFC 5168). It is
+	// called at most every 500 ms, without locks held, and must not block.
+	KeyFrame func()
+
+	// Parameters are the parameter sets of sprop-parameter-sets, Annex B.
+	Parameters []byte
+
+	Send, Recv bool // direction as seen by us
+
+	SSRC  uint32 // of what we send
+	CNAME string
+	Out   media.Writer
+}
+
+// videoClock is the RTP clock of every video codec, in Hz.
+const videoClock = 90_000
+
+// videoStream is the video of a port: what comes in is guarded by its lock in,
+// what goes out by out.
+type videoStream struct {
+	log     *slog.Logger
+	metrics *Metrics
+	link    link
+	running sync.WaitGroup // decoders
+
+	in  videoIn
+	out videoOut
+}
+
+// configure makes v the state of the stream.
+func (s *videoStream) configure(v *Video, now time.Time) {
+	if v != nil {
+		s.link.configure(v.Out, v.SSRC, v.CNAME, videoClock, tiers[0].bitrate)
+	}
+	s.out.configure(v)
+	s.configureIn(v)
+	s.poll(now)
+}
+
+// poll does what time, rather than a packet, makes necessary.
+func (s *videoStream) poll(now time.Time) { s.request(s.tend(now)) }
+
+// measure tells metrics what has happened since the last call, and the peer
+// how much it may send.
+func (s *videoStream) measure(now time.Time) {
+	s.link.measure(now)
+	rate := s.link.outgoing()
+	s.adapt(func(a *adapter, ceiling int) { a.review(rate, ceiling, now) })
+	s.limit(now)
+}
+
+// limit tells a peer that asked for it how much it may send (draft-alvestrand-
+// rmcat-remb).
+func (s *videoStream) limit(now time.Time) {
+	s.in.mu.Lock()
+	v := s.in.cfg
+	ok := v != nil && v.REMB && v.Recv
+	s.in.mu.Unlock()
+	source := s.link.source()
+	if !ok || source == 0 {
+		return
+	}
+	bitrate, due := s.link.estimate(now)
+	if !due {
+		return
+	}
+	s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{
+		SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: []uint32{source},
+	})
+}
+
+// feedback sends a feedback packet to the peer.
+func (s *videoStream) feedback(packets ...rtcp.Packet) {
+	out, compound := s.link.feedback(packets...)
+	if out != nil {
+		_ = out.WriteRTCP(compound) // lost like any packet may be
+	}
+}
+
+func (s *videoStream) stats(in, out *Stream) {
+	s.in.mu.Lock()
+	cfg := s.in.cfg
+	s.in.mu.Unlock()
+	if cfg == nil {
+		return
+	}
+	s.link.stats(in, out)
+	in.Codec, out.Codec = cfg.Codec.Name, cfg.Codec.Name
+	s.in.stats(in)
+	s.out.stats(out)
+}
+
+// flows reports whether video goes both ways: the peer is not on hold.
+func (s *videoStream) flows() bool {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.cfg != nil && s.in.cfg.Send && s.in.cfg.Recv
+}
