@@ -67,6 +67,12 @@ type Key struct {
 	MKI    []byte // the key identifier in every packet; empty: none
 }
 
+// String keeps keys out of logs.
+func (k Key) String() string { return "[key]" }
+
+// MarshalText keeps keys out of logs in JSON.
+func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
 func (k Key) equal(o Key) bool {
 	return bytes.Equal(k.Master, o.Master) && bytes.Equal(k.MKI, o.MKI)
 }

@@ -21,18 +21,38 @@ type receiver struct {
 	types   [128]bool
 	crypto  *Crypto
 	context *srtp.Context
+	sources map[uint32]bool // that context keeps a state for
 	logged  [dropReasons]bool
 }
+
+// maxSources is how many SSRCs a peer may use under one key. Each costs memory
+// for as long as the key, and nobody needs more than a few.
+const maxSources = 64
 
 // rekey takes over ctx, made for c, unless the keys are those in use: starting
 // over with the same key would accept replayed packets and lose the rollover
 // counter. in.mu is held.
 func (in *receiver) rekey(c *Crypto, ctx *srtp.Context) {
 	if !sameRecv(in.crypto, c) {
-		in.context = ctx
+		in.context, in.sources = ctx, map[uint32]bool{}
 	}
 	in.crypto = c
 }
+
+// decrypt runs one of the two functions of the context for a packet of ssrc.
+func (in *receiver) decrypt(ssrc uint32, f func() ([]byte, error)) ([]byte, error) {
+	if !in.sources[ssrc] && len(in.sources) >= maxSources {
+		return nil, errSources
+	}
+	b, err := f()
+	if err == nil {
+		in.sources[ssrc] = true
+	}
+	return b, err
+}
+
+// errSources reports a peer that uses too many SSRCs.
+var errSources = errors.New("rtp: too many sources")
 
 func (in *receiver) setTypes(types []uint8) {
 	clear(in.types[:])
@@ -127,8 +147,9 @@ func (r *reader) admit(b []byte, from netip.AddrPort) ([]byte, verdict, [][]byte
 		s.dropLocked(dropType, from)
 		return nil, refused, nil
 	}
+	seq, ssrc := binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[8:])
 	if in.crypto != nil {
-		plain, err := in.context.DecryptRTP(b[:0], b, &r.header)
+		plain, err := in.decrypt(ssrc, func() ([]byte, error) { return in.context.DecryptRTP(b[:0], b, &r.header) })
 		if err != nil {
 			s.dropLocked(dropAuth, from)
 			return nil, refused, nil
@@ -139,7 +160,6 @@ func (r *reader) admit(b []byte, from netip.AddrPort) ([]byte, verdict, [][]byte
 		s.dropLocked(dropMalformed, from)
 		return nil, refused, nil
 	}
-	seq, ssrc := binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[8:])
 	verdict, c := in.media.packet(from, ssrc, seq, in.crypto != nil)
 	switch verdict {
 	case refused:
@@ -181,7 +201,9 @@ func (r *reader) rtcp(b []byte, from netip.AddrPort) {
 	}
 	s.count.rtcpIn.add(size)
 	if len(r.reports) > 0 && s.handler.RTCP != nil {
+		s.reporting.Lock()
 		s.handler.RTCP(r.reports)
+		s.reporting.Unlock()
 	}
 	clear(r.reports)
 }
@@ -192,7 +214,8 @@ func (r *reader) admitControl(b []byte, from netip.AddrPort) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.crypto != nil {
-		plain, err := in.context.DecryptRTCP(b[:0], b, &r.control)
+		ssrc := binary.BigEndian.Uint32(b[4:])
+		plain, err := in.decrypt(ssrc, func() ([]byte, error) { return in.context.DecryptRTCP(b[:0], b, &r.control) })
 		if err != nil {
 			s.dropLocked(dropAuth, from)
 			return false

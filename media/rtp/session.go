@@ -19,7 +19,7 @@ import (
 var ErrClosed = errors.New("rtp: session closed")
 
 // A Handler takes what a peer sends. Both functions are called from the read
-// goroutines of a [Session]: RTP from one, one packet at a time; RTCP possibly
+// goroutines of a [Session], each for one packet at a time, but RTCP possibly
 // while RTP runs. Packets are borrowed for the call. A handler must not block
 // and must not close the session it is called from.
 type Handler struct {
@@ -56,6 +56,11 @@ type Session struct {
 	metrics *Metrics
 	pair    pair
 	handler Handler
+
+	// reporting makes calls of handler.RTCP one at a time: RTCP may come
+	// through both sockets.
+	reporting sync.Mutex
+
 	readers sync.WaitGroup
 	once    sync.Once
 

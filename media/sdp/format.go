@@ -53,7 +53,7 @@ var static = map[uint8]format{
 // could keep us busy for seconds.
 const (
 	maxFormats = 64
-	maxFMTP    = 1024 // bytes
+	maxFMTP    = 4096 // bytes
 )
 
 // formats are the payload types of m in order of preference. Those without a
