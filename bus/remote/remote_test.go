@@ -99,7 +99,7 @@ func newNode(t *testing.T, url, name string, change ...func(*remote.Config)) *no
 func newSystem() *actor.ActorSystem {
 	return actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }),
-		actor.WithDeadLetterThrottleCount(0), // it would leave a goroutine behind
+		actor.WithDeadLetterThrottleInterval(time.Millisecond), // a goroutine stays for so long
 	)
 }
 

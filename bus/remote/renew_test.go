@@ -55,6 +55,7 @@ func TestRenew(t *testing.T) {
 	if got := a.ask(ofB, wrapperspb.String("y")).(*wrapperspb.StringValue).Value; got != "y" {
 		t.Errorf("B answers A %q", got)
 	}
+	a.watchNow(wa, toldA, b.at(b.spawn(echo))) // by now the watches have moved
 	b.sys.Root.Stop(actor.NewPID("nonhost", ofB.Id))
 	if got := receive(t, toldA); got.Why != actor.TerminatedReason_Stopped || !got.Who.Equal(ofB) {
 		t.Errorf("A is told %v of %v, want that it stopped", got.Why, got.Who)
@@ -121,6 +122,9 @@ func TestServerRestart(t *testing.T) {
 	p.refuse()
 	if err := srv.Close(); err != nil {
 		t.Fatal(err)
+	}
+	for a.nc.IsConnected() || b.nc.IsConnected() {
+		<-time.After(time.Millisecond)
 	}
 	if got, ok := a.ask(ofB, wrapperspb.String("x")).(*actor.DeadLetterResponse); !ok {
 		t.Errorf("without NATS: %v", got)
