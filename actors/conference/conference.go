@@ -32,7 +32,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -57,9 +56,6 @@ const (
 
 	// firstJoin is how long a new conference waits for its first participant.
 	firstJoin = 10 * time.Second
-
-	// dismissPatience is how long a participant may take to end its call.
-	dismissPatience = 5 * time.Second
 
 	// mediaPatience is how long a node may take to open media.
 	mediaPatience = 3 * time.Second
@@ -127,17 +123,8 @@ type conference struct {
 	closed     bool
 }
 
-// joining is a Join that cannot be answered yet.
-type joining struct {
-	*Join
-	sender *actor.PID
-}
-
 // idled is sent to self when the conference may have been empty for too long.
 type idled struct{ reason string }
-
-// overdue is sent to self when who has had the time to go.
-type overdue struct{ who *Address }
 
 func (x *conference) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -200,32 +187,6 @@ func (x *conference) Receive(c actor.Context) {
 	x.settle(c)
 }
 
-// command carries out what hosts may ask for, and reports whether c's message
-// is such a thing.
-func (x *conference) command(c actor.Context) bool {
-	var err error
-	switch m := c.Message().(type) {
-	case *Mute:
-		err = x.roster.mute(m.Id, m.On)
-	case *MuteVideo:
-		err = x.roster.muteVideo(m.Id, m.On)
-	case *Lock:
-		x.roster.lock(m.On)
-	case *SetLayout:
-		err = x.roster.setLayout(m.Layout)
-	case *Spotlight:
-		err = x.roster.spotlight(m.Id, m.On)
-	case *RaiseHand:
-		err = x.roster.raiseHand(m.Id, m.On)
-	case *SetRole:
-		err = x.roster.setRole(m.Id, m.Role)
-	default:
-		return false
-	}
-	x.reply(c, err)
-	return true
-}
-
 // settle tells the world what the message just handled has changed. Every way
 // out of the actor's code ends here.
 func (x *conference) settle(c actor.Context) {
@@ -253,61 +214,6 @@ func (x *conference) reply(c actor.Context, err error) {
 	c.Respond(&Done{})
 }
 
-func (x *conference) join(c actor.Context, m *Join) {
-	p := m.GetParticipant()
-	switch {
-	case p.GetId() == "" || p.GetAddress().GetId() == "":
-		x.refuse(c, c.Sender(), ErrParticipant)
-		return
-	case x.closed:
-		x.refuse(c, c.Sender(), ErrEnded)
-		return
-	}
-	if err := x.roster.admissible(p.Id); err != nil && m.Epoch == 0 {
-		x.refuse(c, c.Sender(), err)
-		return
-	}
-	x.joining = append(x.joining, joining{m, c.Sender()})
-	x.place(c, p.Address.Node)
-}
-
-// admit answers the Joins that have been waiting for media, now that it is open.
-func (x *conference) admit(c actor.Context) {
-	waiting := x.joining
-	x.joining = nil
-	for _, j := range waiting {
-		p := j.Participant
-		if p.Address.Node != x.media.node {
-			x.respond(c, j.sender, &Elsewhere{Node: x.roster.mediaNode})
-			continue
-		}
-		again := j.Epoch > 0
-		added, err := x.roster.admit(p, again, time.Now())
-		if err != nil {
-			x.refuse(c, j.sender, err)
-			continue
-		}
-		c.Watch(p.Address.PID())
-		if added && !again {
-			x.Metrics.joins.Inc()
-			x.Log.Info("participant joined", "call", p.Id, "peer", p.Remote, "participants", len(x.roster.members))
-		}
-		x.respond(c, j.sender, &Joined{Epoch: x.roster.epoch, Transcoder: AddressOf(x.media.transcoder)})
-	}
-	x.idle(c, reasonEmpty)
-}
-
-func (x *conference) refuse(c actor.Context, to *actor.PID, err error) {
-	x.Metrics.refused.WithLabelValues(string(bus.CodeOf(err))).Inc()
-	x.respond(c, to, Refuse(err))
-}
-
-func (x *conference) respond(c actor.Context, to *actor.PID, msg any) {
-	if to != nil {
-		c.Send(to, msg)
-	}
-}
-
 func (x *conference) leave(c actor.Context, id, reason string) {
 	p := x.roster.leave(id, reason, time.Now())
 	if p == nil {
@@ -321,48 +227,6 @@ func (x *conference) leave(c actor.Context, id, reason string) {
 		reason = reasonEmpty
 	}
 	x.idle(c, reason)
-}
-
-// disconnect ends the call of one participant, or the conference.
-func (x *conference) disconnect(c actor.Context, m *Disconnect) {
-	if m.Id != "" {
-		i := x.roster.find(m.Id)
-		if i < 0 {
-			x.reply(c, ErrNobody)
-			return
-		}
-		x.dismiss(c, x.roster.members[i], reasonDisconnected, m.Reason)
-		x.reply(c, nil)
-		return
-	}
-	for len(x.roster.members) > 0 {
-		x.dismiss(c, x.roster.members[0], reasonEnded, m.Reason)
-	}
-	x.reply(c, nil)
-	x.end(c, reasonDisconnected)
-}
-
-func (x *conference) dismiss(c actor.Context, p *Participant, code, text string) {
-	c.Send(p.Address.PID(), &Dismiss{Code: code, Text: text, Epoch: x.roster.epoch})
-	x.leave(c, p.Id, code)
-	c.Watch(p.Address.PID())
-	x.dismissed = append(x.dismissed, p.Address)
-	actors.After(c, dismissPatience, &overdue{p.Address})
-}
-
-// overdue stops a participant that was dismissed and is still there: the
-// message to it was lost, and Stop is not.
-func (x *conference) overdue(c actor.Context, who *Address) {
-	if x.forgetDismissed(who) {
-		c.Unwatch(who.PID())
-		c.Stop(who.PID())
-	}
-}
-
-func (x *conference) forgetDismissed(who *Address) bool {
-	n := len(x.dismissed)
-	x.dismissed = slices.DeleteFunc(x.dismissed, who.Same)
-	return len(x.dismissed) != n
 }
 
 // terminated handles the end of an actor that the conference watches:

@@ -34,12 +34,12 @@ func (x *conference) send(c actor.Context) {
 	if o.version == x.roster.version && o.epoch == x.roster.epoch || o.waiting {
 		return
 	}
-	if quiet := time.Since(o.sent); !o.sent.IsZero() && quiet < rosterGap {
+	if quiet := time.Since(o.sent); quiet < rosterGap {
 		o.waiting = true
 		o.stopTimer = actors.After(c, rosterGap-quiet, &flush{})
 		return
 	}
-	o.version, o.epoch, o.sent = x.roster.version, x.roster.epoch, time.Now()
+	o.version, o.epoch = x.roster.version, x.roster.epoch
 	to := o.subscribers
 	if o.transcoder != nil {
 		to = append(to[:len(to):len(to)], o.transcoder)
@@ -47,6 +47,7 @@ func (x *conference) send(c actor.Context) {
 	if len(to) == 0 {
 		return
 	}
+	o.sent = time.Now()
 	roster := x.roster.snapshot(AddressOf(c.Self()))
 	for _, a := range to {
 		c.Send(a.PID(), roster)

@@ -38,6 +38,8 @@ type roster struct {
 	members   []*Participant // in order of arrival
 
 	started time.Time // when the first participant was admitted; zero before
+	fresh   bool      // it began here, with a newcomer
+	moved   bool      // a former owner's roster has been taken over
 	total   int       // participants so far
 	facts   []bus.Event
 }
@@ -111,6 +113,7 @@ func (r *roster) start(now time.Time, again bool) {
 	}
 	r.started = now
 	if !again {
+		r.fresh = true
 		r.fact(bus.ConferenceStarted{Room: r.cfg.Name, Node: r.here.name, Layout: r.layout})
 	}
 }
@@ -170,8 +173,9 @@ func (r *roster) leave(id, reason string, now time.Time) *Participant {
 // restore takes over from a former owner what its last roster said, and reports
 // which participants are new here. What this owner knows already stays.
 func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
-	if r.started.IsZero() {
-		r.locked, r.speaker = last.Locked, ""
+	if !r.fresh && !r.moved {
+		r.moved = true
+		r.locked = last.Locked
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
