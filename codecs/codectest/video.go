@@ -191,7 +191,7 @@ func (s video) setBitrate(t *testing.T) {
 		}
 		return size * 8 * standard.FrameRate / pictures
 	}
-	for _, want := range []int{500_000, 200_000, 400_000, 100_000} {
+	for _, want := range []int{300_000, 120_000, 240_000, 80_000} {
 		if err := enc.SetBitrate(want); err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ type picture struct {
 	sps    int  // id
 	key    bool // IDR
 	fresh  bool // key, and begins with another SPS than the key frame before
-	b      bool // has B slices
+	b      bool // has B slices, and no other picture refers to it
 }
 
 // check reads all of unit and returns what it contains, and the byte stream
@@ -134,11 +134,16 @@ func (c *checker) addSlice(pic *picture, nal []byte) error {
 	switch {
 	case key != pic.key || p.set.sps != pic.sps:
 		return corrupt("slices of different pictures")
-	case int(s.first) >= c.sps[pic.sps].set.macroblocks:
+	case int(s.first) >= c.sps[pic.sps].set.Macroblocks:
 		return corrupt("slice begins at macroblock %d", s.first)
 	}
+	if s.kind == sliceB {
+		if nal[0]&0x60 != 0 { // nal_ref_idc
+			return corrupt("B picture that others refer to")
+		}
+		pic.b = true
+	}
 	pic.slices++
-	pic.b = pic.b || s.kind == sliceB
 	if !slices.Contains(c.used, s.pps) {
 		c.used = append(c.used, s.pps)
 	}

@@ -21,7 +21,6 @@ type decoder struct {
 	pic     yuv.Picture // the last picture, in memory of openh264
 	waiting bool        // for a key frame: what came before it is missing or broken
 	failed  bool        // openh264 has reported an error since it was opened
-	reorder bool        // B pictures were seen: output follows display order, late
 }
 
 func newDecoder() (codecs.VideoDecoder, error) {
@@ -53,18 +52,15 @@ func (d *decoder) decode(unit []byte) (*yuv.Picture, error) {
 		return nil, nil // parameter sets that came alone
 	case d.waiting && !found.key:
 		return nil, errWaiting
+	case found.b:
+		return nil, nil // nothing refers to it
 	}
 	if d.failed || found.fresh {
 		if err := d.reopen(); err != nil {
 			return nil, err
 		}
 	}
-	d.reorder = found.b || d.reorder && !found.key
-	reorder := C.int(0)
-	if d.reorder {
-		reorder = 1
-	}
-	status := C.sky_h264_decode(d.c, (*C.uchar)(unsafe.SliceData(safe)), C.int(len(safe)), reorder)
+	status := C.sky_h264_decode(d.c, (*C.uchar)(unsafe.SliceData(safe)), C.int(len(safe)))
 	switch {
 	case status != C.dsErrorFree:
 		d.failed = true
@@ -72,8 +68,6 @@ func (d *decoder) decode(unit []byte) (*yuv.Picture, error) {
 	case d.c.info.iBufferStatus == 1:
 		d.waiting = false
 		return d.picture()
-	case d.reorder:
-		return nil, nil
 	}
 	// Without a status to say so, openh264 has thrown the picture away and
 	// begun anew.

@@ -15,21 +15,35 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/yuv"
 )
 
-type encoder struct {
-	c    *C.sky_h264_encoder
-	skip bool // the rate control may drop pictures
-}
+const (
+	// minQuantizer stands for some 45 dB; finer steps cost bits that nobody
+	// sees, and overflow buffers of openh264 when the picture is noise.
+	minQuantizer = 20
+
+	// sliceMargin is by how many bytes openh264 can miss its own limit, if the
+	// picture is pure noise.
+	sliceMargin = 100
+
+	// minSlice is the smallest limit that openh264 accepts, with the margin: a
+	// slice must hold a macroblock.
+	minSlice = 550
+)
+
+type encoder struct{ c *C.sky_h264_encoder }
 
 func newEncoder(o codecs.VideoOptions) (codecs.VideoEncoder, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
+	}
+	if o.MaxSlice != 0 && o.MaxSlice < minSlice {
+		return nil, fmt.Errorf("h264: slices of %d bytes, at least %d are needed", o.MaxSlice, minSlice)
 	}
 	c := (*C.sky_h264_encoder)(C.calloc(1, C.sizeof_sky_h264_encoder))
 	if err := open(c, o); err != nil {
 		C.sky_h264_encoder_free(c)
 		return nil, err
 	}
-	return &encoder{c: c, skip: !o.KeepAll}, nil
+	return &encoder{c}, nil
 }
 
 func open(c *C.sky_h264_encoder, o codecs.VideoOptions) error {
@@ -55,6 +69,7 @@ func open(c *C.sky_h264_encoder, o codecs.VideoOptions) error {
 	p.iTargetBitrate = C.int(o.Bitrate)
 	p.iMaxBitrate = C.UNSPECIFIED_BIT_RATE
 	p.bEnableFrameSkip = C.bool(!o.KeepAll)
+	p.iMinQp, p.iMaxQp = minQuantizer, 51
 
 	layer := &p.sSpatialLayers[0]
 	layer.iVideoWidth, layer.iVideoHeight = p.iPicWidth, p.iPicHeight
@@ -64,9 +79,10 @@ func open(c *C.sky_h264_encoder, o codecs.VideoOptions) error {
 	layer.uiProfileIdc = C.PRO_BASELINE
 	layer.uiLevelIdc = C.LEVEL_UNKNOWN // the lowest that fits
 	if o.MaxSlice > 0 {
-		p.uiMaxNalSize = C.uint(o.MaxSlice)
+		limit := C.uint(o.MaxSlice - sliceMargin)
+		p.uiMaxNalSize = limit
 		layer.sSliceArgument.uiSliceMode = C.SM_SIZELIMITED_SLICE
-		layer.sSliceArgument.uiSliceSizeConstraint = C.uint(o.MaxSlice)
+		layer.sSliceArgument.uiSliceSizeConstraint = limit
 	} else {
 		layer.sSliceArgument.uiSliceMode = C.SM_SINGLE_SLICE
 	}

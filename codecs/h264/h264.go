@@ -1,10 +1,14 @@
 // Package h264 binds openh264 for H.264 (ITU-T H.264, RFC 6184) in real time.
 //
 // It encodes Constrained Baseline, which every endpoint decodes, and decodes
-// progressive Baseline, Main and High. Parameter sets and slice headers are
-// read in Go before openh264 sees a unit: it never gets a parameter set that
-// no key frame follows, nor anything but parameter sets and slices. Memory
-// that C allocates is freed by Close and by nothing else.
+// progressive Baseline, Main and High. B pictures, which add delay and are
+// therefore not sent in real time, are left out; those that others refer to are
+// refused.
+//
+// Parameter sets and slice headers are read in Go before openh264 sees a unit:
+// it never gets a parameter set that no key frame follows, nor anything but
+// parameter sets and slices. Memory that C allocates is freed by Close and by
+// nothing else.
 package h264
 
 /*

@@ -34,11 +34,6 @@ static inline int sky_h264_encoder_set_bitrate(sky_h264_encoder *e, int bps) {
 	return (*e->enc)->SetOption(e->enc, ENCODER_OPTION_BITRATE, &info);
 }
 
-static inline int sky_h264_encoder_set_skip(sky_h264_encoder *e, int on) {
-	bool skip = on != 0;
-	return (*e->enc)->SetOption(e->enc, ENCODER_OPTION_RC_FRAME_SKIP, &skip);
-}
-
 static inline int sky_h264_encode(sky_h264_encoder *e,
 		unsigned char *y, unsigned char *u, unsigned char *v, int stride_y, int stride_uv, int key) {
 	if (key) {
@@ -100,12 +95,13 @@ static inline long sky_h264_decoder_open(sky_h264_decoder *d) {
 	return (*d->dec)->Initialize(d->dec, &param);
 }
 
-static inline int sky_h264_decode(sky_h264_decoder *d, const unsigned char *data, int size, int reorder) {
+static inline int sky_h264_decode(sky_h264_decoder *d, const unsigned char *data, int size) {
 	memset(&d->info, 0, sizeof d->info);
 	memset(d->planes, 0, sizeof d->planes);
 	int status = (*d->dec)->DecodeFrameNoDelay(d->dec, data, size, d->planes, &d->info);
-	/* Above Baseline it holds a picture back in case that a B picture follows. */
-	if (status == dsErrorFree && d->info.iBufferStatus == 0 && !reorder)
+	/* Above Baseline it holds a picture back in case that a B picture follows;
+	 * Go does not let one follow. */
+	if (status == dsErrorFree && d->info.iBufferStatus == 0)
 		status = (*d->dec)->FlushFrame(d->dec, d->planes, &d->info);
 	return status;
 }

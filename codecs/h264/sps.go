@@ -20,9 +20,8 @@ type SPS struct {
 	Constraints   int // the constraint_set flags and two reserved bits
 	Level         int // level_idc
 	RefFrames     int // max_num_ref_frames
-	Width, Height int // pixels after cropping
-
-	macroblocks int // in a picture
+	Macroblocks   int // in a picture, before cropping
+	Width, Height int // pixels, after cropping
 }
 
 // ParseSPS reads a NAL unit of type 7 and checks it against what the standard,
@@ -152,7 +151,7 @@ func (s *SPS) size(r *bitReader) error {
 	case columns*rows > limit || columns*columns > 8*limit || rows*rows > 8*limit:
 		return corrupt("%d by %d macroblocks at level %d", columns, rows, s.Level)
 	}
-	s.macroblocks = int(columns * rows)
+	s.Macroblocks = int(columns * rows)
 	width, height := int(columns)*16, int(rows)*16
 	if !codecs.Decodable(width, height) {
 		return corrupt("size %dx%d", width, height)

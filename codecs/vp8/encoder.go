@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	// speed is libvpx's -cpu-used, negative: a fixed choice of tools rather
-	// than one that follows the clock, so that a busy node changes the frame
-	// rate and not the quality.
-	speed = -8
+	// speed is libvpx's cpu-used, negative: a fixed choice of tools rather than
+	// one that follows the clock, so that a busy node changes the frame rate
+	// and not the quality. Against -8 it saves 15 % of the time and loses
+	// 0.6 dB, which brings VP8 to the fidelity that H.264 has here at the same
+	// bitrate; -12 saves as much again and loses 1 dB more.
+	speed = -10
 
 	// maxKeyDistance bounds how long a decoder that lost its way without
 	// noticing stays lost, in pictures: 100 s at 30 per second.
