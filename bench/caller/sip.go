@@ -80,6 +80,9 @@ func (s *SIP) dial(ctx context.Context, server netip.AddrPort, room string) erro
 		s.end()
 	})
 	s.wg.Go(func() { _ = s.server.ServeUDP(s.conn) }) // ends with the socket
+	if err := s.serving(ctx, self.String()); err != nil {
+		return err
+	}
 
 	offer, body, err := s.offer(local)
 	if err != nil {
@@ -88,16 +91,11 @@ func (s *SIP) dial(ctx context.Context, server netip.AddrPort, room string) erro
 	dialogs := sipgo.DialogUA{Client: client, ContactHDR: sip.ContactHeader{
 		Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String(), Port: self.Port},
 	}}
-	invite := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", User: room, Host: server.Addr().String(), Port: int(server.Port())})
-	from := &sip.FromHeader{DisplayName: s.cfg.Name, Params: sip.NewParams(), Address: sip.Uri{Scheme: "sip", User: "caller", Host: local.String()}}
-	from.Params.Add("tag", sip.GenerateTagN(12))
-	invite.AppendHeader(from)
-	invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
-	invite.SetBody(body)
-	if s.dialog, err = dialogs.WriteInvite(ctx, invite); err != nil {
-		return err
+	err = s.invite(ctx, &dialogs, server, room, body)
+	if elsewhere, ok := moved(err); ok { // the conference is on another node
+		err = s.invite(ctx, &dialogs, elsewhere, room, body)
 	}
-	if err := s.dialog.WaitAnswer(ctx, sipgo.AnswerOptions{}); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := s.dialog.Ack(ctx); err != nil {
@@ -116,6 +114,50 @@ func (s *SIP) dial(ctx context.Context, server netip.AddrPort, room string) erro
 	}
 	s.engine = start(s.cfg, s.port)
 	return nil
+}
+
+// serving waits until our socket is the one that requests leave by: sipgo does
+// not tell when ServeUDP has begun, and would open another.
+func (s *SIP) serving(ctx context.Context, addr string) error {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for {
+		if c, err := s.ua.TransportLayer().GetConnection("udp", addr); err == nil && c != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+		}
+	}
+}
+
+// invite calls room at server and waits for the answer.
+func (s *SIP) invite(ctx context.Context, dialogs *sipgo.DialogUA, server netip.AddrPort, room string, body []byte) error {
+	self := dialogs.ContactHDR.Address
+	invite := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", User: room, Host: server.Addr().String(), Port: int(server.Port())})
+	from := &sip.FromHeader{DisplayName: s.cfg.Name, Params: sip.NewParams(), Address: sip.Uri{Scheme: "sip", User: self.User, Host: self.Host}}
+	from.Params.Add("tag", sip.GenerateTagN(12))
+	invite.AppendHeader(from)
+	invite.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+	invite.SetBody(body)
+	var err error
+	if s.dialog, err = dialogs.WriteInvite(ctx, invite); err != nil {
+		return err
+	}
+	return s.dialog.WaitAnswer(ctx, sipgo.AnswerOptions{})
+}
+
+// moved returns where a 302 sends us.
+func moved(err error) (netip.AddrPort, bool) {
+	refused, ok := errors.AsType[*sipgo.ErrDialogResponse](err)
+	if !ok || refused.Res.StatusCode != sip.StatusMovedTemporarily || refused.Res.Contact() == nil {
+		return netip.AddrPort{}, false
+	}
+	uri := refused.Res.Contact().Address
+	addr, err := netip.ParseAddr(uri.Host)
+	return netip.AddrPortFrom(addr, uint16(uri.Port)), err == nil
 }
 
 // offer opens the sockets and describes them.

@@ -4,6 +4,7 @@
 package ops
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -25,6 +26,10 @@ type Config struct {
 	// Ready holds the checks behind /readyz, by name. A process that is alive
 	// but not ready is to be left running and sent no new calls.
 	Ready map[string]Check
+
+	// Conference returns what is known of a conference, to be shown as JSON,
+	// wherever in the cluster it is. found is false when there is none.
+	Conference func(ctx context.Context, alias string) (state any, found bool, err error)
 }
 
 // New returns the handler:
@@ -33,11 +38,14 @@ type Config struct {
 //	/healthz       200 while the process answers at all
 //	/readyz        200 when every check passes, else 503; the body names each
 //	/debug/pprof/  profiles
+//
+//	/conferences/ALIAS  the roster of a conference, as JSON; 404 without one
 func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", ready(cfg.Ready))
+	mux.HandleFunc("GET /conferences/{alias}", conference(cfg.Conference))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -70,5 +78,20 @@ func ready(checks map[string]Check) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(results) // the client has gone; nobody is left to tell
+	}
+}
+
+func conference(find func(context.Context, string) (any, bool, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		state, found, err := find(r.Context(), r.PathValue("alias"))
+		switch {
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		case !found:
+			http.Error(w, "no such conference now", http.StatusNotFound)
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(state) // the client has gone; nobody is left to tell
+		}
 	}
 }

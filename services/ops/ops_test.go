@@ -1,7 +1,9 @@
 package ops_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -55,5 +57,31 @@ func TestReady(t *testing.T) {
 	bus = errors.New("not connected")
 	if code, body := get(); code != 503 || body != `[{"check":"bus","ok":false,"why":"not connected"},{"check":"sip","ok":true}]` {
 		t.Errorf("bus away: %d %s", code, body)
+	}
+}
+
+func TestConference(t *testing.T) {
+	h := ops.New(ops.Config{
+		Metrics: prometheus.NewRegistry(),
+		Conference: func(_ context.Context, alias string) (any, bool, error) {
+			switch alias {
+			case "standup":
+				return map[string]int{"participants": 3}, true, nil
+			case "lost":
+				return nil, false, errors.New("its node does not answer")
+			}
+			return nil, false, nil
+		},
+	})
+	for path, want := range map[string]string{
+		"/conferences/standup": `200 {"participants":3}`,
+		"/conferences/lost":    `503 its node does not answer`,
+		"/conferences/other":   `404 no such conference now`,
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if got := fmt.Sprint(w.Code, " ", strings.TrimSpace(w.Body.String())); got != want {
+			t.Errorf("GET %s = %s, want %s", path, got, want)
+		}
 	}
 }

@@ -27,7 +27,7 @@ export class Seat {
     try {
       result = await this.post("request_token", { display_name: displayName });
     } catch (err) {
-      const node = err.body?.result?.alternate;
+      const node = err.body?.alternate;
       if (!node || this.moved) throw err;
       this.moved = true;
       this.base = new URL(new URL(this.base, location.href).pathname, node).href;
@@ -66,7 +66,7 @@ export class Seat {
     });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok || answer.status === "failed") {
-      const said = typeof answer.result === "string" ? answer.result : answer.result?.reason;
+      const said = typeof answer.result === "string" ? answer.result : undefined;
       throw new Refusal(response.status, said ?? words[response.status] ?? `The server answered ${response.status}.`, answer);
     }
     return answer.result;
