@@ -47,8 +47,8 @@ type ear struct {
 	epoch    int       // of the roster that had it last
 }
 
-// audio is the state of a bridge's audio goroutine: which is the only one to
-// touch it, and allocates nothing while nobody comes or goes.
+// audio is the state of a bridge's audio goroutine, which is the only one to
+// touch it, and allocates nothing while nobody comes, goes or begins to speak.
 type audio struct {
 	bridge *Bridge
 

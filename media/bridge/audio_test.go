@@ -28,21 +28,25 @@ type room struct {
 // inRoom runs f in a bubble with the callers attached and listed.
 func inRoom(t *testing.T, cfg bridge.Config, callers func(t *testing.T) []*caller, f func(t *testing.T, r *room)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		r := &room{reg: prometheus.NewRegistry(), callers: callers(t)}
-		cfg.Metrics = bridge.NewMetrics(r.reg)
-		cfg.Notify = func(e any) { r.events = append(r.events, e) }
-		r.Bridge = bridge.New(cfg)
-		defer r.Close()
-		for i := range r.callers {
-			r.plan.Members = append(r.plan.Members, bridge.Member{ID: fmt.Sprint(i), Name: fmt.Sprint("Caller ", i)})
-		}
-		r.change(func(*bridge.Plan) {})
-		for i, c := range r.callers {
-			r.Attach(fmt.Sprint(i), c)
-		}
-		f(t, r)
-	})
+	synctest.Test(t, func(t *testing.T) { enter(t, cfg, callers, f) })
+}
+
+// enter is inRoom within a bubble.
+func enter(t *testing.T, cfg bridge.Config, callers func(t *testing.T) []*caller, f func(t *testing.T, r *room)) {
+	t.Helper()
+	r := &room{reg: prometheus.NewRegistry(), callers: callers(t)}
+	cfg.Metrics = bridge.NewMetrics(r.reg)
+	cfg.Notify = func(e any) { r.events = append(r.events, e) }
+	r.Bridge = bridge.New(cfg)
+	defer r.Close()
+	for i := range r.callers {
+		r.plan.Members = append(r.plan.Members, bridge.Member{ID: fmt.Sprint(i), Name: fmt.Sprint("Caller ", i)})
+	}
+	r.change(func(*bridge.Plan) {})
+	for i, c := range r.callers {
+		r.Attach(fmt.Sprint(i), c)
+	}
+	f(t, r)
 }
 
 // change applies a changed copy of the plan.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,6 +32,7 @@ type caller struct {
 	decodes int
 	heard   pcm.Frame // at the codec's rate
 	sent    int       // calls of WriteAudio
+	stall   time.Duration
 	film
 }
 
@@ -113,9 +115,18 @@ func (c *caller) counts() (ticks, decodes, sent int) {
 	return c.ticks, c.decodes, c.sent
 }
 
+// stalls makes the next tick take long.
+func (c *caller) stalls(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stall = d
+}
+
 func (c *caller) NextAudio() bridge.AudioTick {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	time.Sleep(c.stall)
+	c.stall = 0
 	c.ticks++
 	return bridge.AudioTick{Voice: c.voice.speaks, Level: c.voice.level, HasLevel: c.voice.hasLevel}
 }

@@ -20,8 +20,9 @@ const (
 )
 
 // A group is one video encode: everybody who sees one view in one encoding. It
-// has at most one picture under way; what comes meanwhile is dropped, so that
-// it never falls behind by more than that.
+// has at most one picture under way: one that still waits for a worker is
+// replaced by a newer one, and while one is encoded those that come are
+// dropped. So it never falls behind by more than that.
 type group struct {
 	view  *view
 	phase int  // of the group's frame rate against the bridge's
@@ -32,14 +33,14 @@ type group struct {
 	mu      sync.Mutex
 	spec    VideoSpec
 	legs    []*leg // replaced, never changed
-	busy    bool
+	stage   stage
 	retired bool
 	asked   int       // how often a key frame was asked for
 	served  int       // which of these the last key frame has answered
 	keyAt   time.Time // of that
-	work    work      // busy: the worker's
+	work    work      // what waits, or is encoded
 
-	coder coder // busy: the worker's
+	coder coder // of the worker while working
 }
 
 // work is one picture to encode.
@@ -94,7 +95,7 @@ func (g *group) retire() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.retired = true
-	if !g.busy {
+	if g.stage == idle {
 		g.coder.close()
 	}
 	g.view.video.bridge.cfg.Metrics.videoGroups.Dec()
@@ -134,25 +135,34 @@ func (g *group) keyDue(now time.Time) bool {
 	return g.asked > g.served && (g.keyAt.IsZero() || now.Sub(g.keyAt) >= keyEvery)
 }
 
-// begin prepares s for encoding and reports whether there is something to run.
+// begin takes s for encoding, and reports whether the group must be given to a
+// worker for it.
 func (g *group) begin(s *surface, at time.Time, fresh bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	b := g.view.video.bridge
-	switch {
-	case g.retired:
-		return false
-	case g.busy:
-		b.cfg.Metrics.droppedEncode.Inc()
+	if g.retired {
 		return false
 	}
-	g.busy = true
+	if g.stage != idle {
+		b.cfg.Metrics.droppedEncode.Inc()
+	}
+	if g.stage == working {
+		return false
+	}
+	s.readers.Add(1)
+	was := g.work
 	g.work = work{
 		surface: s, spec: g.spec, legs: g.legs,
 		at: at, queued: time.Now(), fresh: fresh,
 		key: g.keyDue(at), answers: g.asked,
 	}
-	s.readers.Add(1)
+	if g.stage == queued {
+		was.surface.readers.Add(-1)
+		g.work.queued = was.queued
+		return false
+	}
+	g.stage = queued
 	b.running.Add(1)
 	return true
 }
@@ -161,9 +171,19 @@ func (g *group) begin(s *surface, at time.Time, fresh bool) bool {
 func (g *group) run() {
 	b := g.view.video.bridge
 	defer b.running.Done()
-	w := &g.work
+	g.mu.Lock()
+	g.stage = working
+	retired := g.retired
+	w := g.work
+	g.work = work{}
+	g.mu.Unlock()
+
 	b.cfg.Metrics.workerWait.Observe(time.Since(w.queued).Seconds())
-	frame, err := g.encode(w)
+	var frame *VideoFrame
+	var err error
+	if !retired {
+		frame, err = g.encode(&w)
+	}
 	if err != nil {
 		b.cfg.Metrics.codecErrors.Inc()
 		b.cfg.Log.Error("video encoder failed", "codec", w.spec.Codec.Name, "err", err)
@@ -181,18 +201,13 @@ func (g *group) run() {
 			l.show(g, frame)
 		}
 	}
-	g.finish(frame != nil && frame.Key)
-}
 
-// finish makes the group ready for another picture.
-func (g *group) finish(key bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.busy = false
-	if key {
-		g.served, g.keyAt = g.work.answers, g.work.at
+	g.stage = idle
+	if frame != nil && frame.Key {
+		g.served, g.keyAt = w.answers, w.at
 	}
-	g.work = work{}
 	if g.retired {
 		g.coder.close()
 	}

@@ -36,6 +36,10 @@ type video struct {
 	idle     int    // steps since anybody received video
 }
 
+func newVideo(b *Bridge) *video {
+	return &video{bridge: b, roster: &roster{plan: &Plan{}}, speakers: &speakers{}}
+}
+
 // film starts the video goroutine.
 func (b *Bridge) film() {
 	b.mu.Lock()
@@ -49,13 +53,14 @@ func (b *Bridge) film() {
 
 // runVideo is the video goroutine. It lives while somebody receives video.
 func (b *Bridge) runVideo() {
-	v := &video{bridge: b, roster: &roster{plan: &Plan{}}, speakers: &speakers{}}
+	v := newVideo(b)
 	defer func() {
 		v.close()
 		b.filming.Store(false) // now the audio goroutine may ask legs again
 	}()
-	// A picture that is late is not made up for.
-	c := newClock(time.Second/time.Duration(b.cfg.FrameRate), 0)
+	// A picture that is missed is not made up for.
+	period := time.Second / time.Duration(b.cfg.FrameRate)
+	c := newClock(period, period/2)
 	defer c.close()
 	for {
 		now, _, ok := c.wait(b.stop)

@@ -2,7 +2,7 @@ package bridge
 
 import (
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/skybridge-media/skybridge/media/compose"
@@ -13,13 +13,18 @@ const (
 	// so that what stands still becomes sharp.
 	refine = 15
 
+	// heartbeats is how often per second a picture that stands still is sent
+	// again, so that receivers see that nothing was lost.
+	heartbeats = 2
+
 	// maxSurfaces bounds how many compositions of one view are under way: one
 	// being painted while encoders of different speed work on two others.
 	maxSurfaces = 3
 )
 
-// A view is one composition, seen by some. Its fields belong to the video
-// goroutine, except while busy: then those marked so are the worker's.
+// A view is one composition, seen by some. It has at most one picture waiting
+// for a worker, which is replaced by a newer one while it waits, and one being
+// painted. Not safe for concurrent use, but for what mu guards.
 type view struct {
 	video         *video
 	arrangement   *compose.Arrangement
@@ -27,17 +32,29 @@ type view struct {
 	groups        []*group
 	width, height int // of the canvas
 	still         int // pictures since the last change
+	surfaces      []*surface
 
-	busy     atomic.Bool
-	surfaces []*surface
-	last     *surface       // busy: the latest that was painted
-	next     *surface       // busy: the one to paint
-	tiles    []compose.Tile // busy: what to paint
-	due      []*group       // busy: who is to encode it
-	newest   uint64         // serial of the latest picture there was at the last composition
-	at       time.Time      // busy: the time of the picture
-	queued   time.Time      // busy
+	// mu guards what follows between the video goroutine and the worker, which
+	// has them for itself while working.
+	mu     sync.Mutex
+	stage  stage
+	last   *surface       // the latest that was painted
+	next   *surface       // the one to paint
+	tiles  []compose.Tile // what to paint
+	due    []*group       // who is to encode it
+	at     time.Time      // of the picture
+	queued time.Time
+	newest [2]uint64 // serial of the latest source there was: when last was painted, when tiles was made
 }
+
+// stage is how far a picture has come.
+type stage int
+
+const (
+	idle stage = iota
+	queued
+	working
+)
 
 func (v *video) newView() *view {
 	v.bridge.cfg.Metrics.views.Inc()
@@ -146,7 +163,6 @@ func within(w, h, maxW, maxH int) (int, int) {
 // shoot has the next picture of the view painted and encoded, as far as that
 // is due, needed, and possible.
 func (w *view) shoot(now time.Time) {
-	m := w.video.bridge.cfg.Metrics
 	due := 0
 	for _, g := range w.groups {
 		if g.tick(w.video.bridge.cfg.FrameRate) {
@@ -156,42 +172,44 @@ func (w *view) shoot(now time.Time) {
 	if due == 0 {
 		return
 	}
-	if w.busy.Load() {
-		m.droppedCompose.Inc()
+	cfg := &w.video.bridge.cfg
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch w.stage {
+	case working: // the workers are behind
+		cfg.Metrics.droppedCompose.Inc()
+		return
+	case queued: // even more so: what waits is replaced
+		cfg.Metrics.droppedCompose.Inc()
+		w.drop()
+		w.cut(w.build(), now)
+		w.prepare(now)
 		return
 	}
-	w.build()
-	changed := w.last == nil || !w.last.is(w.width, w.height) || !w.last.canvas.Shows(w.tiles)
-	w.still++
-	if changed {
-		w.still = 0
-	}
 	w.due = w.due[:0]
-	for _, g := range w.groups {
-		if g.due && (changed || w.still <= refine || w.still%idlePictures(w) == 0 || g.wantsKey(now)) {
-			w.due = append(w.due, g)
-		}
-	}
-	m.framesUnchanged.Add(float64(due - len(w.due)))
+	changed := w.build()
+	w.cut(changed, now)
+	cfg.Metrics.framesUnchanged.Add(float64(due - len(w.due)))
 	switch {
 	case len(w.due) == 0:
 	case changed:
-		w.compose(now)
+		if w.prepare(now) {
+			w.stage, w.queued = queued, time.Now()
+			w.video.bridge.running.Add(1)
+			cfg.Workers.submit(w)
+		}
 	default:
 		for _, g := range w.due {
 			if g.begin(w.last, now, false) {
-				w.video.bridge.cfg.Workers.submit(g)
+				cfg.Workers.submit(g)
 			}
 		}
 	}
 }
 
-// idlePictures is every how many pictures an unchanged one is sent again: twice
-// a second, which tells receivers that nothing was lost.
-func idlePictures(w *view) int { return max(1, w.video.bridge.cfg.FrameRate/2) }
-
-// build fills tiles with what is to be seen now.
-func (w *view) build() {
+// build fills tiles with what is to be seen now, and reports whether that
+// differs from what was painted last. It needs mu.
+func (w *view) build() (changed bool) {
 	w.tiles = w.tiles[:0]
 	for i, id := range w.arrangement.Seats {
 		t := compose.Tile{Rect: w.arrangement.Rect(i, w.width, w.height)}
@@ -203,31 +221,59 @@ func (w *view) build() {
 		}
 		w.tiles = append(w.tiles, t)
 	}
+	return w.last == nil || !w.last.is(w.width, w.height) || !w.last.canvas.Shows(w.tiles)
 }
 
-// compose has a worker paint tiles.
-func (w *view) compose(now time.Time) {
-	w.next = w.free()
-	if w.next == nil { // all encoders are behind
-		w.video.bridge.cfg.Metrics.droppedCompose.Inc()
-		return
+// cut adds to due the groups that encode this picture: after a change all whose
+// rate allows, without one whoever needs a sharper picture, a key frame or a
+// sign of life. It needs mu.
+func (w *view) cut(changed bool, now time.Time) {
+	w.still++
+	if changed {
+		w.still = 0
 	}
+	heartbeat := max(1, w.video.bridge.cfg.FrameRate/heartbeats)
+	for _, g := range w.groups {
+		if !g.due || slices.Contains(w.due, g) {
+			continue
+		}
+		if changed || w.still <= refine || w.still%heartbeat == 0 || g.wantsKey(now) {
+			w.due = append(w.due, g)
+		}
+	}
+}
+
+// prepare makes tiles ready to be painted by a worker, and reports false if
+// there is nothing to paint on because all encoders are behind. It needs mu.
+func (w *view) prepare(now time.Time) bool {
+	if w.next = w.free(); w.next == nil {
+		w.video.bridge.cfg.Metrics.droppedCompose.Inc()
+		return false
+	}
+	w.at = now
 	w.next.received = w.next.received[:0]
 	for i, t := range w.tiles {
 		if t.Source == nil {
 			continue
 		}
 		t.Source.Retain()
-		if t.Source.Serial > w.newest {
+		if t.Source.Serial > w.newest[0] {
 			shown := w.video.cast[w.arrangement.Seats[i]].leg
 			w.next.received = append(w.next.received, shown.eye.picture.Received)
 		}
 	}
-	w.newest = w.video.newest
-	w.at, w.queued = now, time.Now()
-	w.busy.Store(true)
-	w.video.bridge.running.Add(1)
-	w.video.bridge.cfg.Workers.submit(w)
+	w.newest[1] = w.video.newest
+	return true
+}
+
+// drop gives back what prepare has retained. It needs mu, or the stage working.
+func (w *view) drop() {
+	for i := range w.tiles {
+		if s := w.tiles[i].Source; s != nil {
+			s.Release()
+			w.tiles[i].Source = nil
+		}
+	}
 }
 
 // free returns a surface that nobody reads: preferably the latest, on which
@@ -254,28 +300,30 @@ func (w *view) free() *surface {
 func (w *view) run() {
 	b := w.video.bridge
 	defer b.running.Done()
+	w.mu.Lock()
+	w.stage = working
+	w.newest[0] = w.newest[1]
+	w.mu.Unlock()
+
 	b.cfg.Metrics.workerWait.Observe(time.Since(w.queued).Seconds())
 	w.next.repainted()
 	w.video.painter.Paint(w.next.canvas, w.tiles)
-	for i := range w.tiles {
-		if s := w.tiles[i].Source; s != nil {
-			s.Release()
-			w.tiles[i].Source = nil
-		}
-	}
-	w.last = w.next
+	w.drop()
 	b.cfg.Metrics.framesComposed.Inc()
 	var first *group
 	for _, g := range w.due {
 		switch {
-		case !g.begin(w.last, w.at, true):
+		case !g.begin(w.next, w.at, true):
 		case first == nil:
 			first = g
 		default:
 			b.cfg.Workers.submit(g)
 		}
 	}
-	w.busy.Store(false)
+
+	w.mu.Lock()
+	w.last, w.stage = w.next, idle
+	w.mu.Unlock()
 	if first != nil {
 		first.run()
 	}
