@@ -93,10 +93,14 @@ func TestDetector(t *testing.T) {
 		{"duration always zero", change(join(five, again), func(_ int, p *arrival) { p.event.Duration = 0 }), "55"},
 		{"duration always the same", change(join(five, six), func(_ int, p *arrival) { p.event.Duration = 800 }), "56"},
 		{"duration goes backwards", change(five, func(i int, p *arrival) { p.event.Duration = uint16(2000 - 160*i) }), "5"},
-		{"timestamp steps with every packet (Sonus)",
-			change(join(five, again), func(i int, p *arrival) { p.timestamp += uint32(160 * i) }), "55"},
-		{"timestamp steps and marker on every packet",
-			change(five, func(i int, p *arrival) { p.timestamp += uint32(160 * i); p.marker = true }), "5"},
+		{
+			"timestamp steps with every packet (Sonus)",
+			change(join(five, again), func(i int, p *arrival) { p.timestamp += uint32(160 * i) }), "55",
+		},
+		{
+			"timestamp steps and marker on every packet",
+			change(five, func(i int, p *arrival) { p.timestamp += uint32(160 * i); p.marker = true }), "5",
+		},
 		{"timestamp never moves", change(join(five, again, pause(100*time.Millisecond, press(6, 0, 5))),
 			func(_ int, p *arrival) { p.timestamp = 0 }), "556"},
 		{"timestamp never moves, a second later", change(join(five, pause(2*time.Second, five[4:])),

@@ -43,33 +43,62 @@ func TestLatch(t *testing.T) {
 		steps     []step
 		dest      netip.AddrPort
 	}{
-		{"the signalled address is believed at once", signalledAddr,
-			steps(run(signalledAddr, 1, 1, locked), run(signalledAddr, 2, 3, passed)), signalledAddr},
+		{
+			"the signalled address is believed at once", signalledAddr,
+			steps(run(signalledAddr, 1, 1, locked), run(signalledAddr, 2, 3, passed)), signalledAddr,
+		},
 		{"nobody heard yet", signalledAddr, nil, signalledAddr},
-		{"behind NAT", signalledAddr,
-			steps(run(natAddr, 65534, 3, held), run(natAddr, 1, 1, locked), run(natAddr, 2, 2, passed)), natAddr},
-		{"signalled no address", netip.AddrPort{},
-			steps(run(natAddr, 1, 3, held), run(natAddr, 4, 1, locked)), natAddr},
+		{
+			"behind NAT", signalledAddr,
+			steps(run(natAddr, 65534, 3, held), run(natAddr, 1, 1, locked), run(natAddr, 2, 2, passed)), natAddr,
+		},
+		{
+			"signalled no address",
+			netip.AddrPort{},
+			steps(run(natAddr, 1, 3, held), run(natAddr, 4, 1, locked)), natAddr,
+		},
 		{"three packets are not enough", signalledAddr, run(natAddr, 1, 3, held), signalledAddr},
-		{"packets out of sequence are not enough", signalledAddr,
-			steps(run(natAddr, 1, 3, held), run(natAddr, 9, 3, held), run(natAddr, 1, 3, held)), signalledAddr},
-		{"the same packet again and again is not enough", signalledAddr,
-			steps(run(natAddr, 1, 1, held), run(natAddr, 1, 1, held), run(natAddr, 1, 1, held), run(natAddr, 1, 1, held)), signalledAddr},
-		{"a stranger beside the peer at its signalled address", signalledAddr,
-			steps(run(otherAddr, 1, 3, held), run(signalledAddr, 1, 1, locked), run(otherAddr, 4, 9, refused)), signalledAddr},
+		{
+			"packets out of sequence are not enough", signalledAddr,
+			steps(run(natAddr, 1, 3, held), run(natAddr, 9, 3, held), run(natAddr, 1, 3, held)), signalledAddr,
+		},
+		{
+			"the same packet again and again is not enough", signalledAddr,
+			steps(run(natAddr, 1, 1, held), run(natAddr, 1, 1, held), run(natAddr, 1, 1, held), run(natAddr, 1, 1, held)), signalledAddr,
+		},
+		{
+			"a stranger beside the peer at its signalled address", signalledAddr,
+			steps(run(otherAddr, 1, 3, held), run(signalledAddr, 1, 1, locked), run(otherAddr, 4, 9, refused)), signalledAddr,
+		},
 		{"a stranger between the packets of the peer does not keep it out", signalledAddr, []step{
-			{natAddr, 1, false, held}, {otherAddr, 900, false, held}, {natAddr, 2, false, held}, {otherAddr, 7, false, held},
-			{natAddr, 3, false, held}, {otherAddr, 80, false, held}, {natAddr, 4, false, locked}, {otherAddr, 81, false, refused},
+			{natAddr, 1, false, held},
+			{otherAddr, 900, false, held},
+			{natAddr, 2, false, held},
+			{otherAddr, 7, false, held},
+			{natAddr, 3, false, held},
+			{otherAddr, 80, false, held},
+			{natAddr, 4, false, locked},
+			{otherAddr, 81, false, refused},
 		}, natAddr},
-		{"once locked nobody else is heard", signalledAddr,
-			steps(run(natAddr, 1, 3, held), run(natAddr, 4, 1, locked), run(otherAddr, 1, 20, refused), run(natAddr, 5, 1, passed)), natAddr},
-		{"the signalled address takes over", signalledAddr,
+		{
+			"once locked nobody else is heard", signalledAddr,
+			steps(run(natAddr, 1, 3, held), run(natAddr, 4, 1, locked), run(otherAddr, 1, 20, refused), run(natAddr, 5, 1, passed)), natAddr,
+		},
+		{
+			"the signalled address takes over", signalledAddr,
 			steps(run(natAddr, 1, 3, held), run(natAddr, 4, 1, locked), run(signalledAddr, 1, 3, held), run(signalledAddr, 4, 1, locked),
-				run(natAddr, 5, 1, refused)), signalledAddr},
-		{"an authenticated packet is believed at once", signalledAddr,
-			[]step{{natAddr, 1, true, locked}, {natAddr, 2, true, passed}, {otherAddr, 3, true, refused}}, natAddr},
-		{"an authenticated packet from the signalled address takes over", signalledAddr,
-			[]step{{natAddr, 1, true, locked}, {signalledAddr, 2, true, locked}, {natAddr, 3, true, refused}}, signalledAddr},
+				run(natAddr, 5, 1, refused)), signalledAddr,
+		},
+		{
+			"an authenticated packet is believed at once", signalledAddr,
+			[]step{{natAddr, 1, true, locked}, {natAddr, 2, true, passed}, {otherAddr, 3, true, refused}},
+			natAddr,
+		},
+		{
+			"an authenticated packet from the signalled address takes over", signalledAddr,
+			[]step{{natAddr, 1, true, locked}, {signalledAddr, 2, true, locked}, {natAddr, 3, true, refused}},
+			signalledAddr,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -67,7 +67,7 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 	case s.Kind == Audio && c.chooseAudio(s, m, formats, formats):
 		answer.answerAudio(s)
 	case s.Kind == Video && c.chooseVideo(s, m, formats, formats):
-		c.answerVideo(&answer, s, m, formats)
+		c.answerVideo(&answer, s, formats)
 	default:
 		return Media{}, &Refusal{Warning: 305, Text: "No common " + s.Kind.String() + " codec", Reason: ErrNoCommonCodec}
 	}
@@ -129,7 +129,7 @@ func (m *Media) answerAudio(s *Stream) {
 }
 
 // answerVideo writes the format of s.
-func (c *Capabilities) answerVideo(answer *Media, s *Stream, m *Media, formats []format) {
+func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 	v := s.Video
 	fmtp := ""
 	their, _ := find(formats, func(f format) bool { return f.pt == s.SendType })

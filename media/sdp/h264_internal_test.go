@@ -19,8 +19,11 @@ func TestParseH264(t *testing.T) {
 		{"profile-level-id=f4001f", h264{profile: 244, level: 31}, false}, // High 4:4:4
 		{"profile-level-id=42e01f;packetization-mode=2", h264{profile: 66, flags: 0xe0, level: 31, mode: 2}, false},
 		{"profile-level-id=42e0", h264{profile: 66, level: 10}, true}, // wrong: as if missing
-		{"profile-level-id=428014;max-mbps=40500;max-fs=1344;max-br=2500;max-cpb=1;max-dpb=2",
-			h264{profile: 66, flags: 0x80, level: 20, maxMBPS: 40500, maxFS: 1344, maxBR: 2500}, true},
+		{
+			"profile-level-id=428014;max-mbps=40500;max-fs=1344;max-br=2500;max-cpb=1;max-dpb=2",
+			h264{profile: 66, flags: 0x80, level: 20, maxMBPS: 40500, maxFS: 1344, maxBR: 2500},
+			true,
+		},
 		{"max-fs=-1;max-mbps=99999999999999999999", h264{profile: 66, level: 10}, true},
 	}
 	for _, tt := range tests {

@@ -12,8 +12,15 @@ type size struct{ width, height int }
 
 // sizes are 16:9, each fitting a level that endpoints really have.
 var sizes = []size{
-	{1920, 1080}, {1280, 720}, {960, 540}, {768, 432}, {640, 360},
-	{512, 288}, {384, 216}, {320, 180}, {192, 108},
+	{1920, 1080},
+	{1280, 720},
+	{960, 540},
+	{768, 432},
+	{640, 360},
+	{512, 288},
+	{384, 216},
+	{320, 180},
+	{192, 108},
 }
 
 // minRate is the frame rate below which a smaller picture is the better one.
