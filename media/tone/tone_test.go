@@ -103,7 +103,7 @@ func TestGeneratorClips(t *testing.T) {
 
 func TestSpeech(t *testing.T) {
 	const rate, tick = 16000, 16000 / 50
-	for seed := range uint64(10) {
+	for seed := range uint64(6) {
 		s := tone.NewSpeech(rate, seed)
 		samples := make(pcm.Frame, 20*rate)
 		s.Read(samples)
@@ -129,7 +129,7 @@ func TestSpeech(t *testing.T) {
 			t.Errorf("seed %d: clips", seed)
 		}
 		// Formants put a voice into the band of a telephone.
-		if f, _ := tone.Peak(samples[2000:6096], rate, 50, 8000); f < 80 || f > 3500 {
+		if f, _ := tone.Peak(samples[2000:4048], rate, 50, 8000); f < 80 || f > 3500 {
 			t.Errorf("seed %d: loudest at %.0f Hz", seed, f)
 		}
 	}
