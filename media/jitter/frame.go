@@ -1,13 +1,17 @@
 package jitter
 
-import "time"
+import (
+	"time"
+
+	"github.com/skybridge-media/skybridge/media/payload"
+)
 
 // Next returns the next picture in order, if it is complete; to be called until
 // ok is false. rtt is the round trip time, zero if unknown.
 func (b *Video) Next(now time.Time, rtt time.Duration) (f Frame, ok bool) {
 	b.reclaim()
 	for b.begun {
-		if b.seeking && !b.seek() {
+		if b.seeking && !b.seek(now) {
 			return Frame{}, false
 		}
 		b.passPadding()
@@ -40,20 +44,46 @@ func (b *Video) patience(rtt time.Duration) time.Duration {
 	if !b.resend {
 		return reorderPatience
 	}
-	return min(max(3*rtt, leastPatience), mostPatience)
+	return min(max(4*b.roundTrip(rtt), leastPatience), mostPatience)
 }
 
 // seek moves on to the beginning of a key frame.
-func (b *Video) seek() bool {
+func (b *Video) seek(now time.Time) bool {
 	for seq := b.next; seq <= b.highest; seq++ {
-		if s := b.slot(seq); s.state == videoWaiting && s.key {
-			b.pass(seq)
-			b.seeking, b.hasEnded = false, false
-			return true
+		s := b.slot(seq)
+		if s.state != videoWaiting || s.key == payload.NotKey {
+			continue
 		}
+		first, certain := b.begin(seq)
+		if !certain && now.Sub(s.at) < seekPatience {
+			return false // what belongs before it may come yet
+		}
+		b.pass(first)
+		b.seeking, b.hasEnded = false, false
+		return true
 	}
 	b.pass(b.highest - seekDepth)
 	return false
+}
+
+// begin finds the first packet of the picture that the one at seq is of. It is
+// certain if the one before is of another.
+func (b *Video) begin(seq int64) (first int64, certain bool) {
+	s := b.slot(seq)
+	if s.key == payload.SurelyKey {
+		return seq, true
+	}
+	for seq > b.next {
+		before := b.slot(seq - 1)
+		if before.state != videoWaiting {
+			return seq, false
+		}
+		if before.timestamp != s.timestamp {
+			return seq, true
+		}
+		seq--
+	}
+	return seq, b.hasEnded
 }
 
 // passPadding moves over packets without payload between two pictures.
@@ -91,10 +121,12 @@ func (b *Video) end(seq int64) (last int64, complete bool) {
 // completeKey looks for a key frame behind a hole, all of which is there.
 func (b *Video) completeKey(hole int64) (first int64, found bool) {
 	for seq := hole + 1; seq <= b.highest; seq++ {
-		if s := b.slot(seq); s.state == videoWaiting && s.key {
-			_, complete := b.end(seq)
-			return seq, complete
+		if s := b.slot(seq); s.state != videoWaiting || s.key == payload.NotKey {
+			continue
 		}
+		first, certain := b.begin(seq)
+		_, complete := b.end(first)
+		return first, certain && complete
 	}
 	return 0, false
 }

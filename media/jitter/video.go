@@ -1,6 +1,10 @@
 package jitter
 
-import "time"
+import (
+	"time"
+
+	"github.com/skybridge-media/skybridge/media/payload"
+)
 
 const (
 	videoRing = 512 // packets; a power of two. 2 s at 2.5 Mbit/s
@@ -14,15 +18,17 @@ const (
 
 	// How long it may wait for one that was: a few round trips, but never so
 	// long that a key frame would be quicker or the eye sees a stop.
-	leastPatience = 150 * time.Millisecond
+	leastPatience = 200 * time.Millisecond
 	mostPatience  = 500 * time.Millisecond
+	usualTrip     = 60 * time.Millisecond // round trip, while unknown
 
 	leastRetry = 20 * time.Millisecond // between two requests for a packet
 	maxRetries = 10
 
 	// While a key frame is sought, so many packets are kept for the case that
-	// its first one comes late.
-	seekDepth = 64
+	// its first one comes late; and for so long it is waited for.
+	seekDepth    = 64
+	seekPatience = 20 * time.Millisecond
 )
 
 // A VideoPacket is what [Video.Put] takes.
@@ -30,8 +36,8 @@ type VideoPacket struct {
 	Sequence  uint16
 	Timestamp uint32
 	Marker    bool   // ends a picture
-	Key       bool   // begins a key frame
-	Payload   []byte // borrowed for the call; empty for padding
+	Key       payload.Start // whether it begins a key frame
+	Payload   []byte        // borrowed for the call; empty for padding
 }
 
 // A Frame is one encoded picture.
@@ -55,7 +61,8 @@ type VideoStats struct {
 // handed out unless all before it were, back to a key frame: what [Video.Next]
 // returns can be decoded. Not safe for concurrent use.
 type Video struct {
-	resend bool // lost packets are asked for
+	resend bool          // lost packets are asked for
+	answer time.Duration // how long an answer to that takes; zero: unknown
 	ring   [videoRing]videoSlot
 	free   [][]byte // memory for payloads
 	frame  [][]byte // payloads of the Frame handed out
@@ -81,14 +88,15 @@ const (
 )
 
 type videoSlot struct {
-	state       videoState
-	marker, key bool
-	asked       uint8 // times
-	seq         int64
-	timestamp   uint32
-	at          time.Time // of arrival; of a missing packet, when it was missed
-	askedAt     time.Time
-	payload     []byte
+	state     videoState
+	marker    bool
+	key       payload.Start
+	asked     uint8 // times
+	seq       int64
+	timestamp uint32
+	at        time.Time // of arrival; of a missing packet, when it was missed
+	askedAt   time.Time
+	payload   []byte
 }
 
 // NewVideo returns an empty buffer. resend says that lost packets can be asked
@@ -153,22 +161,41 @@ func (b *Video) Put(p VideoPacket, now time.Time) {
 		if s.asked > 0 {
 			b.stats.Recovered++
 		}
+		if s.asked == 1 {
+			b.answered(now.Sub(s.askedAt))
+		}
 	}
-	payload := s.payload
-	if payload == nil && len(b.free) > 0 {
-		payload = b.free[len(b.free)-1]
+	if seq < b.highest && s.state == videoEmpty {
+		b.missBehind(seq, now)
+	}
+	memory := s.payload
+	if memory == nil && len(b.free) > 0 {
+		memory = b.free[len(b.free)-1]
 		b.free = b.free[:len(b.free)-1]
 	}
+	if len(p.Payload) == 0 {
+		p.Key = payload.NotKey
+	}
 	*s = videoSlot{
-		state: videoWaiting, marker: p.Marker, key: p.Key && len(p.Payload) > 0, seq: seq, timestamp: p.Timestamp, at: now,
-		payload: append(payload[:0], p.Payload...),
+		state: videoWaiting, marker: p.Marker, key: p.Key, seq: seq, timestamp: p.Timestamp, at: now,
+		payload: append(memory[:0], p.Payload...),
 	}
 }
 
+// start begins with a packet, before which others may come yet.
 func (b *Video) start(seq uint16) {
 	b.begun = true
 	b.highest = int64(seq) + 1<<16 - 1 // extended numbers stay positive
-	b.next = b.highest + 1
+	b.next = b.highest + 1 - seekDepth
+}
+
+// missBehind notes the holes behind a packet that came before the first one.
+func (b *Video) missBehind(seq int64, now time.Time) {
+	for seq++; seq < b.highest && b.slot(seq).state == videoEmpty; seq++ {
+		s := b.slot(seq)
+		s.state, s.seq, s.at, s.asked = videoMissing, seq, now, 0
+		b.holes++
+	}
 }
 
 // extend moves highest up to seq, notes the holes on the way and makes room.
@@ -215,6 +242,26 @@ func (b *Video) reclaim() {
 
 func (b *Video) slot(seq int64) *videoSlot { return &b.ring[seq&(videoRing-1)] }
 
+// answered learns the round trip time from an answer. A receiver that sends no
+// media never gets to know it otherwise.
+func (b *Video) answered(took time.Duration) {
+	if b.answer == 0 {
+		b.answer = took
+	}
+	b.answer += (took - b.answer) / 8
+}
+
+// roundTrip returns what is known about it.
+func (b *Video) roundTrip(known time.Duration) time.Duration {
+	switch {
+	case known > 0:
+		return known
+	case b.answer > 0:
+		return b.answer
+	}
+	return usualTrip
+}
+
 // Resend appends to dst the sequence numbers to be asked for now, and takes it
 // that they are. It is to be called about every 20 ms while packets are
 // missing; rtt is the round trip time, zero if unknown.
@@ -222,6 +269,7 @@ func (b *Video) Resend(dst []uint16, now time.Time, rtt time.Duration) []uint16 
 	if !b.resend || b.holes == 0 {
 		return dst
 	}
+	rtt = b.roundTrip(rtt)
 	retry := max(rtt+rtt/4, leastRetry)
 	for seq := b.next; seq <= b.highest; seq++ {
 		s := b.slot(seq)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/skybridge-media/skybridge/media/jitter"
+	"github.com/skybridge-media/skybridge/media/payload"
 )
 
 // picture returns the packets of the nth picture, which has size packets and
@@ -17,10 +18,14 @@ import (
 func picture(n, first, size int, key bool) []jitter.VideoPacket {
 	var ps []jitter.VideoPacket
 	for i := range size {
-		ps = append(ps, jitter.VideoPacket{
-			Sequence: uint16(first + i), Timestamp: uint32(n * 3000), Marker: i == size-1, Key: key && i == 0,
+		p := jitter.VideoPacket{
+			Sequence: uint16(first + i), Timestamp: uint32(n * 3000), Marker: i == size-1,
 			Payload: fmt.Appendf(nil, "%d.%d", n, i),
-		})
+		}
+		if key && i == 0 {
+			p.Key = payload.SurelyKey
+		}
+		ps = append(ps, p)
 	}
 	return ps
 }
@@ -135,6 +140,41 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// TestLikelyKey begins with the parameter sets of a key frame, not with its
+// first slice, if they are of one picture and arrive in time.
+func TestLikelyKey(t *testing.T) {
+	sets, slice, more := picture(0, 10, 3, true)[0], picture(0, 10, 3, false)[1], picture(0, 10, 3, false)[2]
+	slice.Key = payload.LikelyKey
+	tests := []struct {
+		name    string
+		packets []jitter.VideoPacket // 4 ms apart
+		want    []string             // within 20 ms
+		later   []string             // after that
+	}{
+		{"in order", []jitter.VideoPacket{sets, slice, more}, []string{"0.0 0.1 0.2"}, nil},
+		{"parameter sets last", []jitter.VideoPacket{slice, more, sets}, []string{"0.0 0.1 0.2"}, nil},
+		{"no parameter sets", []jitter.VideoPacket{slice, more}, nil, []string{"0.1 0.2"}},
+		{"after another picture", []jitter.VideoPacket{picture(9, 10, 1, false)[0], slice, more}, []string{"0.1 0.2"}, nil},
+		{"inside out", []jitter.VideoPacket{more, sets, slice}, []string{"0.0 0.1 0.2"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := jitter.NewVideo(true)
+			var got []string
+			for i, p := range tt.packets {
+				b.Put(p, at(4*i))
+				got = append(got, frames(b, at(4*i))...)
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("pictures %q, want %q", got, tt.want)
+			}
+			if got := frames(b, at(40)); !slices.Equal(got, tt.later) {
+				t.Errorf("later pictures %q, want %q", got, tt.later)
+			}
+		})
+	}
+}
+
 func TestSeekAfterCorruption(t *testing.T) {
 	b := jitter.NewVideo(true)
 	for _, p := range stream(2) {
@@ -162,8 +202,9 @@ func TestResend(t *testing.T) {
 		asked  []int // ms after it was missed
 		given  int   // ms after it was missed
 	}{
-		{"round trip unknown", true, 0, []int{10, 30, 50, 70, 90, 110, 130}, 150},
-		{"60 ms round trip", true, 60 * time.Millisecond, []int{10, 85, 160}, 180},
+		{"round trip unknown", true, 0, []int{10, 85, 160, 235}, 240},
+		{"5 ms round trip", true, 5 * time.Millisecond, []int{10, 30, 50, 70, 90, 110, 130, 150, 170, 190}, 200},
+		{"80 ms round trip", true, 80 * time.Millisecond, []int{10, 110, 210, 310}, 320},
 		{"500 ms round trip", true, 500 * time.Millisecond, []int{10}, 500},
 		{"not negotiated", false, 0, nil, 60},
 	}
@@ -200,6 +241,30 @@ func TestResend(t *testing.T) {
 				t.Errorf("stats %+v", s)
 			}
 		})
+	}
+}
+
+// TestResendLearns the round trip time from the first answer.
+func TestResendLearns(t *testing.T) {
+	b := jitter.NewVideo(true)
+	s := stream(8)
+	put := func(ms int, packets ...int) {
+		for _, i := range packets {
+			b.Put(s[i], at(ms))
+		}
+	}
+	put(0, 0, 1, 3)
+	b.Resend(nil, at(10), 0)
+	put(210, 2) // the answer took 200 ms
+	put(300, 5)
+	var asked []int
+	for ms := 300; ms < 700; ms++ {
+		if len(b.Resend(nil, at(ms), 0)) > 0 {
+			asked = append(asked, ms)
+		}
+	}
+	if want := []int{310, 560}; !slices.Equal(asked, want) {
+		t.Errorf("asked at %v, want %v", asked, want)
 	}
 }
 
@@ -268,7 +333,7 @@ func TestVideoAllocates(t *testing.T) {
 	step := func() {
 		for i := range s {
 			p := s[i]
-			p.Sequence, p.Timestamp, p.Key = uint16(3*n+i), uint32(3000*n), n == 0
+			p.Sequence, p.Timestamp = uint16(3*n+i), uint32(3000*n)
 			b.Put(p, at(33*n))
 		}
 		if _, ok := b.Next(at(33*n), 0); !ok {

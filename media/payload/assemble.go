@@ -61,15 +61,24 @@ func (a *Assembler) Reset() {
 	}
 }
 
-// StartsKey reports whether p looks like the first payload of a key frame, by
-// its headers only.
-func StartsKey(codec string, p []byte) bool {
+// A Start says whether a payload is the first one of a key frame.
+type Start uint8
+
+const (
+	NotKey    Start = iota
+	LikelyKey       // it begins the picture; parameter sets may precede it
+	SurelyKey
+)
+
+// KeyStart judges p, by its headers only.
+func KeyStart(codec string, p []byte) Start {
 	switch codec {
 	case nameH264:
-		return startsKeyH264(p)
+		return keyStartH264(p)
 	case nameVP8:
-		d, err := parseVP8(p)
-		return err == nil && d.first() && d.body[0]&vp8Inter == 0
+		if d, err := parseVP8(p); err == nil && d.first() && d.body[0]&vp8Inter == 0 {
+			return SurelyKey
+		}
 	}
-	return false
+	return NotKey
 }

@@ -27,7 +27,7 @@ func FuzzAssemble(f *testing.F) {
 			n := min(int(b[0]), len(b)-1)
 			p := b[1 : 1+n]
 			b = b[1+n:]
-			payload.StartsKey(codec, p)
+			payload.KeyStart(codec, p)
 			if err := a.Add(p); err != nil {
 				if !errors.Is(err, payload.ErrMalformed) {
 					t.Fatal(err)

@@ -136,32 +136,41 @@ func (a *Assembler) addFUA(p []byte) error {
 	return nil
 }
 
-// startsKeyH264 looks for an SPS or the first slice of an IDR picture. A PPS
+// keyStartH264 looks for an SPS or the first slice of an IDR picture. A PPS
 // alone does not count: some encoders send one with every picture.
-func startsKeyH264(p []byte) bool {
+func keyStartH264(p []byte) Start {
 	if len(p) < 2 {
-		return false
+		return NotKey
 	}
 	switch typ := p[0] & nalType; typ {
 	case nalSTAPA:
 		for p = p[1:]; len(p) > 3; {
 			size := int(binary.BigEndian.Uint16(p))
-			if size > 1 && startsIDR(p[2]&nalType, p[3]) {
-				return true
+			if s := keyStartNAL(p[2]&nalType, p[3]); s != NotKey && size > 1 {
+				return s
 			}
 			p = p[min(2+size, len(p)):]
 		}
-		return false
+		return NotKey
 	case nalFUA:
-		return len(p) > 2 && p[1]&fuStart != 0 && startsIDR(p[1]&nalType, p[2])
+		if len(p) < 3 || p[1]&fuStart == 0 {
+			return NotKey
+		}
+		return keyStartNAL(p[1]&nalType, p[2])
 	default:
-		return startsIDR(typ, p[1])
+		return keyStartNAL(typ, p[1])
 	}
 }
 
-// startsIDR judges a NAL unit by its type and the byte after its header. A
+// keyStartNAL judges a NAL unit by its type and the byte after its header. A
 // slice header begins with first_mb_in_slice, of which 0 is coded as a 1 bit
 // (ITU-T H.264, sections 7.3.3 and 9.1).
-func startsIDR(typ, second byte) bool {
-	return typ == nalSPS || typ == nalIDR && second&0x80 != 0
+func keyStartNAL(typ, second byte) Start {
+	switch {
+	case typ == nalSPS:
+		return SurelyKey
+	case typ == nalIDR && second&0x80 != 0:
+		return LikelyKey
+	}
+	return NotKey
 }

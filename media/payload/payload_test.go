@@ -200,32 +200,32 @@ func TestMalformedH264(t *testing.T) {
 	}
 }
 
-func TestStartsKey(t *testing.T) {
+func TestKeyStart(t *testing.T) {
 	tests := []struct {
 		codec string
 		p     []byte
-		want  bool
+		want  payload.Start
 	}{
-		{"H264", []byte{0x65, 0x88}, true},
-		{"H264", []byte{0x65, 0x48}, false}, // not the first slice
-		{"H264", []byte{0x67, 1}, true},
-		{"H264", []byte{0x68, 1}, false},
-		{"H264", []byte{0x41, 1}, false},
-		{"H264", []byte{28, 0x85, 0x88}, true},
-		{"H264", []byte{28, 0x85, 0x08}, false},
-		{"H264", []byte{28, 0x05, 0x88}, false},
-		{"H264", []byte{28, 0x81, 1}, false},
-		{"H264", []byte{24, 0, 2, 0x09, 1, 0, 2, 0x67, 1}, true},
-		{"H264", []byte{24, 0, 2, 0x09, 1, 0xff, 0xff, 0x41}, false},
-		{"H264", nil, false},
-		{"VP8", []byte{0x10, 0x10}, true},
-		{"VP8", []byte{0x10, 0x11}, false},
-		{"VP8", []byte{0x00, 0x10}, false},
-		{"VP8", nil, false},
-		{"AV1", []byte{0x65, 1}, false},
+		{"H264", []byte{0x65, 0x88}, payload.LikelyKey},
+		{"H264", []byte{0x65, 0x48}, payload.NotKey}, // not the first slice
+		{"H264", []byte{0x67, 1}, payload.SurelyKey},
+		{"H264", []byte{0x68, 1}, payload.NotKey},
+		{"H264", []byte{0x41, 1}, payload.NotKey},
+		{"H264", []byte{28, 0x85, 0x88}, payload.LikelyKey},
+		{"H264", []byte{28, 0x85, 0x08}, payload.NotKey},
+		{"H264", []byte{28, 0x05, 0x88}, payload.NotKey},
+		{"H264", []byte{28, 0x81, 1}, payload.NotKey},
+		{"H264", []byte{24, 0, 2, 0x09, 1, 0, 2, 0x67, 1}, payload.SurelyKey},
+		{"H264", []byte{24, 0, 2, 0x09, 1, 0xff, 0xff, 0x41}, payload.NotKey},
+		{"H264", nil, payload.NotKey},
+		{"VP8", []byte{0x10, 0x10}, payload.SurelyKey},
+		{"VP8", []byte{0x10, 0x11}, payload.NotKey},
+		{"VP8", []byte{0x00, 0x10}, payload.NotKey},
+		{"VP8", nil, payload.NotKey},
+		{"AV1", []byte{0x65, 1}, payload.NotKey},
 	}
 	for _, tt := range tests {
-		if got := payload.StartsKey(tt.codec, tt.p); got != tt.want {
+		if got := payload.KeyStart(tt.codec, tt.p); got != tt.want {
 			t.Errorf("%s % x: %v, want %v", tt.codec, tt.p, got, tt.want)
 		}
 	}

@@ -130,7 +130,7 @@ func (s *videoStream) receive(pkt *rtp.Packet, now time.Time) {
 	}
 	in.buf.Put(jitter.VideoPacket{
 		Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Marker: pkt.Marker,
-		Key: payload.StartsKey(v.Codec.Name, pkt.Payload), Payload: pkt.Payload,
+		Key: payload.KeyStart(v.Codec.Name, pkt.Payload), Payload: pkt.Payload,
 	}, now)
 	s.drain(now)
 }
