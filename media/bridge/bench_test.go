@@ -168,8 +168,10 @@ func BenchmarkPicture(b *testing.B) {
 				p.Members = append(p.Members, bridge.Member{ID: id, Name: "Participant " + id})
 				d := &dummy{
 					audio: bridge.AudioSpec{Codec: &g711.PCMU}, pics: pics, at: i,
-					video: bridge.VideoSpec{Codec: c.codec, Payload: 1200, Mode: 1,
-						Options: codecs.VideoOptions{Width: 1280, Height: 720, FrameRate: 30, Bitrate: 1_500_000}},
+					video: bridge.VideoSpec{
+						Codec: c.codec, Payload: 1200, Mode: 1,
+						Options: codecs.VideoOptions{Width: 1280, Height: 720, FrameRate: 30, Bitrate: 1_500_000},
+					},
 				}
 				if !c.moving {
 					d.pics = pics[:1]

@@ -34,16 +34,35 @@ func TestClock(t *testing.T) {
 		work     map[int]time.Duration
 		at, late []int64
 	}{
-		{"on time", 200 * ms, nil,
-			[]int64{20, 40, 60, 80, 100}, []int64{0, 0, 0, 0, 0}},
-		{"work does not delay", 200 * ms, map[int]time.Duration{0: 15 * ms, 1: 19 * ms},
-			[]int64{20, 40, 60, 80, 100}, []int64{0, 0, 0, 0, 0}},
-		{"one long tick is made up for without a burst", 200 * ms, map[int]time.Duration{0: 45 * ms},
-			[]int64{20, 65, 75, 85, 100}, []int64{0, 25, 15, 5, 0}},
-		{"what is beyond patience is let go", 200 * ms, map[int]time.Duration{0: 1020 * ms},
-			[]int64{20, 1040, 1060, 1080, 1100}, []int64{0, 1000, 0, 0, 0}},
-		{"no patience", 0, map[int]time.Duration{1: 25 * ms},
-			[]int64{20, 40, 65, 85, 105}, []int64{0, 0, 5, 0, 0}},
+		{
+			"on time", 200 * ms, nil,
+			[]int64{20, 40, 60, 80, 100},
+			[]int64{0, 0, 0, 0, 0},
+		},
+		{
+			"work does not delay", 200 * ms,
+			map[int]time.Duration{0: 15 * ms, 1: 19 * ms},
+			[]int64{20, 40, 60, 80, 100},
+			[]int64{0, 0, 0, 0, 0},
+		},
+		{
+			"one long tick is made up for without a burst", 200 * ms,
+			map[int]time.Duration{0: 45 * ms},
+			[]int64{20, 65, 75, 85, 100},
+			[]int64{0, 25, 15, 5, 0},
+		},
+		{
+			"what is beyond patience is let go", 200 * ms,
+			map[int]time.Duration{0: 1020 * ms},
+			[]int64{20, 1040, 1060, 1080, 1100},
+			[]int64{0, 1000, 0, 0, 0},
+		},
+		{
+			"no patience", 0,
+			map[int]time.Duration{1: 25 * ms},
+			[]int64{20, 40, 65, 85, 105},
+			[]int64{0, 0, 5, 0, 0},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

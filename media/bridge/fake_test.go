@@ -46,8 +46,10 @@ type voice struct {
 
 // tone is a voice that is offered with its level.
 func tone(hz, amplitude float64) voice {
-	return voice{hz: hz, amplitude: amplitude, speaks: true, hasLevel: true,
-		level: uint8(math.Round(-20 * math.Log10(amplitude/math.MaxInt16/math.Sqrt2)))}
+	return voice{
+		hz: hz, amplitude: amplitude, speaks: true, hasLevel: true,
+		level: uint8(math.Round(-20 * math.Log10(amplitude/math.MaxInt16/math.Sqrt2))),
+	}
 }
 
 // unmeasured is the same without.

@@ -89,8 +89,10 @@ func (f *film) watches(t *testing.T, codec *codecs.Video, w, h, bitrate int) {
 	defer f.mu.Unlock()
 	f.decoder, f.assembler = decoder, assembler
 	f.receives = true
-	f.spec = bridge.VideoSpec{Codec: codec, Payload: 1200, Mode: 1,
-		Options: codecs.VideoOptions{Width: w, Height: h, FrameRate: 30, Bitrate: bitrate}}
+	f.spec = bridge.VideoSpec{
+		Codec: codec, Payload: 1200, Mode: 1,
+		Options: codecs.VideoOptions{Width: w, Height: h, FrameRate: 30, Bitrate: bitrate},
+	}
 }
 
 var videoCodecs = []*codecs.Video{&vp8.VP8, &h264.H264}

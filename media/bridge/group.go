@@ -267,7 +267,7 @@ func (c *coder) open(spec VideoSpec) (err error) {
 // close releases the instance.
 func (c *coder) close() {
 	if c.VideoEncoder != nil {
-		_ = c.VideoEncoder.Close() // frees memory; there is nothing to be done about an error
+		_ = c.Close() // frees memory; there is nothing to be done about an error
 		c.VideoEncoder = nil
 	}
 }

@@ -239,7 +239,7 @@ func comeAndGo(t *testing.T) {
 				if n, _ := c.pictures(); n != frames {
 					t.Errorf("caller %d is touched by video after Detach", i)
 				}
-				c.film.change(func() { // a new peer, a new decoder
+				c.change(func() { // a new peer, a new decoder
 					c.decoder.Close()
 					c.decoder, _ = c.spec.Codec.NewDecoder()
 					c.frames = 0

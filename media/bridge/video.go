@@ -122,11 +122,10 @@ func (v *video) look(l *leg) {
 		e.forget()
 		return
 	}
-	p := l.Picture()
-	switch {
-	case p == nil:
+	switch p := l.Picture(); p {
+	case nil:
 		e.forget()
-	case p == e.picture: // held already
+	case e.picture: // held already
 		p.Release()
 	default:
 		e.forget()

@@ -243,7 +243,7 @@ func TestKeyFramesAreCoalesced(t *testing.T) {
 		_, before := r.callers[0].pictures()
 		for range 100 {
 			for _, c := range r.callers {
-				c.film.change(func() { c.askKey = true })
+				c.change(func() { c.askKey = true })
 			}
 			r.run(20 * time.Millisecond)
 		}
@@ -269,7 +269,7 @@ func TestBitrateTiers(t *testing.T) {
 		r.change(func(p *bridge.Plan) { p.SelfView = true })
 		r.run(time.Second)
 		tier := func(i, bitrate int) {
-			r.callers[i].film.change(func() { r.callers[i].spec.Options.Bitrate = bitrate })
+			r.callers[i].change(func() { r.callers[i].spec.Options.Bitrate = bitrate })
 		}
 		_, keys := r.callers[0].pictures()
 		tier(0, 400_000) // one of two: another encode
@@ -301,7 +301,7 @@ func TestSizes(t *testing.T) {
 	inRoom(t, small, filmed(4, videoCodecs...), func(t *testing.T, r *room) {
 		sizes := [][2]int{{640, 360}, {320, 180}, {352, 288}, {180, 320}}
 		for i, s := range sizes {
-			r.callers[i].film.change(func() { r.callers[i].spec.Options.Width, r.callers[i].spec.Options.Height = s[0], s[1] })
+			r.callers[i].change(func() { r.callers[i].spec.Options.Width, r.callers[i].spec.Options.Height = s[0], s[1] })
 		}
 		r.change(func(p *bridge.Plan) { p.Layout, p.SelfView = "2x2", true })
 		r.run(2 * time.Second)
@@ -343,7 +343,7 @@ func TestStaticPicture(t *testing.T) {
 		if n := value(t, r.reg, "frames_encoded_total") - encoded; n < 15 || n > 25 {
 			t.Errorf("%v encodes in ten seconds of a picture that stands still, want two per second", n)
 		}
-		r.callers[1].film.change(func() { r.callers[1].askKey = true })
+		r.callers[1].change(func() { r.callers[1].askKey = true })
 		_, keys := r.callers[1].pictures()
 		r.run(200 * time.Millisecond)
 		if _, n := r.callers[1].pictures(); n != keys+1 {
@@ -411,7 +411,7 @@ func TestVideoRests(t *testing.T) {
 		if got := r.callers[1].wants(); got == [2]int{} {
 			t.Error("who is seen is not wanted")
 		}
-		r.callers[0].film.change(func() { r.callers[0].receives = false })
+		r.callers[0].change(func() { r.callers[0].receives = false })
 		r.run(3 * time.Second)
 		if got := r.callers[1].wants(); got != [2]int{} {
 			t.Errorf("who is seen by nobody any more is wanted at %v", got)
@@ -419,7 +419,7 @@ func TestVideoRests(t *testing.T) {
 		if n := value(t, r.reg, "views") + value(t, r.reg, "encode_groups", "video"); n != 0 {
 			t.Errorf("%v views and groups remain", n)
 		}
-		r.callers[0].film.change(func() { r.callers[0].receives = true })
+		r.callers[0].change(func() { r.callers[0].receives = true })
 		r.run(time.Second)
 		if n := value(t, r.reg, "views"); n != 1 {
 			t.Errorf("%v views after receiving again, want 1", n)

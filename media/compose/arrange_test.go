@@ -18,7 +18,7 @@ type scene struct {
 
 func (s scene) arrange(l *compose.Layout, before *compose.Arrangement) *compose.Arrangement {
 	var ms []compose.Member
-	for _, id := range strings.Split(s.members, "") {
+	for id := range strings.SplitSeq(s.members, "") {
 		ms = append(ms, compose.Member{ID: id, Spotlight: strings.Contains(s.spotlight, id)})
 	}
 	return l.Arrange(ms, strings.Split(s.speakers, ""), s.viewer, before)
@@ -81,8 +81,10 @@ func TestArrange(t *testing.T) {
 		}},
 		{"unknown speakers are ignored", "1+0", []scene{{members: "AB", speakers: "XB", want: "B"}}},
 		{"adaptive keeps the order when it grows and shrinks", "adaptive", []scene{
-			{members: "ABC", want: "ABC"}, {members: "ABCD", want: "ABCD"},
-			{members: "ACD", want: "ACD"}, {members: "ACDE", want: "ACDE"},
+			{members: "ABC", want: "ABC"},
+			{members: "ABCD", want: "ABCD"},
+			{members: "ACD", want: "ACD"},
+			{members: "ACDE", want: "ACDE"},
 		}},
 		{"adaptive, full", "adaptive", []scene{
 			{members: "ABCDEFGHIJKLMNOPQ", want: "ABCDEFGHIJKLMNOP"},

@@ -31,8 +31,13 @@ var layouts = []*Layout{
 	{"1+0", []grid{{1, 1, []cell{{0, 0, 1, 1}}, true}}},
 	{"1+7", []grid{{4, 4, []cell{
 		{0, 0, 3, 3},
-		{3, 0, 1, 1}, {3, 1, 1, 1}, {3, 2, 1, 1}, // down the right side
-		{0, 3, 1, 1}, {1, 3, 1, 1}, {2, 3, 1, 1}, {3, 3, 1, 1}, // along the bottom
+		{3, 0, 1, 1},
+		{3, 1, 1, 1},
+		{3, 2, 1, 1}, // down the right side
+		{0, 3, 1, 1},
+		{1, 3, 1, 1},
+		{2, 3, 1, 1},
+		{3, 3, 1, 1}, // along the bottom
 	}, true}}},
 	{"2x2", []grid{square(2)}},
 	{"3x3", []grid{square(3)}},

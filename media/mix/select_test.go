@@ -23,7 +23,7 @@ func newRoom(most, voices int) *room {
 }
 
 // tick feeds one tick of levels in dBov, 0 meaning silence.
-func (r *room) tick(levels ...int) string {
+func (r *room) tick(levels ...int) {
 	for i, v := range r.voices {
 		v.Level = 127
 		if i < len(levels) && levels[i] < 0 {
@@ -31,7 +31,6 @@ func (r *room) tick(levels ...int) string {
 		}
 	}
 	r.sel.Select(r.voices)
-	return r.heard()
 }
 
 // ticks feeds the same levels n times.
