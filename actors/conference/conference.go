@@ -54,7 +54,8 @@ const (
 const (
 	mailboxLimit = 10_000
 
-	// firstJoin is how long a new conference waits for its first participant.
+	// firstJoin is how long a new conference waits for its first participant,
+	// and one that was taken over for those that its last roster did not name.
 	firstJoin = 10 * time.Second
 
 	// mediaPatience is how long a node may take to open media.
@@ -116,6 +117,7 @@ type conference struct {
 	out    outbox
 
 	joining    []joining  // wait for media
+	expecting  time.Time  // until when participants of a former owner may come
 	dismissed  []*Address // have been told to go
 	counted    int        // participants in the metrics
 	stopTimer  func() bool
@@ -144,7 +146,7 @@ func (x *conference) Receive(c actor.Context) {
 		x.rejoin(c, m)
 	case *Update:
 		if m.Participant != nil {
-			x.roster.update(m.Participant, time.Now())
+			x.roster.update(m.Participant)
 		}
 	case *Leave:
 		x.leave(c, m.Id, m.Reason)
@@ -269,6 +271,7 @@ func (x *conference) idle(c actor.Context, reason string) {
 		if x.roster.started.IsZero() {
 			linger = firstJoin // it was only just made; let the next one try
 		}
+		linger = max(linger, time.Until(x.expecting))
 		x.stopTimer = actors.After(c, linger, &idled{reason})
 	}
 }

@@ -84,6 +84,7 @@ func (x *conference) rejoin(c actor.Context, m *Rejoin) {
 		x.reply(c, ErrMediaElse)
 		return
 	}
+	x.expecting = time.Now().Add(firstJoin)
 	if x.media.transcoder == nil || !AddressOf(x.media.transcoder).Same(m.Transcoder) {
 		x.opened(c, transcoder)
 	}

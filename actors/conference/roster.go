@@ -98,9 +98,6 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 			Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), Protocol: p.Protocol, Name: p.Name,
 			Remote: p.Remote, Outgoing: p.Outgoing, Audio: p.Audio, Video: p.Video, Role: p.Role,
 		})
-		if p.State == StateConnected {
-			r.connected(p, now)
-		}
 	}
 	return true, nil
 }
@@ -119,36 +116,14 @@ func (r *roster) start(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold and name. The rest belongs to the conference.
-func (r *roster) update(p *Participant, now time.Time) {
-	i := r.find(p.Id)
-	if i < 0 {
-		return
+// hold and name. The rest belongs to the conference. It is no fact here: the
+// participant publishes what it knows first, whoever owns the conference.
+func (r *roster) update(p *Participant) {
+	if i := r.find(p.Id); i >= 0 {
+		r.change(i, func(m *Participant) {
+			m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
+		})
 	}
-	old := r.members[i]
-	r.change(i, func(m *Participant) {
-		m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
-	})
-	m := r.members[i]
-	if old.State != m.State && m.State == StateConnected {
-		r.connected(m, now)
-	}
-	switch {
-	case m.Held && !old.Held:
-		r.fact(bus.ParticipantHeld{Room: r.cfg.Name, Participant: m.Id, Node: r.here.nameOf(m.Address)})
-	case !m.Held && old.Held:
-		r.fact(bus.ParticipantResumed{Room: r.cfg.Name, Participant: m.Id, Node: r.here.nameOf(m.Address)})
-	}
-	if m.Name != old.Name {
-		r.fact(bus.ParticipantRenamed{Room: r.cfg.Name, Participant: m.Id, Node: r.here.nameOf(m.Address), Name: m.Name})
-	}
-}
-
-func (r *roster) connected(p *Participant, now time.Time) {
-	r.fact(bus.ParticipantConnected{
-		Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), Audio: p.Audio, Video: p.Video,
-		Setup: bus.Seconds(since(now, p.JoinedUnixMs)),
-	})
 }
 
 // leave returns the participant that has gone, or nil if it was not here.

@@ -77,7 +77,7 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		r.leave(id, "hangup", now)
 		return "leave " + id
 	case 4:
-		r.update(p, now)
+		r.update(p)
 	case 5:
 		_ = r.mute(id, on)
 	case 6:

@@ -1,7 +1,6 @@
 package participant
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"time"
@@ -59,8 +58,5 @@ func (p *participant) pressed(digit byte, source string) {
 		return
 	}
 	p.Metrics.digits.WithLabelValues(source).Inc()
-	e := bus.ParticipantPressed{Room: p.Room, Participant: string(p.ID), Node: p.Node, Digit: d}
-	if err := p.Events.Publish(context.Background(), e); err != nil {
-		p.Log.Warn("event not published", "subject", e.Subject(), "err", err)
-	}
+	p.publish(bus.ParticipantPressed{Room: p.Room, Participant: string(p.ID), Node: p.Node, Digit: d})
 }

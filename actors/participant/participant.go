@@ -22,6 +22,7 @@
 package participant
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -136,14 +137,12 @@ func (p *participant) Receive(c actor.Context) {
 	case *Connect:
 		p.connect(c, m.Port)
 	case *Hold:
-		p.held = m.On
-		p.update(c)
+		p.hold(c, m.On)
 	case *SetMedia:
 		p.Audio, p.Video = m.Audio, m.Video
 		p.update(c)
 	case *Rename:
-		p.Name = m.Name
-		p.update(c)
+		p.rename(c, m.Name)
 	case *Pressed:
 		p.pressed(m.Digit, sourceSignalling)
 	case port.Digit:
@@ -209,8 +208,45 @@ func (p *participant) connect(c actor.Context, media Port) {
 	setup := time.Since(p.began)
 	p.Metrics.connected(p.Protocol, setup)
 	p.Log.Info("call connected", "setup", setup)
+	p.publish(bus.ParticipantConnected{
+		Room: p.Room, Participant: string(p.ID), Node: p.Node, Audio: p.Audio, Video: p.Video, Setup: bus.Seconds(setup),
+	})
 	p.update(c)
 	p.attach(c)
+}
+
+func (p *participant) hold(c actor.Context, on bool) {
+	if p.held == on {
+		return
+	}
+	p.held = on
+	if on {
+		p.publish(bus.ParticipantHeld{Room: p.Room, Participant: string(p.ID), Node: p.Node})
+	} else {
+		p.publish(bus.ParticipantResumed{Room: p.Room, Participant: string(p.ID), Node: p.Node})
+	}
+	p.update(c)
+}
+
+func (p *participant) rename(c actor.Context, name string) {
+	if p.Name == name {
+		return
+	}
+	p.Name = name
+	p.publish(bus.ParticipantRenamed{Room: p.Room, Participant: string(p.ID), Node: p.Node, Name: name})
+	p.update(c)
+}
+
+// publish tells what this actor is the first to know. Nothing is published of a
+// call that was not admitted, or has ended.
+func (p *participant) publish(e bus.Event) {
+	if !p.admitted || p.state == ended {
+		return
+	}
+	if err := p.Events.Publish(context.Background(), e); err != nil {
+		// A call outlives its bus.
+		p.Log.Warn("event not published", "subject", e.Subject(), "err", err)
+	}
 }
 
 // attach gives the port to the transcoder, as soon as there are both.

@@ -32,10 +32,13 @@ func TestLife(t *testing.T) {
 		media := &actortest.Port{}
 		b.Send(pid, &participant.Connect{Port: media})
 		s.want("conference: update Anna connected audio", "transcoder: attach a")
+		s.published("participant.connected")
 		if !media.Attached() {
 			b.Error("the port is not attached")
 		}
 		b.Send(pid, &participant.Hold{On: true})
+		b.Send(pid, &participant.Hold{On: true})
+		b.Send(pid, &participant.Rename{Name: "Anne"})
 		b.Send(pid, &participant.Rename{Name: "Anne"})
 		b.Send(pid, &participant.SetMedia{Audio: true, Video: true})
 		b.Send(pid, &participant.Hold{On: false})
@@ -44,9 +47,12 @@ func TestLife(t *testing.T) {
 			"conference: update Anna connected audio held", "conference: update Anne connected audio held",
 			"conference: update Anne connected audio video held", "conference: update Anne connected audio video",
 			"conference: update Anne connected audio video")
+		s.published("participant.held", "participant.renamed", "participant.resumed")
 
 		b.Send(pid, &participant.Ended{Reason: participant.Reason{Code: "hangup"}})
+		b.Send(pid, &participant.Hold{On: true})
 		s.want("conference: leave a hangup", "transcoder: detach a", "stopped")
+		s.published()
 		s.wantPort(media)
 	})
 }
@@ -244,10 +250,10 @@ func TestPanics(t *testing.T) {
 			actortest.Run(t, func(b *actortest.Bench) {
 				s := newStage(b)
 				media := &actortest.Port{}
-				tt.setup(s, media)
 				pid := s.call(participant.Config{ID: "a"})
 				b.Send(pid, &participant.Connect{Port: media})
 				s.flush()
+				tt.setup(s, media)
 				b.Send(pid, tt.do)
 				time.Sleep(5 * time.Second)
 				got := s.flush()
@@ -492,6 +498,18 @@ func (s *stage) want(lines ...string) {
 	s.Helper()
 	if got := s.flush(); !slices.Equal(got, lines) {
 		s.Errorf("heard\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(lines, "\n\t"))
+	}
+}
+
+// published checks what kinds of events have been published since last asked.
+func (s *stage) published(kinds ...string) {
+	s.Helper()
+	var got []string
+	for _, e := range s.events.Take() {
+		got = append(got, bus.KindOf(e))
+	}
+	if !slices.Equal(got, kinds) {
+		s.Errorf("published %q, want %q", got, kinds)
 	}
 }
 
