@@ -462,8 +462,10 @@ func TestCloseFromEnded(t *testing.T) {
 	e := engine(t, quick)
 	done := make(chan struct{})
 	calls := make(chan *Call, 1)
+	media := port.New(port.Config{})
+	defer media.Close()
 	c, err := e.Answer(t.Context(), Offer{
-		SDP: sample(t, "chromium-audio.sdp"), Port: port.New(port.Config{}),
+		SDP: sample(t, "chromium-audio.sdp"), Port: media,
 		Ended: func(string) { (<-calls).Close(); close(done) },
 	})
 	if err != nil {
@@ -485,7 +487,7 @@ func TestClosedEngine(t *testing.T) {
 	if err := s.AddCandidate("", ""); err == nil {
 		t.Error("a closed call took a candidate")
 	}
-	if _, err := e.Answer(t.Context(), Offer{SDP: sample(t, "chromium-audio.sdp"), Port: port.New(port.Config{})}); err == nil {
+	if _, err := e.Answer(t.Context(), Offer{SDP: sample(t, "chromium-audio.sdp"), Port: s.port}); err == nil {
 		t.Error("a closed engine answered")
 	}
 	select {

@@ -1,0 +1,371 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/node"
+	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/services/api"
+)
+
+func TestRequestToken(t *testing.T) {
+	w := newWorld(t)
+	a := w.do("POST", root+"request_token", `{"display_name":" Ada\u202e\n ","call_tag":"x","direct_media":true,"brand_new":1}`)
+	if a.Code != http.StatusOK || a.Status != "success" {
+		t.Fatalf("got %d %s", a.Code, a.Body)
+	}
+	r := a.Result.(map[string]any)
+	for k, want := range map[string]any{
+		"display_name": "Ada", "conference_name": "standup", "role": "HOST", "expires": "120",
+		"current_service_type": "conference", "call_tag": "x", "chat_enabled": false,
+	} {
+		if r[k] != want {
+			t.Errorf("%s: got %v, want %v", k, r[k], want)
+		}
+	}
+	if len(r["token"].(string)) < 40 || r["participant_uuid"] == "" {
+		t.Errorf("token %v, participant %v", r["token"], r["participant_uuid"])
+	}
+	if got := w.admitted[0]; !got.API || got.Protocol != "webrtc" || got.Name != "Ada" || got.Signalling == nil {
+		t.Errorf("the node was asked to admit %+v", got)
+	}
+}
+
+func TestRequestTokenRefused(t *testing.T) {
+	ok := `{"display_name":"Ada"}`
+	tests := []struct {
+		name, alias, body string
+		refuse            any
+		code              int
+		reason, text      string
+	}{
+		{name: "unknown alias", alias: "nowhere", body: ok, code: 404, reason: "not_found", text: "Neither conference nor gateway found"},
+		{name: "locked", body: ok, refuse: conference.ErrLocked, code: 403, reason: "locked", text: "The conference is locked"},
+		{name: "locked, told by another node", body: ok, refuse: conference.Refuse(conference.ErrLocked), code: 403, reason: "locked"},
+		{name: "full", body: ok, refuse: conference.ErrFull, code: 503, reason: "full", text: "Participant limit reached"},
+		{name: "no capacity", body: ok, refuse: node.ErrCapacity, code: 503, reason: "capacity", text: "capacity exceeded"},
+		{name: "draining", body: ok, refuse: node.ErrDraining, code: 503, reason: "maintenance", text: "System in maintenance mode"},
+		{name: "out of reach", body: ok, refuse: node.ErrUnavailable, code: 503, reason: "unavailable"},
+		{name: "broken inside", body: ok, refuse: fmt.Errorf("dial 10.0.0.7"), code: 500, reason: "internal", text: "internal error"},
+		{name: "no name", body: `{}`, code: 400, reason: "invalid", text: "display_name: missing"},
+		{name: "no body", body: ``, code: 400, reason: "invalid", text: "display_name: missing"},
+		{name: "wrong type", body: `{"display_name":5}`, code: 400, reason: "invalid", text: "display_name: must not be number"},
+		{name: "long name", body: `{"display_name":"` + strings.Repeat("é", 256) + `"}`, code: 400, reason: "invalid", text: "display_name: longer than 255 characters"},
+		{name: "not JSON", body: `{"display_name"`, code: 400, reason: "invalid", text: "body: not JSON"},
+		{name: "not an object", body: `[1]`, code: 400, reason: "invalid", text: "body: must not be array"},
+		{name: "huge", body: `"` + strings.Repeat("x", 600<<10) + `"`, code: 413, reason: "invalid", text: "body: too large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.refuse = tt.refuse
+			alias := "standup"
+			if tt.alias != "" {
+				alias = tt.alias
+			}
+			a := w.do("POST", "/api/client/v2/conferences/"+alias+"/request_token", tt.body)
+			if a.Code != tt.code || a.Status != "failed" || a.Reason != tt.reason || (tt.text != "" && a.Result != tt.text) {
+				t.Errorf("got %d %s, want %d %s %q", a.Code, a.Body, tt.code, tt.reason, tt.text)
+			}
+			if retry := a.Header.Get("Retry-After"); (retry != "") != (tt.code == 503 && tt.reason != "full") {
+				t.Errorf("Retry-After is %q", retry)
+			}
+		})
+	}
+	t.Run("other content", func(t *testing.T) {
+		w := newWorld(t)
+		if a := w.do("POST", root+"request_token", ok, "Content-Type", "text/plain"); a.Code != 415 {
+			t.Errorf("got %d %s", a.Code, a.Body)
+		}
+	})
+	t.Run("too many seats", func(t *testing.T) {
+		w := newWorld(t, func(c *api.Config) { c.Seats = 1 })
+		w.join("Ada")
+		if a := w.do("POST", root+"request_token", ok); a.Code != 503 || a.Result != "capacity exceeded" {
+			t.Errorf("got %d %s", a.Code, a.Body)
+		}
+	})
+}
+
+func TestConferenceOnAnotherNode(t *testing.T) {
+	w := newWorld(t)
+	w.refuse = &node.Redirect{Node: "b", Contacts: node.Contacts{HTTPS: "https://b.example:8443"}}
+	a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`)
+	if a.Code != 503 || a.Reason != "elsewhere" || a.Alternate != "https://b.example:8443" ||
+		a.Header.Get("Location") != "https://b.example:8443"+root+"request_token" {
+		t.Errorf("got %d %s %v", a.Code, a.Body, a.Header)
+	}
+	a = w.do("POST", "/whip/standup?name=Cam", "v=0 m=audio", "Content-Type", "application/sdp")
+	if a.Code != http.StatusTemporaryRedirect || a.Header.Get("Location") != "https://b.example:8443/whip/standup?name=Cam" {
+		t.Errorf("WHIP: got %d %s %v", a.Code, a.Body, a.Header)
+	}
+	w.refuse = &node.Redirect{Node: "b"} // it does not listen for HTTPS
+	if a = w.do("POST", root+"request_token", `{"display_name":"Ada"}`); a.Reason != "capacity" {
+		t.Errorf("got %d %s", a.Code, a.Body)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	for name, a := range map[string]answer{
+		"none":       w.do("GET", root+"participants", ""),
+		"wrong":      w.do("GET", root+"participants", "", "token", "guess"),
+		"other room": w.do("GET", "/api/client/v2/conferences/other/participants", "", "token", c.token),
+	} {
+		if a.Code != http.StatusForbidden || a.Result != "Invalid token" || a.Reason != "token" {
+			t.Errorf("%s token: got %d %s", name, a.Code, a.Body)
+		}
+	}
+	if a := w.do("GET", root+"participants?token="+c.token, ""); a.Code != http.StatusOK {
+		t.Errorf("token in the query: got %d %s", a.Code, a.Body)
+	}
+	if a := w.do("GET", "/api/client/v2/conferences/STANDUP/participants", "", "token", c.token); a.Code != http.StatusOK {
+		t.Errorf("alias in capitals: got %d %s", a.Code, a.Body)
+	}
+	first := c.token
+	for range 2 {
+		a := c.post("refresh_token", "")
+		if a.Code != http.StatusOK {
+			t.Fatalf("refresh: %d %s", a.Code, a.Body)
+		}
+		before := c.token
+		c.token = a.Result.(map[string]any)["token"].(string)
+		if a := w.do("GET", root+"participants", "", "token", before); a.Code != http.StatusOK {
+			t.Errorf("the token before the refresh: got %d", a.Code)
+		}
+	}
+	if a := w.do("GET", root+"participants", "", "token", first); a.Code != http.StatusForbidden {
+		t.Errorf("the token before the last but one: got %d", a.Code)
+	}
+	if a := c.post("release_token", `{"reason":"bye"}`); a.Code != http.StatusOK || a.Result != true {
+		t.Errorf("release: %d %s", a.Code, a.Body)
+	}
+	if m := await[*participant.Ended](w); m.Reason.Code != "left" {
+		t.Errorf("the participant was told %+v", m)
+	}
+	if a := c.get("participants"); a.Code != http.StatusForbidden {
+		t.Errorf("a released token: got %d", a.Code)
+	}
+}
+
+func TestTokenExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(3 * time.Second) }) // runs last: lets the dead-letter throttle run out
+		w := newWorld(t)
+		c := w.join("Ada")
+		for range 5 { // clients refresh every 40 s
+			time.Sleep(100 * time.Second)
+			c.token = c.post("refresh_token", "").Result.(map[string]any)["token"].(string)
+		}
+		time.Sleep(119 * time.Second)
+		if a := c.get("participants"); a.Code != http.StatusOK {
+			t.Errorf("a second early: got %d %s", a.Code, a.Body)
+		}
+		time.Sleep(2 * time.Second)
+		if a := c.get("participants"); a.Code != http.StatusForbidden {
+			t.Errorf("a second late: got %d %s", a.Code, a.Body)
+		}
+		if m := await[*participant.Ended](w); m.Reason.Code != "timeout" {
+			t.Errorf("the participant was told %+v", m)
+		}
+	})
+}
+
+func TestDisconnectedByTheConference(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	w.admitted[0].Signalling.Hangup(participant.Reason{Code: "disconnected", Text: "Disconnected by host"})
+	if a := c.get("participants"); a.Code != http.StatusForbidden {
+		t.Errorf("got %d %s", a.Code, a.Body)
+	}
+	for _, m := range w.take() {
+		if _, ok := m.(*participant.Ended); ok {
+			t.Error("the participant was told what it said itself")
+		}
+	}
+}
+
+// Every function, what the conference was told, and what the client.
+func TestFunctions(t *testing.T) {
+	w := newWorld(t)
+	ada := w.join("Ada")
+	bob := w.join("Bob")
+	at := "participants/" + bob.id + "/"
+	tests := []struct {
+		path, body string
+		code       int
+		told       string // %T %+v of the message, shortened; empty for none
+	}{
+		{"lock", "", 200, "*conference.Lock on:true"},
+		{"unlock", "", 200, "*conference.Lock"},
+		{"muteguests", "", 200, "*conference.Mute on:true"},
+		{"unmuteguests", "{}", 200, "*conference.Mute"},
+		{"start_conference", "", 200, ""},
+		{"transform_layout", `{"transforms":{"layout":"4:0"}}`, 200, `*conference.SetLayout layout:"2x2"`},
+		{"transform_layout", `{"transforms":{"layout":"ac"}}`, 200, `*conference.SetLayout layout:"adaptive"`},
+		{"transform_layout", `{"transforms":{"layout":"1+7"}}`, 200, `*conference.SetLayout layout:"1+7"`},
+		{"transform_layout", `{"transforms":{"layout":"7:7"}}`, 400, ""},
+		{"transform_layout", `{"transforms":{"layout":7}}`, 400, ""},
+		{"transform_layout", `{"transforms":{}}`, 501, ""},
+		{"transform_layout", `{}`, 400, ""},
+		{"dial", `{"destination":"carol@example.com","protocol":"auto","role":"HOST","remote_display_name":"Carol"}`, 200, "*node.Dial &{Alias:standup URI:sip:carol@example.com Name:Carol}"},
+		{"dial", `{"destination":"SIPS:carol@example.com","protocol":"sip","role":"GUEST"}`, 200, "*node.Dial &{Alias:standup URI:sips:carol@example.com Name:}"},
+		{"dial", `{"destination":"carol","protocol":"sip","role":"HOST"}`, 400, ""},
+		{"dial", `{"destination":"sip:a@b\r\nX: y","protocol":"sip","role":"HOST"}`, 400, ""},
+		{"dial", `{"destination":"a@b","protocol":"h323","role":"HOST"}`, 400, ""},
+		{"dial", `{}`, 400, ""},
+		{at + "mute", "", 200, `*conference.Mute id:"BOB" on:true`},
+		{at + "unmute", "", 200, `*conference.Mute id:"BOB"`},
+		{at + "video_muted", "", 200, `*conference.MuteVideo id:"BOB" on:true`},
+		{at + "video_unmuted", "", 200, `*conference.MuteVideo id:"BOB"`},
+		{at + "spotlighton", "", 200, `*conference.Spotlight id:"BOB" on:true`},
+		{at + "spotlightoff", "", 200, `*conference.Spotlight id:"BOB"`},
+		{at + "buzz", "", 200, `*conference.RaiseHand id:"BOB" on:true`},
+		{at + "clearbuzz", "", 200, `*conference.RaiseHand id:"BOB"`},
+		{at + "role", `{"role":"guest"}`, 200, `*conference.SetRole id:"BOB" role:"guest"`},
+		{at + "role", `{"role":"king"}`, 400, ""},
+		{at + "disconnect", "", 200, `*conference.Disconnect id:"BOB" reason:"Disconnected by another participant"`},
+		{"participants/nobody/disconnect", "", 404, `*conference.Disconnect id:"nobody" reason:"Disconnected by another participant"`},
+		{ada.me("dtmf"), `{"digits":"1#"}`, 200, "*participant.Pressed &{Digit:49}"},
+		{ada.me("dtmf"), `{"digits":"x"}`, 400, ""},
+		{ada.me("dtmf"), `{}`, 400, ""},
+		{at + "dtmf", `{"digits":"1"}`, 403, ""},
+		{ada.me("client_mute"), "", 200, ""},
+		{at + "client_mute", "", 403, ""},
+		{"disconnect", "", 200, `*conference.Disconnect reason:"Conference terminated by another participant"`},
+		{"message", `{"type":"text/plain","payload":"hi"}`, 501, ""},
+		{at + "message", `{}`, 403, ""},
+		{ada.me("take_floor"), "", 403, ""},
+		{ada.me("fecc"), "{}", 403, ""},
+		{ada.me("transfer"), "{}", 403, ""},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 403, ""},
+		{"breakouts/x/lock", "", 501, ""},
+		{"video_mixes/create", "{}", 501, ""},
+		{"silent_video_detection", "{}", 501, ""},
+		{"nonsense", "", 404, ""},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.path, bob.id, "BOB")+" "+tt.body, func(t *testing.T) {
+			w.take()
+			a := ada.post(tt.path, tt.body)
+			if a.Code != tt.code {
+				t.Errorf("got %d %s, want %d", a.Code, a.Body, tt.code)
+			}
+			want := "success"
+			if tt.code != 200 {
+				want = "failed"
+			}
+			if a.Status != want {
+				t.Errorf("status %q, want %q", a.Status, want)
+			}
+			if tt.told != "" {
+				w.eventually(tt.told, func() bool { return len(w.peek()) > 0 })
+			}
+			got := ""
+			if told := w.take(); len(told) > 0 {
+				got = strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf("%T %+v", told[0], told[0])), bob.id, "BOB")
+				got = strings.ReplaceAll(got, "  ", " ")
+			}
+			if got != tt.told {
+				t.Errorf("the actors were told %s, want %s", got, tt.told)
+			}
+		})
+	}
+}
+
+func TestGuestsMayNot(t *testing.T) {
+	w := newWorld(t)
+	c, other := w.join("Ada"), w.join("Bob")
+	w.update(func(r *conference.Roster) { r.Participants[0].Role = "guest" })
+	w.eventually("the new role", func() bool { return c.post("lock", "").Code == http.StatusForbidden })
+	at := "participants/" + other.id + "/"
+	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton")} {
+		if a := c.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" || a.Result != "Invalid role" {
+			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
+		}
+	}
+	if a := c.post(c.me("role"), `{"role":"chair"}`); a.Reason != "role" {
+		t.Errorf("role: got %d %s", a.Code, a.Body)
+	}
+	if a := c.post("dial", `{"destination":"sip:a@b","protocol":"sip","role":"HOST"}`); a.Reason != "role" {
+		t.Errorf("dial: got %d %s", a.Code, a.Body)
+	}
+	for _, path := range []string{c.me("mute"), c.me("buzz"), c.me("video_muted"), c.me("client_mute")} {
+		if a := c.post(path, ""); a.Code != http.StatusOK {
+			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
+		}
+	}
+	if a := c.post("refresh_token", ""); a.Result.(map[string]any)["role"] != "GUEST" {
+		t.Errorf("refresh_token: %s", a.Body)
+	}
+}
+
+func TestReading(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	c.post(c.me("client_mute"), "")
+	w.update(func(r *conference.Roster) {
+		r.Locked = true
+		r.Participants = append(r.Participants, &conference.Participant{
+			Id: "sip-1", Name: "Room 7", Protocol: "sip", Remote: "sip:room7@example.com", State: "connected", Audio: true, Video: true,
+			AudioMuted: true, HandRaised: true, Spotlight: true, Held: true, Role: "guest", Outgoing: true, JoinedUnixMs: 1_700_000_002_000,
+		})
+	})
+	w.eventually("the second participant", func() bool {
+		list, _ := c.get("participants").Result.([]any)
+		return len(list) == 2
+	})
+	list := c.get("participants").Result.([]any)
+	ada, room := list[0].(map[string]any), list[1].(map[string]any)
+	for k, want := range map[string]any{"protocol": "api", "has_media": false, "is_client_muted": true, "is_muted": "NO", "role": "chair", "uri": "", "encryption": "On", "service_type": "conference"} {
+		if ada[k] != want {
+			t.Errorf("Ada's %s: got %v, want %v", k, ada[k], want)
+		}
+	}
+	for k, want := range map[string]any{
+		"protocol": "sip", "has_media": true, "is_muted": "YES", "is_video_call": "YES", "role": "guest", "call_direction": "out",
+		"uri": "sip:room7@example.com", "is_on_hold": true, "start_time": 1_700_000_002.0,
+	} {
+		if room[k] != want {
+			t.Errorf("the room's %s: got %v, want %v", k, room[k], want)
+		}
+	}
+	if room["buzz_time"].(float64) == 0 || room["spotlight"].(float64) == 0 {
+		t.Errorf("hand %v, spotlight %v", room["buzz_time"], room["spotlight"])
+	}
+	status := c.get("conference_status").Result.(map[string]any)
+	if status["locked"] != true || status["started"] != true || status["guests_muted"] != true || status["all_muted"] != false {
+		t.Errorf("conference_status: %v", status)
+	}
+	if got := fmt.Sprint(c.get("available_layouts?annotate=false").Result); got != "[1:0 1:7 4:0 9:0 16:0 ac]" {
+		t.Errorf("layouts: %s", got)
+	}
+	if a := c.get("available_layouts?annotate=true"); !strings.Contains(a.Body, `{"name":"1:7","tags":[]}`) {
+		t.Errorf("annotated layouts: %s", a.Body)
+	}
+	if a := c.get(c.me("avatar.jpg")); a.Code != 404 || a.Result != "No image available" {
+		t.Errorf("avatar: %d %s", a.Code, a.Body)
+	}
+	if a := c.get("theme/"); a.Code != http.StatusNoContent {
+		t.Errorf("theme: %d", a.Code)
+	}
+	if a := w.do("GET", "/api/client/v2/status", ""); a.Code != 200 || a.Result != "OK" {
+		t.Errorf("status: %d %s", a.Code, a.Body)
+	}
+}
+
+func TestCrossOrigin(t *testing.T) {
+	w := newWorld(t)
+	a := w.do("OPTIONS", root+"request_token", "", "Origin", "https://app.example")
+	if a.Code != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Origin") != "*" ||
+		!strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "token") {
+		t.Errorf("got %d %v", a.Code, a.Header)
+	}
+}

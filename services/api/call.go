@@ -1,0 +1,258 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/media/port"
+)
+
+// The media of a seat: at most one call at a time.
+
+// place answers a client's offer. A call that the seat has already is replaced:
+// clients do that when they start again.
+func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Type    string  `json:"call_type"`
+		SDP     string  `json:"sdp"`
+		Present *string `json:"present"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.PathValue("participant") != string(st.id):
+		return nil, errToken
+	case body.Type != "WEBRTC":
+		return nil, invalid("call_type", "want WEBRTC")
+	case body.Present != nil && *body.Present != "" && *body.Present != "main":
+		return nil, unsupported(http.StatusForbidden, "presentation")
+	case body.SDP == "":
+		return nil, invalid("sdp", "missing")
+	}
+	c, err := st.answer(r, body.SDP)
+	if err != nil {
+		return nil, err
+	}
+	return callJSON{c.id, c.SDP()}, nil
+}
+
+type callJSON struct {
+	ID  string `json:"call_uuid"`
+	SDP string `json:"sdp"`
+}
+
+// answer answers an offer and makes it the call of the seat.
+func (st *seat) answer(r *http.Request, sdp string) (*call, error) {
+	s := st.server
+	audio, video, err := s.deps.Media.Inspect(sdp)
+	if err != nil {
+		return nil, err
+	}
+	st.placing.Lock()
+	defer st.placing.Unlock()
+	st.drop()
+	media, err := st.media()
+	if err != nil {
+		return nil, err
+	}
+	c := &call{id: uuid.NewString(), etag: newToken()}
+	c.Call, err = s.deps.Media.Answer(r.Context(), Offer{
+		ID: string(st.id), SDP: sdp, Port: media,
+		Connected: func() { st.connect(audio, video) },
+		Ended:     func(string) { st.lose(c) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended {
+		s.running.Go(c.Close)
+		return nil, errEnded
+	}
+	st.call = c
+	if st.lost != nil {
+		st.lost.Stop()
+	}
+	return c, nil
+}
+
+// media returns the port of the seat. It outlives calls: the participant has
+// one for its life.
+func (st *seat) media() (*port.Port, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended {
+		return nil, errEnded
+	}
+	if st.port == nil {
+		root, pid := st.server.deps.System.Root, st.pid
+		st.port = port.New(port.Config{
+			Log: st.log, Metrics: st.server.deps.Ports,
+			Notify: func(event any) { root.Send(pid, event) },
+		})
+	}
+	return st.port, nil
+}
+
+// connect hands the media over to the participant.
+func (st *seat) connect(audio, video bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended {
+		return
+	}
+	root := st.server.deps.System.Root
+	root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
+	if !st.connected {
+		st.connected = true
+		root.Send(st.pid, &participant.Connect{Port: st.port})
+	}
+}
+
+// lose is told that a call has ended by itself. A browser that starts again has
+// a moment to do so; a WHIP client has no way to.
+func (st *seat) lose(c *call) {
+	grace := st.server.cfg.lostGrace
+	if st.protocol == protocolWHIP {
+		grace = 0
+	}
+	st.mu.Lock()
+	current := st.call == c && !st.ended
+	if current {
+		st.call = nil
+		st.lost = time.AfterFunc(grace, func() {
+			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
+		})
+		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+	}
+	st.mu.Unlock()
+	if current {
+		c.Close()
+	}
+}
+
+// drop closes the call of the seat, if there is one. Callers hold placing.
+func (st *seat) drop() {
+	st.mu.Lock()
+	c := st.call
+	st.call = nil
+	st.mu.Unlock()
+	if c != nil {
+		c.Close()
+	}
+}
+
+// current returns the call that a request is about.
+func (st *seat) current(r *http.Request) (*call, error) {
+	if r.PathValue("participant") != string(st.id) {
+		return nil, errToken
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.call == nil || st.call.id != r.PathValue("call") {
+		return nil, errNoCall
+	}
+	return st.call, nil
+}
+
+// ack says that the client has our answer. Media starts when ICE and DTLS are
+// done, so there is nothing to wait for.
+func (s *Server) ack(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	if _, err := decode[struct {
+		SDP string `json:"sdp"`
+	}](w, r); err != nil {
+		return nil, err
+	}
+	if _, err := st.current(r); err != nil {
+		return nil, err
+	}
+	return true, nil
+}
+
+func (s *Server) newCandidate(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Candidate *string `json:"candidate"`
+		Ufrag     string  `json:"ufrag"`
+	}](w, r)
+	if err != nil {
+		return nil, err
+	}
+	if body.Candidate == nil {
+		return nil, invalid("candidate", "missing")
+	}
+	c, err := st.current(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.AddCandidate(*body.Candidate, body.Ufrag)
+}
+
+// update answers another offer: other directions, or an ICE restart.
+func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		SDP string `json:"sdp"`
+	}](w, r)
+	if err != nil {
+		return nil, err
+	}
+	st.placing.Lock()
+	defer st.placing.Unlock()
+	c, err := st.current(r)
+	if err != nil {
+		return nil, err
+	}
+	if body.SDP == "" {
+		return callJSON{c.id, c.SDP()}, nil
+	}
+	answer, err := c.Update(r.Context(), body.SDP)
+	if err != nil {
+		return nil, err
+	}
+	audio, video := c.Media()
+	s.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
+	return callJSON{c.id, answer}, nil
+}
+
+// hangUp ends the call. The client keeps its seat.
+func (s *Server) hangUp(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	st.placing.Lock()
+	defer st.placing.Unlock()
+	if _, err := st.current(r); err != nil {
+		return nil, err
+	}
+	st.drop()
+	s.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+	return nil, nil
+}
+
+func (s *Server) dtmf(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	if _, err := st.current(r); err != nil {
+		return nil, err
+	}
+	return s.press(st, w, r)
+}
+
+// statistics takes what a client has measured, for the log.
+func (s *Server) statistics(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	type stream struct {
+		Lost   float64 `json:"rx_historic_packet_loss"`
+		Recent float64 `json:"rx_windowed_packet_loss"`
+		Jitter float64 `json:"rx_jitter"`
+	}
+	body, err := decode[struct {
+		Audio stream `json:"audio"`
+		Video stream `json:"video"`
+	}](w, r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := st.current(r); err != nil {
+		return nil, err
+	}
+	st.log.Debug("client measured", "audio_loss", body.Audio.Recent, "video_loss", body.Video.Recent, "audio_jitter_ms", body.Audio.Jitter)
+	return nil, nil
+}

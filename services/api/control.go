@@ -1,0 +1,190 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/node"
+	"github.com/skybridge-media/skybridge/media/compose"
+)
+
+// What clients may know of, and do to, the conference as a whole.
+
+func (s *Server) conferenceStatus(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return v.conference(), nil
+}
+
+func (s *Server) participants(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return v.participants(), nil
+}
+
+func (s *Server) availableLayouts(_ *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	annotate := r.URL.Query().Get("annotate") == "true"
+	list := []any{}
+	for _, l := range compose.Layouts() {
+		if annotate {
+			list = append(list, struct {
+				Name string   `json:"name"`
+				Tags []string `json:"tags"`
+			}{fromLayout(l), []string{}})
+		} else {
+			list = append(list, fromLayout(l))
+		}
+	}
+	return list, nil
+}
+
+// command sends a command to the conference, as a participant who may give it.
+func (s *Server) command(st *seat, r *http.Request, needs string, msg any) (any, error) {
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if needs == conference.RoleHost {
+		if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
+			return nil, errRole
+		}
+	}
+	if _, err := ask[*conference.Done](r.Context(), s, v.owner(), msg); err != nil {
+		return nil, err
+	}
+	return true, nil
+}
+
+func (s *Server) lock(on bool) seated {
+	return func(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+		return s.command(st, r, conference.RoleHost, &conference.Lock{On: on})
+	}
+}
+
+func (s *Server) muteGuests(on bool) seated {
+	return func(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+		return s.command(st, r, conference.RoleHost, &conference.Mute{On: on})
+	}
+}
+
+// startConference lets waiting guests in. A conference here starts with its
+// first participant, and nobody waits.
+func (s *Server) startConference(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return v.conference().Started, nil
+}
+
+func (s *Server) disconnectAll(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.command(st, r, conference.RoleHost, &conference.Disconnect{Reason: "Conference terminated by another participant"})
+}
+
+func (s *Server) transformLayout(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Transforms *struct {
+			Layout *string `json:"layout"`
+		} `json:"transforms"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case body.Transforms == nil:
+		return nil, invalid("transforms", "missing")
+	case body.Transforms.Layout == nil:
+		return nil, unsupported(http.StatusNotImplemented, "transforms other than layout")
+	}
+	layout, ok := toLayout(*body.Transforms.Layout)
+	if !ok {
+		names := make([]string, 0, len(layouts))
+		for _, l := range compose.Layouts() {
+			names = append(names, fromLayout(l))
+		}
+		return nil, invalid("transforms.layout", "want one of "+strings.Join(names, ", "))
+	}
+	return s.command(st, r, conference.RoleHost, &conference.SetLayout{Layout: layout})
+}
+
+func (s *Server) clearAllBuzz(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range v.Participants {
+		if !p.HandRaised {
+			continue
+		}
+		if _, err := s.command(st, r, conference.RoleHost, &conference.RaiseHand{Id: p.Id}); err != nil {
+			return nil, err
+		}
+	}
+	return true, nil
+}
+
+// dial calls somebody into the conference. The call appears in the roster; its
+// outcome is told there and by events.
+func (s *Server) dial(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Destination string `json:"destination"`
+		Protocol    string `json:"protocol"`
+		Role        string `json:"role"`
+		DisplayName string `json:"remote_display_name"`
+	}](w, r)
+	if err != nil {
+		return nil, err
+	}
+	uri, err := sipURI(body.Destination)
+	switch {
+	case err != nil:
+		return nil, err
+	case !slices.Contains([]string{"sip", "auto", ""}, body.Protocol):
+		return nil, invalid("protocol", "want sip or auto")
+	case !slices.Contains([]string{"HOST", "GUEST", ""}, body.Role):
+		return nil, invalid("role", "want HOST or GUEST")
+	}
+	shown, err := name("remote_display_name", body.DisplayName)
+	if err != nil {
+		return nil, err
+	}
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
+		return nil, errRole
+	}
+	dialing, err := ask[*node.Dialing](r.Context(), s, s.deps.Node, &node.Dial{Alias: st.room.name, URI: uri, Name: shown})
+	if err != nil {
+		return nil, err
+	}
+	return []string{string(dialing.Call)}, nil
+}
+
+// sipURI makes a URI of what a person may write.
+func sipURI(destination string) (string, error) {
+	d := strings.TrimSpace(destination)
+	switch {
+	case d == "":
+		return "", invalid("destination", "missing")
+	case len(d) > 512 || strings.ContainsFunc(d, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return "", invalid("destination", "not a SIP URI")
+	}
+	scheme, rest, ok := strings.Cut(d, ":")
+	if s := strings.ToLower(scheme); ok && (s == "sip" || s == "sips") {
+		if rest == "" {
+			return "", invalid("destination", "not a SIP URI")
+		}
+		return s + ":" + rest, nil
+	}
+	if !strings.Contains(d, "@") {
+		return "", invalid("destination", "want sip:user@host")
+	}
+	return "sip:" + d, nil
+}

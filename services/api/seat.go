@@ -1,0 +1,280 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors"
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/node"
+	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/media/port"
+)
+
+var _ participant.Signalling = (*seat)(nil)
+
+// A seat is a participant that joined through this package.
+type seat struct {
+	server   *Server
+	id       participant.ID
+	alias    string // as the client wrote it
+	protocol string
+	name     string
+	tag      string // the client's own word for its call
+	log      *slog.Logger
+
+	// Set by admit under mu, and not changed after: who has an admitted seat
+	// reads them without.
+	pid  *actor.PID
+	room *room
+
+	done chan struct{} // closed when the seat has ended
+
+	placing sync.Mutex // held while a call is answered, updated or closed
+
+	mu        sync.Mutex // guards what follows
+	ended     bool
+	reason    participant.Reason
+	tokens    [2]secret   // now, and before the last refresh: requests may be under way
+	session   secret      // of a WHIP session
+	expiry    *time.Timer // of the token
+	streams   int
+	port      *port.Port
+	connected bool // the participant has the port, and closes it
+	call      *call
+	lost      *time.Timer // how long to wait for another call
+}
+
+// A call is the media of a seat.
+type call struct {
+	Call
+	id   string
+	etag string // of WHIP: names the ICE generation
+}
+
+// admit asks for a place in the conference behind st.alias. When it returns
+// nil, the seat lives until end.
+func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, video bool) error {
+	if err := s.reserve(st); err != nil {
+		return err
+	}
+	defer s.running.Done()
+	// Once asked, the answer must be known, or a participant might stay whom
+	// nobody can end: the client's impatience does not count.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitPatience)
+	defer cancel()
+	reply, err := actors.Ask[any](ctx, s.deps.System, s.deps.Node, &node.Admit{
+		Call:       st.id,
+		Alias:      st.alias,
+		Protocol:   st.protocol,
+		Name:       st.name,
+		Remote:     r.RemoteAddr,
+		Audio:      audio,
+		Video:      video,
+		API:        st.protocol == protocolAPI,
+		Signalling: st,
+	})
+	switch reply := reply.(type) {
+	case *node.Admitted:
+		return st.admitted(reply, s.enter(reply.Room, reply.Conference), r.RemoteAddr)
+	case *node.Redirect:
+		err = elsewhere(reply, r)
+	}
+	st.end(participant.Reason{Code: "failed"}, silent)
+	if err == nil {
+		err = errEnded // a reply of no known type: a bug, and not the client's
+	}
+	return err
+}
+
+// admitted takes what admit was told.
+func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
+	st.server.deps.Metrics.seats.WithLabelValues(st.protocol).Inc()
+	st.log.Info("seat taken", "room", a.Room, "peer", peer, "protocol", st.protocol)
+	st.mu.Lock()
+	st.pid, st.room = a.Participant, in
+	ended := st.ended
+	st.mu.Unlock()
+	if ended { // it was disconnected before we knew that it was admitted
+		st.server.vacate(st)
+		return errEnded
+	}
+	return nil
+}
+
+// The protocols, as rosters call them.
+const (
+	protocolAPI  = "webrtc"
+	protocolWHIP = "whip"
+)
+
+// reserve counts the seat before anybody is asked for anything, and lets Close
+// wait until that is done.
+func (s *Server) reserve(st *seat) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.seats) >= s.cfg.Seats {
+		return errSeats
+	}
+	s.seats[st] = struct{}{}
+	s.running.Add(1)
+	return nil
+}
+
+func (s *Server) newSeat(protocol, alias, name string) *seat {
+	id := node.NewCall()
+	return &seat{
+		server: s, id: id, alias: alias, protocol: protocol, name: name,
+		log:  s.log.With("call", id),
+		done: make(chan struct{}),
+	}
+}
+
+// issue gives the seat a new token. The one before stays good until the next:
+// requests with it may be under way.
+func (s *Server) issue(st *seat) (string, error) {
+	token := newToken()
+	key := secret(sha256.Sum256([]byte(token)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended {
+		return "", errEnded
+	}
+	delete(s.tokens, st.tokens[1])
+	st.tokens = [2]secret{key, st.tokens[0]}
+	s.tokens[key] = st
+	if st.expiry == nil {
+		st.expiry = time.AfterFunc(s.cfg.TokenLife, st.expire)
+	} else {
+		st.expiry.Reset(s.cfg.TokenLife)
+	}
+	return token, nil
+}
+
+// newToken returns 256 random bits for a URL or a header.
+func newToken() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// seated finds the seat of a request by its token: a header, or a query
+// parameter where a browser cannot set one.
+func (s *Server) seated(r *http.Request) (*seat, error) {
+	token := r.Header.Get("token")
+	if token == "" {
+		token = r.URL.Query().Get("token")
+	}
+	s.mu.Lock()
+	st := s.tokens[sha256.Sum256([]byte(token))]
+	s.mu.Unlock()
+	if st == nil || !st.leads(r.PathValue("alias")) {
+		return nil, errToken
+	}
+	return st, nil
+}
+
+// leads reports whether alias is where the seat is.
+func (st *seat) leads(alias string) bool {
+	alias = conference.NormalizeAlias(alias)
+	return alias == conference.NormalizeAlias(st.alias) || alias == conference.NormalizeAlias(st.room.name)
+}
+
+func (st *seat) expire() {
+	st.server.deps.Metrics.expired.Inc()
+	st.end(participant.Reason{Code: "timeout", Text: "Timer expired awaiting token refresh"}, tell)
+}
+
+// Hangup implements [participant.Signalling].
+func (st *seat) Hangup(reason participant.Reason) { st.end(reason, silent) }
+
+// Whether end tells the participant, or knows from it.
+const (
+	tell   = true
+	silent = false
+)
+
+// end ends the seat, once. It does not block; what takes time goes on in the
+// background until Server.Close.
+func (st *seat) end(reason participant.Reason, telling bool) {
+	s := st.server
+	s.mu.Lock()
+	st.mu.Lock()
+	if st.ended {
+		st.mu.Unlock()
+		s.mu.Unlock()
+		return
+	}
+	st.ended, st.reason = true, reason
+	for _, key := range st.tokens {
+		delete(s.tokens, key)
+	}
+	delete(s.sessions, st.session)
+	delete(s.seats, st)
+	for _, t := range []*time.Timer{st.expiry, st.lost} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	call, media, connected, pid := st.call, st.port, st.connected, st.pid
+	st.call = nil
+	s.running.Go(func() { clean(call, media, connected) })
+	st.mu.Unlock()
+	s.mu.Unlock()
+	close(st.done)
+	if pid == nil {
+		return // it was never admitted
+	}
+	if telling {
+		s.deps.System.Root.Send(pid, &participant.Ended{Reason: reason})
+	}
+	s.vacate(st)
+	st.log.Info("seat left", "reason", reason.Code)
+}
+
+// clean closes what the seat had. The port belongs to the participant once it
+// was connected.
+func clean(c *call, media *port.Port, connected bool) {
+	if c != nil {
+		c.Close()
+	}
+	if media != nil && !connected {
+		media.Close()
+	}
+}
+
+// vacate undoes what admit did.
+func (s *Server) vacate(st *seat) {
+	s.deps.Metrics.seats.WithLabelValues(st.protocol).Dec()
+	s.leave(st.room)
+}
+
+func (st *seat) isEnded() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.ended
+}
+
+// elsewhere is the answer when another node has the conference's media.
+func elsewhere(to *node.Redirect, r *http.Request) error {
+	if to.Contacts.HTTPS == "" {
+		return node.ErrCapacity // a node without HTTPS: there is nowhere to go
+	}
+	return &failure{
+		status:    http.StatusServiceUnavailable,
+		reason:    reasonElsewhere,
+		text:      "The conference is on another node: " + to.Contacts.HTTPS,
+		alternate: to.Contacts.HTTPS,
+		location:  to.Contacts.HTTPS + r.URL.EscapedPath(),
+	}
+}
