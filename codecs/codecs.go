@@ -39,7 +39,8 @@ type AudioEncoder interface {
 // An AudioDecoder is the inverse of an AudioEncoder. Not safe for concurrent use.
 type AudioDecoder interface {
 	// Decode appends the samples carried by packet to dst. A nil packet means
-	// that 20 ms were lost: the decoder conceals them.
+	// that 20 ms were lost: the decoder conceals them. An empty packet that is
+	// not nil is ErrCorrupt, as is everything else that cannot be decoded.
 	Decode(dst pcm.Frame, packet []byte) (pcm.Frame, error)
 	io.Closer
 }
@@ -88,11 +89,16 @@ type VideoEncoder interface {
 
 // A VideoDecoder turns access units into pictures. Not safe for concurrent use.
 type VideoDecoder interface {
-	// Decode takes one access unit and returns the picture it completes, or
-	// nil if there is none yet. The picture is borrowed until the next call.
+	// Decode takes one access unit and returns its picture, or nil if it has
+	// none to show (parameter sets alone, a hidden frame). The picture is
+	// borrowed until the next call. A picture of odd size loses its last column
+	// or row.
+	//
 	// unit is checked in Go before C sees it: sizes above [MaxVideoWidth] by
 	// [MaxVideoHeight], unsupported profiles, and a size change without a key
-	// frame are ErrCorrupt.
+	// frame are ErrCorrupt. In the beginning and after ErrCorrupt everything is,
+	// cheaply, until the next key frame: nothing is shown that refers to what
+	// is missing.
 	Decode(unit []byte) (*yuv.Picture, error)
 	io.Closer
 }
