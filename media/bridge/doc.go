@@ -5,4 +5,7 @@
 // What to do is an immutable [Plan], replaced atomically by whoever decides
 // (package actors/transcoder). What happens is told through [Config].Notify,
 // rarely: no audio, no picture and no tick leaves the bridge that way.
+//
+// DESIGN.md in this directory describes a tick and a picture step by step, what
+// happens under overload, and who may touch which state.
 package bridge
