@@ -14,12 +14,12 @@ import (
 
 // Codecs of which only the names count: negotiation opens none.
 var (
-	opus = &codecs.Audio{Name: "opus", Clock: 48000, Type: -1}
-	g722 = &codecs.Audio{Name: "G722", Clock: 8000, Type: 9}
-	pcmu = &codecs.Audio{Name: "PCMU", Clock: 8000, Type: 0}
-	pcma = &codecs.Audio{Name: "PCMA", Clock: 8000, Type: 8}
-	vp8  = &codecs.Video{Name: "VP8"}
-	avc  = &codecs.Video{Name: "H264"}
+	justOpus = &codecs.Audio{Name: "opus", Clock: 48000, Type: -1}
+	justG722 = &codecs.Audio{Name: "G722", Clock: 8000, Type: 9}
+	justPCMU = &codecs.Audio{Name: "PCMU", Clock: 8000, Type: 0}
+	justPCMA = &codecs.Audio{Name: "PCMA", Clock: 8000, Type: 8}
+	justVP8  = &codecs.Video{Name: "VP8"}
+	justH264 = &codecs.Video{Name: "H264"}
 )
 
 // chooser is an Engine that only chooses.
@@ -28,7 +28,7 @@ func chooser(a []*codecs.Audio, v []*codecs.Video) *Engine {
 }
 
 func everything() *Engine {
-	return chooser([]*codecs.Audio{pcma, pcmu, g722, opus}, []*codecs.Video{avc, vp8})
+	return chooser([]*codecs.Audio{justPCMA, justPCMU, justG722, justOpus}, []*codecs.Video{justH264, justVP8})
 }
 
 func sample(t testing.TB, name string) string {
@@ -121,7 +121,7 @@ func mlines(sdp string) string {
 }
 
 func TestChooseCodec(t *testing.T) {
-	all := []*codecs.Audio{opus, g722, pcmu, pcma}
+	all := []*codecs.Audio{justOpus, justG722, justPCMU, justPCMA}
 	tests := []struct {
 		name         string
 		engine       *Engine
@@ -130,7 +130,7 @@ func TestChooseCodec(t *testing.T) {
 	}{
 		{"peer's order decides", everything(), "9 111|a=rtpmap:111 opus/48000/2", "", "9 G722/8000 sendrecv | none"},
 		{"static types need no rtpmap", everything(), "8 0|", "", "8 PCMA/8000 sendrecv | none"},
-		{"what we lack is passed over", chooser([]*codecs.Audio{pcmu}, nil), "111 0|a=rtpmap:111 opus/48000/2", "", "0 PCMU/8000 sendrecv | none"},
+		{"what we lack is passed over", chooser([]*codecs.Audio{justPCMU}, nil), "111 0|a=rtpmap:111 opus/48000/2", "", "0 PCMU/8000 sendrecv | none"},
 		{"events share the codec's clock", everything(), "0 110 126|a=rtpmap:110 telephone-event/48000|a=rtpmap:126 telephone-event/8000", "", "0 PCMU/8000 sendrecv events 126 | none"},
 		{"events of another clock are better than none", everything(), "111 126|a=rtpmap:111 opus/48000/2|a=rtpmap:126 telephone-event/8000", "", "111 opus/48000 sendrecv events 126 | none"},
 		{"H.264 without fmtp is mode 0", everything(), "0|", "99|a=rtpmap:99 H264/90000", "0 PCMU/8000 sendrecv | 99 H264/90000 sendrecv mode 0"},

@@ -23,8 +23,8 @@ const limit = 20 * time.Second
 func engine(t testing.TB, change ...func(*Config)) *Engine {
 	t.Helper()
 	cfg := Config{
-		Audio: []*codecs.Audio{opus, g722, pcmu, pcma},
-		Video: []*codecs.Video{vp8, avc},
+		Audio: []*codecs.Audio{justOpus, justG722, justPCMU, justPCMA},
+		Video: []*codecs.Video{justVP8, justH264},
 		Bind:  netip.MustParseAddr("127.0.0.1"),
 		Lite:  true,
 	}
@@ -62,8 +62,11 @@ func newBrowser(t *testing.T, settings *pion.SettingEngine, kinds ...pion.RTPCod
 	if err := media.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
-	api := pion.NewAPI(pion.WithSettingEngine(*settings), pion.WithMediaEngine(media),
-		pion.WithInterceptorRegistry(&interceptor.Registry{}))
+	registry := &interceptor.Registry{}
+	if err := pion.ConfigureRTCPReports(registry); err != nil {
+		t.Fatal(err)
+	}
+	api := pion.NewAPI(pion.WithSettingEngine(*settings), pion.WithMediaEngine(media), pion.WithInterceptorRegistry(registry))
 	pc, err := api.NewPeerConnection(pion.Configuration{})
 	if err != nil {
 		t.Fatal(err)
