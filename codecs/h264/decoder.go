@@ -24,7 +24,8 @@ type decoder struct {
 }
 
 func newDecoder() (codecs.VideoDecoder, error) {
-	c := (*C.sky_h264_decoder)(C.calloc(1, C.sizeof_sky_h264_decoder))
+	c := (*C.sky_h264_decoder)(C.malloc(C.sizeof_sky_h264_decoder))
+	*c = C.sky_h264_decoder{}
 	if status := C.sky_h264_decoder_open(c); status != C.cmResultSuccess {
 		C.sky_h264_decoder_free(c)
 		return nil, fmt.Errorf("open decoder: %w", Error(status))

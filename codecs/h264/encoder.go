@@ -38,7 +38,8 @@ func newEncoder(o codecs.VideoOptions) (codecs.VideoEncoder, error) {
 	if o.MaxSlice != 0 && o.MaxSlice < minSlice {
 		return nil, fmt.Errorf("h264: slices of %d bytes, at least %d are needed", o.MaxSlice, minSlice)
 	}
-	c := (*C.sky_h264_encoder)(C.calloc(1, C.sizeof_sky_h264_encoder))
+	c := (*C.sky_h264_encoder)(C.malloc(C.sizeof_sky_h264_encoder))
+	*c = C.sky_h264_encoder{}
 	if err := open(c, o); err != nil {
 		C.sky_h264_encoder_free(c)
 		return nil, err

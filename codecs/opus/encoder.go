@@ -21,8 +21,8 @@ const (
 	// recommends for full-band speech.
 	defaultBitrate = 32000
 
-	// defaultComplexity costs twice the CPU of 0 and half that of 10; above
-	// it, speech gains nothing that one hears.
+	// defaultComplexity costs about twice the CPU of 0. What lies above it is
+	// for music.
 	defaultComplexity = 5
 
 	maxPacket = 3 * 1275 // bytes: 60 ms, three frames (RFC 6716, section 3.2.5)

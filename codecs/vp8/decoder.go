@@ -22,7 +22,8 @@ type decoder struct {
 }
 
 func newDecoder() (codecs.VideoDecoder, error) {
-	c := (*C.sky_vp8_decoder)(C.calloc(1, C.sizeof_sky_vp8_decoder))
+	c := (*C.sky_vp8_decoder)(C.malloc(C.sizeof_sky_vp8_decoder))
+	*c = C.sky_vp8_decoder{}
 	if status := C.sky_vp8_decoder_open(c); status != C.VPX_CODEC_OK {
 		C.sky_vp8_decoder_free(c)
 		return nil, fmt.Errorf("open decoder: %w", Error(status))

@@ -37,7 +37,8 @@ func newEncoder(o codecs.VideoOptions) (codecs.VideoEncoder, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	c := (*C.sky_vp8_encoder)(C.calloc(1, C.sizeof_sky_vp8_encoder))
+	c := (*C.sky_vp8_encoder)(C.malloc(C.sizeof_sky_vp8_encoder))
+	*c = C.sky_vp8_encoder{}
 	if err := open(c, o); err != nil {
 		C.sky_vp8_encoder_free(c)
 		return nil, err
@@ -107,6 +108,7 @@ func (e *encoder) Encode(dst []byte, pic *yuv.Picture, key bool) (unit []byte, i
 		return dst, false, fmt.Errorf("vp8: picture of %dx%d for an encoder of %dx%d",
 			pic.Width, pic.Height, e.c.cfg.g_w, e.c.cfg.g_h)
 	}
+	e.sinceKey++
 	force := C.int(0)
 	if key || e.sinceKey >= maxKeyDistance {
 		force = 1
@@ -117,7 +119,6 @@ func (e *encoder) Encode(dst []byte, pic *yuv.Picture, key bool) (unit []byte, i
 	if status != C.VPX_CODEC_OK {
 		return dst, false, fmt.Errorf("encode: %w", Error(status))
 	}
-	e.sinceKey++
 	if e.c.key != 0 {
 		e.sinceKey = 0
 	}

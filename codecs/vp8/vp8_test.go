@@ -151,6 +151,31 @@ func TestDecoderLimits(t *testing.T) {
 	}
 }
 
+// TestKeyDistance verifies that a key frame comes by itself in the end.
+func TestKeyDistance(t *testing.T) {
+	enc, err := vp8.VP8.NewEncoder(codecs.VideoOptions{Width: 16, Height: 16, FrameRate: 30, Bitrate: 50_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	pic := yuv.New(16, 16)
+	var keys []int
+	var buf []byte
+	for i := range 6500 {
+		unit, isKey, err := enc.Encode(buf[:0], pic, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isKey {
+			keys = append(keys, i)
+		}
+		buf = unit
+	}
+	if want := []int{0, 3000, 6000}; !slices.Equal(keys, want) {
+		t.Errorf("key frames at %v, want %v", keys, want)
+	}
+}
+
 func FuzzParseHeader(f *testing.F) {
 	f.Add(keyHeader(1280, 720))
 	f.Add([]byte{0x11, 0, 0})
