@@ -35,10 +35,10 @@ func (w *bitWriter) ue(values ...uint32) *bitWriter {
 	return w
 }
 
-// nal ends the payload and inserts emulation prevention bytes (section 7.4.1.1).
-func (w *bitWriter) nal(header byte) []byte {
+// nal ends the payload of an SPS and inserts emulation prevention bytes (section 7.4.1.1).
+func (w *bitWriter) nal() []byte {
 	w.u(1, 1)
-	out, zeros := []byte{header}, 0
+	out, zeros := []byte{0x67}, 0
 	for _, b := range w.out {
 		if zeros >= 2 && b <= 3 {
 			out, zeros = append(out, 3), 0
@@ -59,7 +59,7 @@ func header(profile, level uint32) *bitWriter {
 
 // baselineSPS describes pictures of so many macroblocks at level 4.
 func baselineSPS(columns, rows uint32) []byte {
-	return header(66, 40).ue(0, 0, 0, 1).u(1, 0).ue(columns-1, rows-1).u(4, 0b1100).nal(0x67)
+	return header(66, 40).ue(0, 0, 0, 1).u(1, 0).ue(columns-1, rows-1).u(4, 0b1100).nal()
 }
 
 func TestParseSPS(t *testing.T) {
@@ -75,7 +75,7 @@ func TestParseSPS(t *testing.T) {
 		},
 		{
 			"1920x1080 by cropping",
-			header(77, 40).ue(0, 2, 4).u(1, 0).ue(119, 67).u(1, 1).u(1, 1).u(1, 1).ue(0, 0, 0, 4).u(1, 0).nal(0x67),
+			header(77, 40).ue(0, 2, 4).u(1, 0).ue(119, 67).u(1, 1).u(1, 1).u(1, 1).ue(0, 0, 0, 4).u(1, 0).nal(),
 			h264.SPS{Profile: 77, Level: 40, RefFrames: 4, Macroblocks: 8160, Width: 1920, Height: 1080},
 		},
 		{
@@ -85,17 +85,17 @@ func TestParseSPS(t *testing.T) {
 				u(1, 1).u(16, 0xffff).              // list 1 is flat
 				u(6, 0).                            // the others are absent
 				ue(4, 1).u(1, 0).ue(0, 0, 2, 1, 3). // order count type 1 with a cycle of 2
-				ue(1).u(1, 0).ue(39, 29).u(4, 0b1100).nal(0x67),
+				ue(1).u(1, 0).ue(39, 29).u(4, 0b1100).nal(),
 			h264.SPS{Profile: 100, Level: 31, RefFrames: 1, Macroblocks: 1200, Width: 640, Height: 480},
 		},
 		{
 			"emulation prevention",
-			header(66, 40).ue(0, 0, 12, 1).u(1, 0).ue(79, 44).u(1, 1).u(1, 0).u(1, 1).ue(0, 0, 0, 0).u(1, 0).nal(0x67),
+			header(66, 40).ue(0, 0, 12, 1).u(1, 0).ue(79, 44).u(1, 1).u(1, 0).u(1, 1).ue(0, 0, 0, 0).u(1, 0).nal(),
 			h264.SPS{Profile: 66, Level: 40, RefFrames: 1, Macroblocks: 3600, Width: 1280, Height: 720},
 		},
 		{
 			"VUI is not looked at",
-			header(66, 40).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1101).u(32, 0xffffffff).nal(0x67),
+			header(66, 40).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1101).u(32, 0xffffffff).nal(),
 			h264.SPS{Profile: 66, Level: 40, RefFrames: 1, Macroblocks: 396, Width: 352, Height: 288},
 		},
 	} {
@@ -115,25 +115,25 @@ func TestParseSPSRefuses(t *testing.T) {
 	for name, nal := range map[string][]byte{
 		"empty":                     {0x67},
 		"other type":                {0x68, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40},
-		"profile Extended":          header(88, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"profile High 4:4:4":        header(244, 30).ue(3, 0, 0).u(2, 0).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"High in 4:2:2":             header(100, 30).ue(2, 0, 0).u(2, 0).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"High in 10 bits":           header(100, 30).ue(1, 2, 2).u(2, 0).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"id 32":                     (&bitWriter{}).u(8, 66).u(8, 0).u(8, 30).ue(32).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"frame numbers of 17 bits":  header(66, 30).ue(13, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"order count type 3":        header(66, 30).ue(0, 3, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"order counts of 17 bits":   header(66, 30).ue(0, 0, 13, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"order cycle of 256":        header(66, 30).ue(0, 1).u(1, 0).ue(0, 0, 256).nal(0x67),
-		"17 reference frames":       header(66, 30).ue(0, 0, 0, 17).u(1, 0).ue(21, 17).u(4, 0b1100).nal(0x67),
-		"interlaced":                header(77, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(5, 0b01100).nal(0x67),
+		"profile Extended":          header(88, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"profile High 4:4:4":        header(244, 30).ue(3, 0, 0).u(2, 0).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"High in 4:2:2":             header(100, 30).ue(2, 0, 0).u(2, 0).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"High in 10 bits":           header(100, 30).ue(1, 2, 2).u(2, 0).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"id 32":                     (&bitWriter{}).u(8, 66).u(8, 0).u(8, 30).ue(32).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"frame numbers of 17 bits":  header(66, 30).ue(13, 0, 0, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"order count type 3":        header(66, 30).ue(0, 3, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"order counts of 17 bits":   header(66, 30).ue(0, 0, 13, 1).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"order cycle of 256":        header(66, 30).ue(0, 1).u(1, 0).ue(0, 0, 256).nal(),
+		"17 reference frames":       header(66, 30).ue(0, 0, 0, 17).u(1, 0).ue(21, 17).u(4, 0b1100).nal(),
+		"interlaced":                header(77, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(5, 0b01100).nal(),
 		"too wide":                  baselineSPS(121, 68),
 		"too high":                  baselineSPS(68, 121),
-		"above the decoder's limit": header(66, 51).ue(0, 0, 0, 1).u(1, 0).ue(119, 68).u(4, 0b1100).nal(0x67),
+		"above the decoder's limit": header(66, 51).ue(0, 0, 0, 1).u(1, 0).ue(119, 68).u(4, 0b1100).nal(),
 		"enormous":                  baselineSPS(1<<31, 1<<31),
-		"above the level":           header(66, 12).ue(0, 0, 0, 1).u(1, 0).ue(39, 29).u(4, 0b1100).nal(0x67),
-		"unknown level":             header(66, 17).ue(0, 0, 0, 1).u(1, 0).ue(9, 9).u(4, 0b1100).nal(0x67),
-		"cropped away":              header(66, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(3, 0b111).ue(88, 88, 0, 0).u(1, 0).nal(0x67),
-		"cropped to less":           header(66, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(3, 0b111).ue(1<<31, 1<<31, 1, 1).u(1, 0).nal(0x67),
+		"above the level":           header(66, 12).ue(0, 0, 0, 1).u(1, 0).ue(39, 29).u(4, 0b1100).nal(),
+		"unknown level":             header(66, 17).ue(0, 0, 0, 1).u(1, 0).ue(9, 9).u(4, 0b1100).nal(),
+		"cropped away":              header(66, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(3, 0b111).ue(88, 88, 0, 0).u(1, 0).nal(),
+		"cropped to less":           header(66, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(3, 0b111).ue(1<<31, 1<<31, 1, 1).u(1, 0).nal(),
 		"cut":                       baselineSPS(20, 20)[:6],
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestParseSPSRefuses(t *testing.T) {
 func FuzzParseSPS(f *testing.F) {
 	f.Add([]byte{0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x28, 0x02, 0xdd, 0x00, 0xf0, 0x88, 0x46, 0xa0})
 	f.Add(baselineSPS(80, 45))
-	f.Add(header(100, 31).ue(1, 0, 0).u(2, 0).ue(4, 1).u(1, 0).ue(0, 0, 2, 1, 3, 1).u(1, 0).ue(39, 29).u(4, 0b1100).nal(0x67))
+	f.Add(header(100, 31).ue(1, 0, 0).u(2, 0).ue(4, 1).u(1, 0).ue(0, 0, 2, 1, 3, 1).u(1, 0).ue(39, 29).u(4, 0b1100).nal())
 	f.Fuzz(func(t *testing.T, nal []byte) {
 		s, err := h264.ParseSPS(nal)
 		if err != nil {

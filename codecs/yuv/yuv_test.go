@@ -71,7 +71,7 @@ func TestScaleIntoWindow(t *testing.T) {
 	inside := image.Rect(100, 50, 300, 150)
 	for y := range 360 {
 		for x := range 640 {
-			if changed := before.RGBAAt(x, y) != after.RGBAAt(x, y); changed != (image.Pt(x, y).In(inside)) {
+			if changed := before.RGBAAt(x, y) != after.RGBAAt(x, y); changed != image.Pt(x, y).In(inside) {
 				t.Fatalf("pixel (%d,%d): changed = %v", x, y, changed)
 			}
 		}
