@@ -23,7 +23,7 @@ const (
 	// packet was late for a while; rarely where somebody might hear it.
 	silentSlack = 2 * time.Millisecond
 	silentCalm  = 500 * time.Millisecond
-	speechSlack = 10 * time.Millisecond
+	speechSlack = 5 * time.Millisecond
 	speechCalm  = 2 * time.Second
 	mergePause  = 500 * time.Millisecond
 

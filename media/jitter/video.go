@@ -35,7 +35,7 @@ const (
 type VideoPacket struct {
 	Sequence  uint16
 	Timestamp uint32
-	Marker    bool   // ends a picture
+	Marker    bool          // ends a picture
 	Key       payload.Start // whether it begins a key frame
 	Payload   []byte        // borrowed for the call; empty for padding
 }

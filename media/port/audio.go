@@ -128,6 +128,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 	if !a.Recv {
 		return 0, false
 	}
+	speech = speech && len(pkt.Payload) > 0 // some keep NAT bindings open with nothing
 	in := jitter.Packet{Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Mute: !speech}
 	if speech {
 		in.Duration, in.Level = s.load.measure(pkt.Payload)

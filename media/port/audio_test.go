@@ -241,6 +241,7 @@ func TestLevels(t *testing.T) {
 			}
 		}, bridge.AudioTick{Voice: true, HasLevel: true, Level: 0}},
 		{"comfort noise", func(p *rtp.Packet) { p.PayloadType, p.Payload = 13, []byte{60} }, bridge.AudioTick{HasLevel: true, Level: 127}},
+		{"nothing, to keep NAT open", func(p *rtp.Packet) { p.Payload = nil }, bridge.AudioTick{HasLevel: true, Level: 127}},
 		{"unknown type", func(p *rtp.Packet) { p.PayloadType, p.Payload = 99, loud }, bridge.AudioTick{HasLevel: true, Level: 127}},
 	}
 	for _, tt := range tests {

@@ -36,9 +36,10 @@ func (o *audioSender) configure(a *Audio) {
 		return
 	}
 	if before == nil || before.SSRC != a.SSRC || before.Codec.Clock != a.Codec.Clock {
-		// RFC 3550 section 5.1: both begin at random.
+		// RFC 3550 section 5.1: both begin at random. The lower half spares SRTP
+		// an early wrap (RFC 3711 section 3.3.1).
 		o.timestamp = rand.Uint32()
-		o.header.SequenceNumber = uint16(rand.Uint32())
+		o.header.SequenceNumber = uint16(rand.Uint32N(1 << 15))
 	}
 	o.header.Version = 2
 	o.header.SSRC = a.SSRC
@@ -122,7 +123,7 @@ func (s *audioStream) put(payloadType uint8, timestamp uint32, payload []byte, n
 // writeEvent sends a telephone event in place of speech if there is one.
 func (s *audioStream) writeEvent(now time.Time) bool {
 	o := &s.out
-	if o.digits == nil {
+	if o.digits == nil || !o.digits.Busy() {
 		return false
 	}
 	e, ok := o.digits.Next(o.timestamp)

@@ -59,17 +59,19 @@ func (l *link) configure(out media.Writer, ssrc uint32, cname string, clock, nom
 	l.in.clock = clock
 }
 
-// close ends the stream and returns the goodbye to be sent (RFC 3550 section
-// 6.6), and where to.
-func (l *link) close(now time.Time) (media.Writer, []rtcp.Packet) {
+// goodbye ends the stream and tells the peer (RFC 3550 section 6.6).
+func (l *link) goodbye(now time.Time) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	out := l.out
-	if out == nil {
-		return nil, nil
-	}
 	l.out = nil
-	return out, append(l.reports(now), &rtcp.Goodbye{Sources: []uint32{l.ssrc}})
+	var packets []rtcp.Packet
+	if out != nil {
+		packets = append(l.reports(now), &rtcp.Goodbye{Sources: []uint32{l.ssrc}})
+	}
+	l.mu.Unlock()
+	if out != nil {
+		_ = out.WriteRTCP(packets) // nobody waits for it
+	}
 }
 
 // accept decides whether a packet of that SSRC belongs to the stream.

@@ -158,10 +158,11 @@ func (p *player) drop(n int) {
 func (p *player) decode(in piece) {
 	p.raw = p.raw[:0]
 	payload := p.data[in.from:in.to]
+	asItIs := false // its length is that of the packet
 	if p.open() {
 		switch in.kind {
 		case jitter.Play:
-			p.attempt(func() (pcm.Frame, error) { return p.decoder.Decode(p.raw, payload) })
+			asItIs = p.attempt(func() (pcm.Frame, error) { return p.decoder.Decode(p.raw, payload) })
 		case jitter.Recover:
 			p.recover(payload)
 		case jitter.Conceal:
@@ -169,7 +170,7 @@ func (p *player) decode(in piece) {
 		}
 	}
 	p.mono()
-	if in.kind != jitter.Play || len(p.raw) == 0 {
+	if !asItIs {
 		p.exactly(in.samples)
 	}
 	p.wide = p.up.Process(p.wide[:0], p.raw)
@@ -183,18 +184,19 @@ func (p *player) decode(in piece) {
 	p.fifo = append(p.fifo, p.wide...)
 }
 
-// attempt runs the decoder and conceals what it refuses.
-func (p *player) attempt(decode func() (pcm.Frame, error)) {
+// attempt runs the decoder. It conceals what that refuses and reports false.
+func (p *player) attempt(decode func() (pcm.Frame, error)) bool {
 	frame, err := decode()
-	if err == nil {
+	switch {
+	case err == nil:
 		p.raw = frame
-		return
-	}
-	if !errors.Is(err, codecs.ErrCorrupt) {
+		return true
+	case errors.Is(err, codecs.ErrCorrupt):
+		p.conceal()
+	default:
 		p.fail(err)
-		return
 	}
-	p.conceal()
+	return false
 }
 
 func (p *player) recover(next []byte) {

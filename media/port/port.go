@@ -90,20 +90,28 @@ func New(cfg Config) *Port {
 func (p *Port) SetAudio(a *Audio) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
-		p.hear()
-		p.audio.configure(a)
+	if p.closed {
+		return
 	}
+	p.hear()
+	if a == nil {
+		p.audio.link.goodbye(time.Now())
+	}
+	p.audio.configure(a)
 }
 
 // SetVideo does the same for the video stream.
 func (p *Port) SetVideo(v *Video) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.closed {
-		p.hear()
-		p.video.configure(v, time.Now())
+	if p.closed {
+		return
 	}
+	p.hear()
+	if v == nil {
+		p.video.link.goodbye(time.Now())
+	}
+	p.video.configure(v, time.Now())
 }
 
 // AudioRTP takes a packet of the audio stream, borrowed for the call.
@@ -156,11 +164,8 @@ func (p *Port) Close() {
 	close(p.done)
 	p.running.Wait()
 	now := time.Now()
-	for _, l := range []*link{&p.audio.link, &p.video.link} {
-		if out, packets := l.close(now); out != nil {
-			_ = out.WriteRTCP(packets) // nobody waits for it
-		}
-	}
+	p.audio.link.goodbye(now)
+	p.video.link.goodbye(now)
 	p.audio.configure(nil)
 	p.video.configure(nil, now)
 	p.video.running.Wait()

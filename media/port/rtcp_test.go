@@ -124,6 +124,24 @@ func TestGoodbye(t *testing.T) {
 	})
 }
 
+// TestRemovedStream is reported on no longer.
+func TestRemovedStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, toB, _ := call(t)
+		a.WriteAudio(make([]byte, 160))
+		time.Sleep(time.Minute)
+		a.SetAudio(nil)
+		before := toB.compounds()
+		time.Sleep(time.Minute)
+		if n := toB.compounds() - before; n != 0 || len(feedback[*rtcp.Goodbye](toB)) != 1 {
+			t.Errorf("%d reports of a stream that was removed, %d goodbyes", n, len(feedback[*rtcp.Goodbye](toB)))
+		}
+		if s := a.Stats().AudioOut; s.Codec != "" {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
 func TestSilent(t *testing.T) {
 	packet := func(p *port.Port) { p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}) }
 	report := func(p *port.Port) { p.AudioRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9}}) }

@@ -106,6 +106,13 @@ func (w *wire) sent() []rtp.Packet {
 	return w.packets
 }
 
+// compounds counts the RTCP datagrams written so far.
+func (w *wire) compounds() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.control)
+}
+
 // feedback returns the RTCP packets of one type written so far.
 func feedback[T rtcp.Packet](w *wire) (found []T) {
 	w.mu.Lock()
