@@ -93,33 +93,39 @@ func TestFrames(t *testing.T) {
 		{
 			"no markers: the next timestamp ends a picture",
 			with(s, func(_ int, p *jitter.VideoPacket) { p.Marker = false }),
-			[]string{p0, p1, p2}, false,
+			[]string{p0, p1, p2},
+			false,
 		},
 		{
 			"markers on every packet: not trusted after the first picture",
 			with(s, func(_ int, p *jitter.VideoPacket) { p.Marker = true }),
-			[]string{"0.0", "0.1 0.2", p1, p2}, false,
+			[]string{"0.0", "0.1 0.2", p1, p2},
+			false,
 		},
 		{
 			"padding between pictures",
 			slices.Concat(s[:3], []jitter.VideoPacket{{Sequence: 3, Timestamp: 0}, {Sequence: 4, Timestamp: 0}},
 				with(s[3:6], func(_ int, p *jitter.VideoPacket) { p.Sequence += 2 })),
-			[]string{p0, p1}, false,
+			[]string{p0, p1},
+			false,
 		},
 		{
 			"numbers wrap",
 			with(s, func(_ int, p *jitter.VideoPacket) { p.Sequence += 65531; p.Timestamp += 1<<32 - 4000 }),
-			[]string{p0, p1, p2, p3}, false,
+			[]string{p0, p1, p2, p3},
+			false,
 		},
 		{
 			"numbering jumps: two packets prove it, a key frame is needed",
 			slices.Concat(s[:6], with(picture(9, 30000, 3, true), func(int, *jitter.VideoPacket) {}), picture(10, 30003, 3, true)),
-			[]string{p0, p1, "10.0 10.1 10.2"}, false,
+			[]string{p0, p1, "10.0 10.1 10.2"},
+			false,
 		},
 		{
 			"a stray",
 			slices.Concat(s[:4], picture(9, 30000, 1, true), s[4:6]),
-			[]string{p0, p1}, false,
+			[]string{p0, p1},
+			false,
 		},
 	}
 	for _, tt := range tests {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/bridge"

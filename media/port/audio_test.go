@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/codecs/g711"
 	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"

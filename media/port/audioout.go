@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/dtmf"
 )

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
 	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/bridge"
 )

@@ -9,6 +9,8 @@ import (
 	"github.com/pion/rtp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/g711"
 	"github.com/skybridge-media/skybridge/codecs/g722"
@@ -16,7 +18,6 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/port"
-	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
 )

@@ -19,23 +19,33 @@ func TestOptions(t *testing.T) {
 		{"middle", Video{Codec: vp8}, 1, codecs.VideoOptions{Width: 640, Height: 360, FrameRate: 30, Bitrate: 600_000}},
 		{"low", Video{Codec: vp8}, 2, codecs.VideoOptions{Width: 320, Height: 180, FrameRate: 15, Bitrate: 200_000}},
 		{
-			"bitrate rounded down, so that peers share", Video{Codec: vp8, MaxBitrate: 1_048_576}, 0,
+			"bitrate rounded down, so that peers share",
+			Video{Codec: vp8, MaxBitrate: 1_048_576},
+			0,
 			codecs.VideoOptions{Width: 1280, Height: 720, FrameRate: 30, Bitrate: 1_000_000},
 		},
 		{
-			"bitrate below all", Video{Codec: vp8, MaxBitrate: 30_000}, 2,
+			"bitrate below all",
+			Video{Codec: vp8, MaxBitrate: 30_000},
+			2,
 			codecs.VideoOptions{Width: 320, Height: 180, FrameRate: 15, Bitrate: 30_000},
 		},
 		{
-			"CIF", Video{Codec: h264, Mode: 1, Width: 352, Height: 288, FrameRate: 15}, 0,
+			"CIF",
+			Video{Codec: h264, Mode: 1, Width: 352, Height: 288, FrameRate: 15},
+			0,
 			codecs.VideoOptions{Width: 352, Height: 198, FrameRate: 15, Bitrate: 1_800_000},
 		},
 		{
-			"upright", Video{Codec: vp8, Width: 720, Height: 300}, 0,
+			"upright",
+			Video{Codec: vp8, Width: 720, Height: 300},
+			0,
 			codecs.VideoOptions{Width: 532, Height: 300, FrameRate: 30, Bitrate: 1_800_000},
 		},
 		{
-			"single NAL units", Video{Codec: h264}, 2,
+			"single NAL units",
+			Video{Codec: h264},
+			2,
 			codecs.VideoOptions{Width: 320, Height: 180, FrameRate: 15, Bitrate: 200_000, MaxSlice: usualPayload},
 		},
 	}

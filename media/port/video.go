@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
 	"github.com/skybridge-media/skybridge/codecs"
 	media "github.com/skybridge-media/skybridge/media/rtp"
 )

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/h264"
 	"github.com/skybridge-media/skybridge/codecs/vp8"

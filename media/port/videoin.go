@@ -6,6 +6,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/jitter"
 	"github.com/skybridge-media/skybridge/media/payload"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
+
 	"github.com/skybridge-media/skybridge/media/bridge"
 )
 
@@ -57,7 +58,6 @@ type videoOut struct {
 	keyAt     time.Time // when that was passed on last
 	fir       uint8     // number of its last FIR
 	firAt     time.Time
-	size      [2]int // of the pictures sent
 	pictures  uint64
 	keyFrames uint64
 	requests  uint64

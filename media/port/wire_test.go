@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+
 	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 
