@@ -93,16 +93,27 @@ func (w *world) spawn(name string, receive actor.ReceiveFunc) *actor.PID {
 	return pid
 }
 
+// replies are what the node says to those who ask for other rooms.
+var replies = map[string]any{
+	"locked":    conference.Refuse(conference.ErrLocked),
+	"full":      conference.ErrFull,
+	"busy":      node.ErrCapacity,
+	"draining":  node.ErrDraining,
+	"elsewhere": &node.Redirect{Node: "b", Contacts: node.Contacts{HTTPS: "https://b.example:8443"}},
+}
+
 func (w *world) nodeActor(c actor.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch m := c.Message().(type) {
 	case *node.Admit:
-		switch {
+		switch reply := replies[m.Alias]; {
 		case w.refuse != nil:
 			c.Respond(w.refuse)
-		case m.Alias != "standup" && m.Alias != "daily":
+		case m.Alias != "standup" && reply == nil:
 			c.Respond(node.ErrNotFound)
+		case reply != nil:
+			c.Respond(reply)
 		default:
 			w.admitted = append(w.admitted, m)
 			pid := c.Spawn(actor.PropsFromFunc(w.participantActor(m)))

@@ -1,0 +1,163 @@
+// Calls every function of @pexip/infinity-api against the server whose address
+// is the first argument. The room "standup" has somebody in it already. The package validates what it gets; an answer that is
+// not of its shape, or of a status that it does not know, throws.
+import assert from "node:assert/strict";
+import * as api from "@pexip/infinity-api";
+
+const host = process.argv[2];
+const alias = "standup";
+let failed = 0;
+
+async function check(what, f) {
+  try {
+    await f();
+    console.log("ok", what);
+  } catch (err) {
+    failed++;
+    console.log("FAILED", what + ":", err.stack ?? err);
+  }
+}
+
+async function join(display_name, conferenceAlias = alias) {
+  return api.requestToken({ fetcher: fetch, host, params: { conferenceAlias }, body: { display_name, direct_media: false, supports_direct_chat: false } });
+}
+
+/** Calls a function as somebody who has a token. */
+function as(seat) {
+  return (f, params = {}, body = undefined) =>
+    f({ fetcher: api.withToken(fetch, seat.token), host, params: { conferenceAlias: alias, participantUuid: seat.participant_uuid, ...params }, body });
+}
+
+const ada = (await join("Ada")).data.result;
+const bob = (await join("Bob")).data.result;
+const ask = as(ada);
+const him = { participantUuid: bob.participant_uuid };
+
+await check("requestToken", () => {
+  assert.equal(ada.expires, "120");
+  assert.equal(ada.role, "HOST");
+});
+for (const [name, status, text] of [
+  ["nowhere", 404, "Neither conference nor gateway found"],
+  ["locked", 403, "The conference is locked"],
+  ["full", 503, "Participant limit reached"],
+  ["busy", 503, "capacity exceeded"],
+  ["draining", 503, "System in maintenance mode"],
+  ["elsewhere", 503, "The conference is on another node: https://b.example:8443"],
+]) {
+  await check(`requestToken ${name}`, async () => {
+    const res = await join("Ada", name);
+    assert.equal(res.status, status);
+    assert.equal(res.data.result, text);
+  });
+}
+await check("words of errors", () => {
+  // Where the client library has a code for what we say, we say it right.
+  for (const [text, code] of [
+    ["Neither conference nor gateway found", "#pex154"], ["Participant limit reached", "#pex194"], ["System in maintenance mode", "#pex110"],
+    ["Invalid token", "#pex113"], ["Invalid role", "#pex100"], ["Timer expired awaiting token refresh", "#pex113"],
+    ["Disconnected by another participant", "#pex124"], ["Conference terminated by another participant", "#pex125"],
+    ["Signaling node disconnected", "#pex129"], ["Media process disconnected", "#pex130"], ["Call disconnected", "#pex151"],
+  ]) assert.equal(api.getErrorCode(text), code, text);
+});
+await check("wrong token", async () => {
+  const res = await as({ token: "guess", participant_uuid: "x" })(api.refreshToken);
+  assert.equal(res.status, 403);
+  assert.equal(res.data.result, "Invalid token");
+});
+
+const is = (result) => (res) => { assert.equal(res.status, 200); assert.deepEqual(res.data.result, result); };
+const yes = is(true), nothing = is(null);
+const refused = (res) => { assert.equal(res.status, 403); assert.match(res.data.result, /^Not supported: /); };
+
+const succeeds = {
+  lock: {}, unlock: {}, muteguests: {}, unmuteguests: {}, startConference: {}, clearAllBuzz: {},
+  transformLayout: { body: { transforms: { layout: "1:7" } } },
+  dial: { body: { role: "HOST", destination: "sip:carol@example.com", protocol: "sip" }, then: is(["dialled"]) },
+  muteParticipant: { params: him }, unmuteParticipant: { params: him },
+  videoMuteParticipant: { params: him }, videoUnmuteParticipant: { params: him },
+  spotlightonParticipant: { params: him }, spotlightoffParticipant: { params: him },
+  buzzParticipant: {}, clearbuzzParticipant: {},
+  clientMuteParticipant: {}, clientUnmuteParticipant: {},
+  roleParticipant: { params: him, body: { role: "chair" } },
+  disconnectParticipant: { params: him },
+  dtmfParticipant: { body: { digits: "1*" } },
+};
+for (const [name, { params, body, then = yes }] of Object.entries(succeeds)) {
+  await check(name, async () => then(await ask(api[name], params, body)));
+}
+const participant = { allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, takeFloor: undefined, releaseFloor: undefined,
+  showLiveCaptions: undefined, hideLiveCaptions: undefined, notifyNotAFK: undefined, unlockParticipant: undefined,
+  overlaytextParticipant: { text: "x" }, presInMixParticipant: { state: true }, preferredAspectRatio: { aspect_ratio: 1.7 },
+  transferParticipant: { role: "host", conference_alias: "other" }, messageParticipant: { type: "text/plain", payload: "hi" },
+  feccParticipant: { action: "start", target: "x", movement: [] } };
+for (const [name, body] of Object.entries(participant)) {
+  await check(name, async () => refused(await ask(api[name], him, body)));
+}
+await check("conferenceStatus", async () => {
+  const res = await ask(api.conferenceStatus);
+  assert.equal(res.data.result.started, true);
+});
+await check("participants", async () => {
+  const res = await ask(api.participants);
+  assert.deepEqual(res.data.result.map((p) => p.display_name), ["Room 7", "Ada", "Bob"]);
+});
+await check("theme", async () => assert.equal((await ask(api.theme)).status, 204));
+await check("availableLayouts", async () => {
+  const res = await ask(api.availableLayouts, { annotate: false });
+  assert.ok(res.data.result.includes("1:7"));
+  assert.equal((await ask(api.availableLayouts, { annotate: true })).data.result[0].name, "1:0");
+});
+await check("avatarJpgParticipant", async () => {
+  const res = await ask(api.avatarJpgParticipant);
+  assert.equal(res.status, 404);
+});
+for (const [name, body] of Object.entries({ messageConference: { type: "text/plain", payload: "hi" }, setGuestsCanUnmute: { setting: true }, layoutSvgs: undefined, guestBreakoutBuzz: undefined })) {
+  await check(name, () => assert.rejects(ask(api[name], {}, body), /Unexpected status 501/));
+}
+
+// The event stream: what comes is of the shapes of the functions above.
+const stream = await fetch(`${host}/api/client/v2/conferences/${alias}/events?token=${ada.token}`);
+let text = "";
+for await (const chunk of stream.body) {
+  text += Buffer.from(chunk).toString();
+  if (text.includes("event: stage")) break;
+}
+await check("events", async () => {
+  const names = [...text.matchAll(/^event: (\w+)\ndata: (.*)$/gm)].map((m) => [m[1], JSON.parse(m[2])]);
+  const created = names.filter(([n]) => n === "participant_create").map(([, d]) => d);
+  const reply = (result) => async () => new Response(JSON.stringify({ status: "success", result }), { headers: { "content-type": "application/json" } });
+  await api.participants({ fetcher: reply(created), host, params: { conferenceAlias: alias } });
+  await api.conferenceStatus({ fetcher: reply(names.find(([n]) => n === "conference_update")[1]), host, params: { conferenceAlias: alias } });
+  assert.deepEqual(names.filter(([n]) => n.startsWith("participant_sync")), [["participant_sync_begin", null], ["participant_sync_end", null]]);
+});
+
+let callUuid;
+await check("callsWebrtcParticipant", async () => {
+  const res = await ask(api.callsWebrtcParticipant, {}, { call_type: "WEBRTC", sdp: "v=0 m=audio", media_type: "video", fecc_supported: false });
+  assert.equal(res.status, 200);
+  callUuid = res.data.result.call_uuid;
+});
+await check("callsWebrtcParticipant, presentation", async () => refused(await ask(api.callsWebrtcParticipant, {}, { call_type: "WEBRTC", sdp: "v=0", present: "receive" })));
+await check("callsWebrtcParticipant, broken", async () => assert.equal((await ask(api.callsWebrtcParticipant, {}, { call_type: "WEBRTC", sdp: "x" })).status, 400));
+await check("ack", async () => yes(await ask(api.ack, { callUuid }, {})));
+await check("newCandidate", async () => nothing(await ask(api.newCandidate, { callUuid }, { candidate: "candidate:1", mid: "0" })));
+await check("update", async () => {
+  const res = await ask(api.update, { callUuid }, { sdp: "v=0 again", fecc_supported: true });
+  assert.equal(res.data.result.sdp, "v=0 updated");
+});
+await check("statistics", async () => nothing(await ask(api.statistics, { callUuid }, { audio: { rx_jitter: 1 } })));
+await check("dtmf", async () => yes(await ask(api.dtmf, { callUuid }, { digits: "5" })));
+await check("fecc", async () => refused(await ask(api.fecc, { callUuid }, { action: "start", movement: [] })));
+await check("ack of another call", async () => assert.equal((await ask(api.ack, { callUuid: "other" }, {})).status, 403));
+await check("disconnectCall", async () => nothing(await ask(api.disconnectCall, { callUuid })));
+
+await check("refreshToken", async () => {
+  const res = await ask(api.refreshToken);
+  assert.equal(res.data.result.expires, "120");
+  ada.token = res.data.result.token;
+});
+await check("disconnect", async () => yes(await ask(api.disconnect)));
+await check("releaseToken", async () => yes(await ask(api.releaseToken, {}, { reason: "User initiated disconnect" })));
+
+process.exit(failed ? 1 : 0);
