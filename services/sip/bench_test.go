@@ -28,9 +28,12 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 5 * time.Second
+const patience = 15 * time.Second
 
-var loopback = netip.MustParseAddr("127.0.0.1")
+var (
+	loopback   = netip.MustParseAddr("127.0.0.1")
+	publicAddr = netip.MustParseAddr("198.51.100.7")
+)
 
 // A bench is a running service with a node that the test plays.
 type bench struct {
@@ -39,6 +42,7 @@ type bench struct {
 	Node    *fakeNode
 	Metrics *sip.Metrics
 	Ports   *rtp.PortRange
+	panics  int // that the test causes
 	stop    context.CancelFunc
 	served  sync.WaitGroup
 }
@@ -54,11 +58,18 @@ func media() sdp.Capabilities {
 // newBench starts a service on free ports of 127.0.0.1.
 func newBench(t *testing.T, change ...func(*sip.Config, *sip.Deps)) *bench {
 	t.Helper()
+	return newPreparedBench(t, func(*sip.Server) {}, change...)
+}
+
+// newPreparedBench is newBench for tests that reach into the service before it
+// runs.
+func newPreparedBench(t *testing.T, prepare func(*sip.Server), change ...func(*sip.Config, *sip.Deps)) *bench {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("SKYBRIDGE_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	ports, err := rtp.NewPortRange(0, 0)
+	ports, err := rtp.NewPortRange(21000, 24999)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +87,7 @@ func newBench(t *testing.T, change ...func(*sip.Config, *sip.Deps)) *bench {
 	if err := b.Server.Listen(); err != nil {
 		t.Fatal(err)
 	}
+	prepare(b.Server)
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
 	b.served.Go(func() {
@@ -87,8 +99,11 @@ func newBench(t *testing.T, change ...func(*sip.Config, *sip.Deps)) *bench {
 		b.close()
 		b.Node.closePorts()
 		sys.Shutdown()
-		if n := b.Metrics.Panics(); n != 0 {
-			t.Errorf("%d panics", n)
+		if n := b.Metrics.Panics(); n != b.panics {
+			t.Errorf("%d panics, want %d", n, b.panics)
+		}
+		if n := b.Ports.Used(); n != 0 {
+			t.Errorf("%d port pairs in use at the end", n)
 		}
 	})
 	return b
@@ -125,7 +140,7 @@ type fakeNode struct {
 
 	mu           sync.Mutex // guards what follows
 	participants []*fakeParticipant
-	asked        []*node.Admit
+	asked        int
 	hold         map[string]chan struct{} // aliases whose callers wait
 }
 
@@ -141,7 +156,7 @@ func (n *fakeNode) receive(c actor.Context) {
 		return
 	}
 	n.mu.Lock()
-	n.asked = append(n.asked, m)
+	n.asked++
 	wait := n.hold[m.Alias]
 	n.mu.Unlock()
 	switch m.Alias {
@@ -204,7 +219,14 @@ func (n *fakeNode) participant(t *testing.T, i int) *fakeParticipant {
 func (n *fakeNode) count() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.asked)
+	return n.asked
+}
+
+// admitted is how many calls were let in.
+func (n *fakeNode) admitted() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.participants)
 }
 
 // closePorts does what participants do when their actor system stops.
@@ -272,3 +294,5 @@ func next[E any](t *testing.T, p *fakeParticipant) E {
 		return want
 	}
 }
+
+func timeout() <-chan time.Time { return time.After(patience) }

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"runtime/debug"
@@ -148,14 +149,37 @@ func (c *call) run() {
 
 // contained runs f. A panic in it ends this call, and no other notices.
 func (c *call) contained(f func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.s.metrics.panics.Inc()
-			c.log.Error("panic in a call", "panic", p, "stack", string(debug.Stack()))
-			c.finish(participant.Reason{Code: reasonFailed, Text: "internal error"})
-		}
-	}()
+	defer c.contain(c.broken)
 	f()
+}
+
+// background runs f, which waits for the network, on a goroutine of its own. It
+// must not touch the call but through its mailbox.
+func (c *call) background(f func(ctx context.Context)) {
+	c.s.running.Go(func() {
+		defer c.contain(func() { c.inbox.post(c.broken) })
+		f(c.s.life)
+	})
+}
+
+// contain is deferred where a panic is to be handled by then.
+func (c *call) contain(then func()) {
+	if p := recover(); p != nil {
+		c.s.metrics.panics.Inc()
+		c.log.Error("panic in a call", "panic", p, "stack", string(debug.Stack()))
+		then()
+	}
+}
+
+// broken ends the call after a panic.
+func (c *call) broken() {
+	if c.invite != nil {
+		c.invite.reply(sip.StatusInternalServerError, "Server Internal Error")
+	}
+	if c.state == up || c.state == answered {
+		c.bye(participant.Reason{Code: reasonFailed})
+	}
+	c.finish(participant.Reason{Code: reasonFailed, Text: "Internal error"})
 }
 
 // An alarm is one timer of a call.

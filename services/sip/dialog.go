@@ -107,6 +107,7 @@ func (d *dialog) request(method sip.RequestMethod, seq uint32) *sip.Request {
 			routes = append(routes[1:len(routes):len(routes)], last)
 		}
 	}
+	target.Headers = nil // not allowed there (section 19.1.1)
 	req := sip.NewRequest(method, target)
 	for _, r := range routes {
 		req.AppendHeader(sip.NewHeader("Route", r.String()))

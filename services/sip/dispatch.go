@@ -47,6 +47,10 @@ func (s *Server) request(m *sip.Request, f flow) {
 		return
 	}
 	s.metrics.requests.WithLabelValues(received, methodLabel(string(r.Method))).Inc()
+	if r.Method == sip.CANCEL {
+		s.cancel(r)
+		return
+	}
 	if tx = s.tx.begin(r, key); tx != nil {
 		s.serve(tx)
 	}
@@ -78,8 +82,6 @@ func (s *Server) serve(tx *serverTx) {
 		return
 	}
 	switch {
-	case r.Method == sip.CANCEL:
-		s.cancel(tx)
 	case r.to.tag() != "":
 		s.withinDialog(tx)
 	case r.Method == sip.INVITE:
@@ -103,16 +105,16 @@ func (s *Server) withinDialog(tx *serverTx) {
 	}
 }
 
-// cancel answers a CANCEL, which is a request of its own, and tells the INVITE
-// that it is about (RFC 3261 section 9.2).
-func (s *Server) cancel(tx *serverTx) {
-	invite := s.tx.findInvite(tx.req)
+// cancel answers a CANCEL, and tells the INVITE that it is about (RFC 3261
+// section 9.2). It has no transaction: the same CANCEL again gets the same
+// answer, and sipgo's state machine never ends after the answer to one.
+func (s *Server) cancel(r *request) {
+	invite := s.tx.findInvite(r)
 	if invite == nil {
-		tx.reply(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist")
+		s.transport.reject(r.Request, r.flow, refuse(sip.StatusCallTransactionDoesNotExists, "Call/Transaction Does Not Exist"))
 		return
 	}
-	tx.tag = invite.tag
-	tx.reply(sip.StatusOK, "OK")
+	s.transport.answer(r.Request, r.flow, newResponse(r.Request, sip.StatusOK, "OK", invite.tag))
 	invite.cancel()
 }
 

@@ -84,8 +84,11 @@ const (
 	reasonStopping     = "node_stopping"
 )
 
-// reasonExpired ends a call whose session nobody refreshes.
-var reasonExpired = participant.Reason{Code: reasonTimeout, Text: "Session expired"}
+// Reasons that are told more than once.
+var (
+	reasonExpired = participant.Reason{Code: reasonTimeout, Text: "Session expired"}
+	reasonGoing   = participant.Reason{Code: reasonStopping, Text: "Node is stopping"}
+)
 
 // endedBy is the reason for the participant of a call that could not be placed.
 func endedBy(err error) participant.Reason {

@@ -3,8 +3,12 @@ package sip
 import (
 	"crypto/tls"
 	"net"
+	"net/netip"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/skybridge-media/skybridge/media/rtp"
 )
 
 // ServeOn starts the service on a listener of the test's, such as one in
@@ -41,4 +45,43 @@ func (m *Metrics) Panics() int { return int(testutil.ToFloat64(m.panics)) }
 // Dropped is how much was dropped for a reason.
 func (m *Metrics) Dropped(reason string) int {
 	return int(testutil.ToFloat64(m.dropped.WithLabelValues(reason)))
+}
+
+// Session is what RTP sessions of tests implement.
+type Session = session
+
+// UseRTP replaces the RTP sockets.
+func (s *Server) UseRTP(listen func() (Session, error)) {
+	s.listenRTP = func(rtp.Config) (session, error) { return listen() }
+}
+
+// AskKeyFrames does for every call what its port does when it wants a key frame
+// and RTCP cannot ask for it.
+func (s *Server) AskKeyFrames() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.calls {
+		c.media.keyFrame()
+	}
+}
+
+// Adopt lets calls to an address go over a connection that came from there.
+func (s *Server) Adopt(from netip.AddrPort) {
+	s.transport.mu.Lock()
+	defer s.transport.mu.Unlock()
+	for stream := range s.transport.streams {
+		if stream.remote == from {
+			s.transport.dialled[streamKey{proto: "TCP", to: from}] = stream
+		}
+	}
+}
+
+// PanicOn makes the handling of requests of a method panic.
+func (s *Server) PanicOn(method string) {
+	s.transport.deliver = func(m sip.Message, f flow) {
+		if r, ok := m.(*sip.Request); ok && string(r.Method) == method {
+			panic("a test wanted this")
+		}
+		s.deliver(m, f)
+	}
 }

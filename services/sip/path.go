@@ -100,8 +100,8 @@ func (c *call) along(req *sip.Request, send func(flow) error, failed func(error)
 		return
 	}
 	s := c.s
-	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(s.life, routePatience)
+	c.background(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, routePatience)
 		defer cancel()
 		f, err := s.reach(ctx, p.uri)
 		if err == nil {

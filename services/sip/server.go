@@ -123,13 +123,17 @@ func (s *Server) Listen() error {
 		}
 		s.tls = l
 	}
+	// A burst of calls should wait rather than be sent again. The kernel caps
+	// what we may ask for.
+	_ = udp.SetReadBuffer(4 << 20)
 	s.udp, s.tcp = udp, tcp
+	s.transport.bindUDP(udp)
 	return nil
 }
 
 // Addrs says what Listen has bound.
 func (s *Server) Addrs() Addrs {
-	a := Addrs{SIP: addrPort(s.udp.LocalAddr())}
+	a := Addrs{SIP: addrPort(s.tcp.Addr())}
 	if s.tls != nil {
 		a.SIPS = addrPort(s.tls.Addr())
 	}
@@ -154,7 +158,7 @@ func (s *Server) Contacts() node.Contacts {
 
 // Serve answers until ctx is done or Close is called, then closes the service.
 func (s *Server) Serve(ctx context.Context) error {
-	s.transport.serveUDP(s.udp)
+	s.transport.serveUDP()
 	s.transport.serveStreams(s.tcp, nil)
 	if s.tls != nil {
 		s.transport.serveStreams(s.tls, s.cfg.TLS)
@@ -182,12 +186,12 @@ func (s *Server) Close() error {
 		}
 		s.mu.Unlock()
 		for _, c := range open {
-			c.Hangup(participant.Reason{Code: reasonStopping, Text: "Node is stopping"})
+			c.inbox.post(func() { c.hangup(reasonGoing) })
 		}
 		s.settle(time.Now().Add(goodbye))
 		s.end()
 		for _, c := range open {
-			c.inbox.post(func() { c.finish(participant.Reason{Code: reasonStopping, Text: "Node is stopping"}) })
+			c.inbox.post(func() { c.finish(reasonGoing) })
 		}
 		s.tx.close()
 		s.transport.close()

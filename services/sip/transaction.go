@@ -110,7 +110,13 @@ func (tx *serverTx) respond(res *sip.Response) error {
 		tx.answered = res.StatusCode
 		tx.mu.Unlock()
 	}
-	return tx.machine.Respond(res)
+	err := tx.machine.Respond(res)
+	if err != nil && !res.IsProvisional() {
+		// sipgo's state machine would stay in Accepted for ever, without a
+		// timer, when a 2xx could not be sent.
+		tx.machine.Terminate()
+	}
+	return err
 }
 
 // refuse answers with a refusal.

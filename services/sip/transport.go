@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -29,15 +31,15 @@ type transport struct {
 	deliver func(sip.Message, flow)
 	mute    rate.Sometimes // lets one line a second through about what strangers do wrong
 
-	udp       *udpSocket
-	listeners []net.Listener
-	readers   sync.WaitGroup // and whoever else is to be waited for
-	dialling  singleflight.Group
-	life      context.Context // ends with close, and dialling with it
-	end       context.CancelFunc
+	udp      *udpSocket     // set before anything is served; nil: none
+	readers  sync.WaitGroup // and whoever else is to be waited for
+	dialling singleflight.Group
+	life     context.Context // ends with close, and dialling with it
+	end      context.CancelFunc
 
 	mu        sync.Mutex // guards what follows
 	closed    bool
+	listeners []net.Listener
 	streams   map[*stream]struct{}
 	perSource map[netip.Addr]int
 	dialled   map[streamKey]*stream
@@ -93,15 +95,29 @@ func listenBoth(addr netip.Addr, port int) (*net.UDPConn, net.Listener, error) {
 	}
 }
 
-// serveUDP reads conn on a goroutine of its own until the transport is closed.
-func (t *transport) serveUDP(conn *net.UDPConn) {
+// bindUDP takes over a socket, which serveUDP reads.
+func (t *transport) bindUDP(conn *net.UDPConn) {
 	t.udp = &udpSocket{transport: t, conn: conn, at: addrPort(conn.LocalAddr())}
-	t.readers.Go(t.udp.read)
+}
+
+// serveUDP reads the socket on a goroutine of its own until the transport is
+// closed.
+func (t *transport) serveUDP() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.readers.Go(t.udp.read)
+	}
 }
 
 // serveStreams accepts connections until the transport is closed. config is
 // nil for TCP.
 func (t *transport) serveStreams(l net.Listener, config *tls.Config) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
 	t.listeners = append(t.listeners, l)
 	proto := "TCP"
 	if config != nil {
@@ -251,16 +267,20 @@ func (t *transport) garbage(f flow, data []byte, err error) {
 	t.mute.Do(func() {
 		t.log.Warn("malformed message", "transport", f.network(), "peer", f.peer(), "bytes", len(data), "err", printable(err.Error(), 200))
 	})
-	req := salvage(data)
-	if req == nil {
-		return
+	if req, why := salvage(data); req != nil {
+		t.reject(normaliseRequest(req, f.peer()), f, why)
 	}
-	t.reject(normaliseRequest(req, f.peer()), f, refuse(sip.StatusBadRequest, "Malformed Message"))
 }
 
-// reject answers without a transaction: the same request again gets the same
-// answer. Nothing is sent to who did not even say how to reach it.
+// reject refuses req, as answer does.
 func (t *transport) reject(req *sip.Request, f flow, why *refusal) {
+	t.answer(req, f, why.response(req, newTag()))
+}
+
+// answer sends a response without a transaction: the same request again gets
+// the same answer. Nothing is sent to who did not even say how to reach it, nor
+// to an ACK.
+func (t *transport) answer(req *sip.Request, f flow, res *sip.Response) {
 	v, err := parseVia(text(req, "Via"))
 	if err != nil || req.Method == sip.ACK {
 		return
@@ -268,7 +288,6 @@ func (t *transport) reject(req *sip.Request, f flow, why *refusal) {
 	if u, ok := f.(*udpFlow); ok {
 		f = &udpFlow{socket: u.socket, to: replyTo(v, u.to)}
 	}
-	res := why.response(req, newTag())
 	countSent(t.metrics, res, false)
 	if err := f.WriteMsg(res); err != nil {
 		t.log.Debug("response not sent", "peer", f.peer(), "err", err)
@@ -288,16 +307,14 @@ func (t *transport) contain(f flow) {
 func (t *transport) close() {
 	t.mu.Lock()
 	t.closed = true
-	open := make([]*stream, 0, len(t.streams))
-	for s := range t.streams {
-		open = append(open, s)
-	}
+	open := slices.Collect(maps.Keys(t.streams))
+	listeners := t.listeners
 	t.mu.Unlock()
 	t.end()
 	if t.udp != nil {
 		_ = t.udp.conn.Close()
 	}
-	for _, l := range t.listeners {
+	for _, l := range listeners {
 		_ = l.Close()
 	}
 	for _, s := range open {

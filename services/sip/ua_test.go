@@ -257,14 +257,15 @@ type draft struct {
 	line    string
 	headers [][2]string
 	body    string
+	branch  string
 }
 
 // draft starts a request of a new dialog. uri is that of the service.
 func (u *ua) draft(method, user string) *draft {
 	n := unique.Add(1)
 	uri := fmt.Sprintf("sip:%s@%s", user, u.remote)
-	d := &draft{line: fmt.Sprintf("%s %s SIP/2.0", method, uri)}
-	d.set("Via", fmt.Sprintf("SIP/2.0/%s %s;branch=z9hG4bK%d;rport", u.transport, u.local, n))
+	d := &draft{line: fmt.Sprintf("%s %s SIP/2.0", method, uri), branch: fmt.Sprintf("z9hG4bK%d", n)}
+	d.set("Via", fmt.Sprintf("SIP/2.0/%s %s;branch=%s;rport", u.transport, u.local, d.branch))
 	d.set("From", fmt.Sprintf(`"Alice" <sip:alice@%s>;tag=a%d`, u.local.Addr(), n))
 	d.set("To", fmt.Sprintf("<%s>", uri))
 	d.set("Call-ID", fmt.Sprintf("call%d@test", n))

@@ -110,8 +110,8 @@ func (c *call) nextTarget(failed error) {
 	uri := c.out.targets[0]
 	c.out.target, c.out.targets = uri, c.out.targets[1:]
 	s := c.s
-	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(s.life, routePatience)
+	c.background(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, routePatience)
 		defer cancel()
 		hops, err := resolve(ctx, s.resolver, uri)
 		c.inbox.post(func() {
@@ -138,8 +138,8 @@ func (c *call) nextHop(failed error) {
 	key := c.out.hops[0]
 	c.out.hops = c.out.hops[1:]
 	s := c.s
-	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(s.life, routePatience)
+	c.background(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, routePatience)
 		defer cancel()
 		f, err := s.transport.flowTo(ctx, key, s.dialTLS())
 		c.inbox.post(func() {

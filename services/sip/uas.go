@@ -52,6 +52,9 @@ func (c *call) incoming() {
 		c.refuseInvite(why)
 		return
 	}
+	// At once: sipgo would say it after 200 ms, but not if the INVITE is
+	// repeated before.
+	_ = c.invite.respond(newResponse(req.Request, sip.StatusTrying, "Trying", ""))
 	name := printable(req.from.display, 80)
 	if name == "" {
 		name = printable(unescapeUser(req.from.uri.User), 80)
@@ -73,8 +76,8 @@ func (c *call) incoming() {
 // admit asks the node to let the call in and runs then with what it says.
 func (c *call) admit(ask *node.Admit, then func(*node.Admitted, *node.Redirect, error)) {
 	s := c.s
-	s.running.Go(func() {
-		ctx, cancel := context.WithTimeout(s.life, admitPatience)
+	c.background(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, admitPatience)
 		defer cancel()
 		reply, err := actors.Ask[any](ctx, s.deps.System, s.deps.Node, ask)
 		if err != nil {

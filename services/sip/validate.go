@@ -114,9 +114,11 @@ func validate(req *sip.Request) (*request, *refusal) {
 	if cseq == nil {
 		return bad("Malformed CSeq header")
 	}
-	if cseq.MethodName != req.Method {
+	if !strings.EqualFold(string(cseq.MethodName), string(req.Method)) {
 		return bad("Method in CSeq header differs")
 	}
+	// Methods have a case, which sipgo's parser does not keep.
+	req.Method = cseq.MethodName
 	r.seq = cseq.SeqNo
 	hops, err := strconv.ParseUint(text(req, "Max-Forwards"), 10, 8)
 	if err != nil {

@@ -211,14 +211,18 @@ func header(name, format string, args ...any) sip.Header {
 }
 
 // salvage reads from bytes that are no SIP request what an answer to them
-// needs: the method and the header lines. nil means that they are not even
-// meant to be a request, or one that is never answered.
-func salvage(data []byte) *sip.Request {
+// needs: the method and the header lines; and what that answer is. Both are nil
+// when they are not even meant to be a request, or one that is never answered.
+func salvage(data []byte) (*sip.Request, *refusal) {
 	head, _, _ := strings.Cut(string(data), "\r\n\r\n")
 	lines := strings.Split(strings.TrimLeft(head, "\r\n"), "\r\n")
 	method, rest, ok := strings.Cut(lines[0], " ")
 	if !ok || method == "ACK" || strings.HasPrefix(method, "SIP/") || !strings.Contains(rest, "SIP/") || !token(method) {
-		return nil
+		return nil, nil
+	}
+	why := refuse(sip.StatusBadRequest, "Malformed Message")
+	if scheme, _, ok := strings.Cut(rest, ":"); ok && token(scheme) && !strings.HasPrefix(strings.ToLower(scheme), "sip") {
+		why = refuse(sip.StatusRequestedRangeNotSatisfiable, "Unsupported URI Scheme")
 	}
 	req := sip.NewRequest(sip.RequestMethod(method), sip.Uri{Scheme: "sip", Host: "invalid"})
 	for _, line := range lines[1:] {
@@ -226,7 +230,7 @@ func salvage(data []byte) *sip.Request {
 			req.AppendHeader(sip.NewHeader(strings.TrimSpace(name), strings.TrimSpace(value)))
 		}
 	}
-	return req
+	return req, why
 }
 
 // token reports whether s is a token (RFC 3261 section 25.1).
