@@ -65,9 +65,10 @@ func (d *Directory) keep(ctx context.Context) {
 // keeper is the state of the goroutine above.
 type keeper struct {
 	d        *Directory
-	revision uint64 // of the session as we wrote it last; 0 for none
+	revision uint64 // of the session as we wrote it last; 0 when unknown
 	joined   bool   // there has been a session
 	valid    bool   // as Notify was told
+	links    uint64 // times that the connection was made again
 	fenced   string // the address of which Notify was told that it is dead
 
 	// interrupted is true from the moment that the session was found absent
@@ -127,6 +128,9 @@ func (k *keeper) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if links := d.nc.Stats().Reconnects; links != k.links {
+		k.links, k.revision = links, 0 // the server may have forgotten us: ask first
+	}
 	began := time.Now()
 	if k.revision != 0 {
 		revision, err := sessions.Update(ctx, sessionKey(d.cfg.Node), value, k.revision)
@@ -164,11 +168,17 @@ func (k *keeper) renewed(ctx context.Context, revision uint64, began time.Time, 
 // open writes the session when we do not know its revision.
 func (k *keeper) open(ctx context.Context, address string, value []byte) (revision uint64, err error) {
 	d := k.d
-	sessions, _, err := d.buckets(ctx, true)
+	sessions, _, err := d.buckets(ctx, false)
 	if err != nil {
 		return 0, err
 	}
 	e, err := sessions.Get(ctx, sessionKey(d.cfg.Node))
+	if isMissing(err) {
+		if sessions, _, err = d.buckets(ctx, true); err != nil {
+			return 0, err
+		}
+		err = jetstream.ErrKeyNotFound
+	}
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		// It may have been absent for long, or lost with the server.
 		k.interrupted = true

@@ -85,6 +85,7 @@ type Bus struct {
 	spool  *spool
 
 	connected chan struct{} // has a value when data has just connected
+	ready     chan struct{} // has a value when the stream is there again
 	stop      context.CancelFunc
 	wg        sync.WaitGroup
 }
@@ -102,7 +103,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	b := &Bus{cfg: cfg, spool: newSpool(cfg.SpoolEvents, cfg.Metrics), connected: make(chan struct{}, 1)}
+	b := &Bus{cfg: cfg, spool: newSpool(cfg.SpoolEvents, cfg.Metrics), connected: make(chan struct{}, 1), ready: make(chan struct{}, 1)}
 	if err := b.dial(); err != nil {
 		return nil, fmt.Errorf("natsbus: %w", err)
 	}
@@ -115,6 +116,7 @@ func Connect(ctx context.Context, cfg Config) (*Bus, error) {
 	run, stop := context.WithCancel(context.Background())
 	b.stop = stop
 	b.wg.Go(func() { b.work(run) })
+	b.wg.Go(func() { b.attend(run) })
 	return b, nil
 }
 

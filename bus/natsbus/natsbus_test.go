@@ -75,6 +75,45 @@ func TestOutage(t *testing.T) {
 	late.wantExactly(t, 100)
 }
 
+// TestServerFrozen freezes the server without closing a connection, so that
+// acknowledgements are lost for events that it has, and expects every event
+// exactly once all the same.
+func TestServerFrozen(t *testing.T) {
+	link := bustest.NewProxy(t, serve(t, embedded.Config{}).URL())
+	b := connect(t, natsbus.Config{URL: link.URL})
+	var r recorder
+	r.follow(t, b)
+	publish(t, b, 0, 10)
+	r.wait(t, 10)
+	link.Freeze()
+	publish(t, b, 10, 50)
+	began := time.Now()
+	for b.Connected() { // noticed by pings alone
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("a dead link is not noticed")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if d := time.Since(began); d > 6*time.Second {
+		t.Errorf("noticed after %v", d)
+	}
+	t.Logf("noticed after %v", time.Since(began).Round(time.Millisecond))
+	link.Thaw()
+	began = time.Now()
+	r.wait(t, 50)
+	t.Logf("everything delivered %v after the server woke up", time.Since(began).Round(time.Millisecond))
+	r.wantExactly(t, 50)
+}
+
+// TestVouchedFor expects no warning about a server that this program embeds.
+func TestVouchedFor(t *testing.T) {
+	var log logBuffer
+	connect(t, natsbus.Config{URL: serve(t, embedded.Config{}).URL(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if strings.Contains(log.String(), "WARN") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
 // TestServerAwayAtStart expects a bus without a server to take events, and to
 // deliver them once there is one.
 func TestServerAwayAtStart(t *testing.T) {

@@ -62,22 +62,42 @@ func (b *Bus) work(ctx context.Context) {
 	}
 }
 
+// attend looks after the server every time that it has come back, until ctx is
+// done.
+func (b *Bus) attend(ctx context.Context) {
+	for {
+		select {
+		case <-b.connected:
+			b.recheck(ctx)
+			b.prepare(ctx)
+			select {
+			case b.ready <- struct{}{}:
+			default:
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // recover does what can be done about err before the next attempt.
 func (b *Bus) recover(ctx context.Context, err error, wait time.Duration) {
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		if err := b.ensureStream(ctx); err == nil {
-			return
-		} else if ctx.Err() == nil {
-			b.cfg.Log.Warn("event stream not ready", "err", err)
-		}
+		b.prepare(ctx)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-b.connected:
-		b.recheck(ctx)
+	case <-b.ready:
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// prepare sees to it that there is a stream.
+func (b *Bus) prepare(ctx context.Context) {
+	if err := b.ensureStream(ctx); err != nil && ctx.Err() == nil {
+		b.cfg.Log.Warn("event stream not ready", "err", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/skybridge-media/skybridge/bus"
@@ -38,6 +39,9 @@ type position struct {
 
 // follow reads from position on until something fails.
 func (b *Bus) follow(ctx context.Context, filter string, p *position, f func(bus.Received)) error {
+	if !b.data.IsConnected() {
+		return nats.ErrDisconnected
+	}
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, InactiveThreshold: 30 * time.Second}
 	switch {
 	case p.last > 0:

@@ -91,20 +91,14 @@ func (r *Remote) writeOne(m outgoing) {
 }
 
 // publish numbers a message and hands it to NATS. A number is used up only when
-// that works, so that the receiver misses only what was lost on the way.
+// that works, so that the receiver misses only what was lost on the way. It is
+// called by one goroutine.
 func (r *Remote) publish(m *outgoing) error {
 	if m.peer.dead.Load() || r.state.Load() == replaced {
 		return nats.ErrNoResponders
 	}
-	l := &m.peer.link
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := r.self.Load()
-	l.as(s)
-	if m.probe {
-		l.probing = false
-	}
-	m.body = seal(m.body, l.sent+1, s.text)
+	s, seq := r.nextNumber(m)
+	m.body = seal(m.body, seq, s.text)
 	var err error
 	if m.sender != nil {
 		// Somebody waits: if the server has nobody to deliver to, it says so
@@ -114,14 +108,35 @@ func (r *Remote) publish(m *outgoing) error {
 	} else {
 		err = r.nc.Publish(m.peer.user, m.body)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		m.peer.link.used(s, seq, m.probe)
 	}
-	l.sent++
+	return err
+}
+
+func (r *Remote) nextNumber(m *outgoing) (*self, uint64) {
+	l := &m.peer.link
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := r.self.Load()
+	l.as(s)
 	if m.probe {
-		l.probed = l.sent
+		l.probing = false
 	}
-	return nil
+	return s, l.sent + 1
+}
+
+// used notes that a message has gone out.
+func (l *link) used(s *self, seq uint64, probe bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.as(s) {
+		return
+	}
+	l.sent = seq
+	if probe {
+		l.probed = seq
+	}
 }
 
 // A probe is a numbered message for the link itself: a receiver that has missed

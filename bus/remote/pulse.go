@@ -54,7 +54,7 @@ func (r *Remote) onHeartbeat(m *nats.Msg) {
 	}
 	text := address{node, inc}.String()
 	if node == r.cfg.Node {
-		r.onNamesake(inc, text)
+		r.onOwnName(inc, text)
 		return
 	}
 	p := r.peer(text)
@@ -110,8 +110,8 @@ func (r *Remote) clock() {
 		select {
 		case <-r.stop:
 			return
-		case <-r.renewed:
-			r.Renew()
+		case address := <-r.renewed:
+			r.Renew(address)
 		case <-ticker.C:
 			c.tick(time.Now())
 		}
@@ -123,7 +123,7 @@ type clock struct {
 	r          *Remote
 	last       time.Time // tick before
 	swept      time.Time
-	away       bool // the connection was down at the last tick
+	away       bool // we were deaf at the last tick
 	reconnects uint64
 }
 
@@ -138,7 +138,7 @@ func (c *clock) tick(now time.Time) {
 	c.beat()
 	slept := now.Sub(c.last) > r.cfg.DeadAfter/2
 	c.last = now
-	if !r.nc.IsConnected() {
+	if !r.nc.IsConnected() || !r.hearsItself(now) && !slept {
 		c.away = true
 		return // we are the deaf one: judge nobody
 	}
@@ -158,6 +158,15 @@ func (c *clock) tick(now time.Time) {
 		c.swept = now
 		r.sweepWatches()
 	}
+}
+
+// hearsItself reports whether our own heartbeats come back. When they do not,
+// the connection is up in name only: the server is frozen, or the network
+// drops everything.
+func (r *Remote) hearsItself(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Sub(r.echoed) <= r.cfg.DeadAfter/2
 }
 
 // spare makes sure that nobody is judged before until.

@@ -89,15 +89,16 @@ type Remote struct {
 	stop    chan struct{}
 	wg      sync.WaitGroup
 	pulse   *nats.Subscription
-	renewed chan struct{} // asks the clock's goroutine to renew
+	renewed chan string // an address that the clock's goroutine is to give up
 
 	renewMu sync.Mutex // one Renew at a time
 
-	mu    sync.Mutex       // guards the rest, and the tables of peers
-	peers map[string]*peer // by address, the dead included
-	nodes map[string]*peer // the one that is heard now, by node
-	dead  []*peer          // oldest first
-	grace time.Time        // until then nobody is judged
+	mu     sync.Mutex       // guards the rest, and the tables of peers
+	peers  map[string]*peer // by address, the dead included
+	nodes  map[string]*peer // the one that is heard now, by node
+	dead   []*peer          // oldest first
+	grace  time.Time        // until then nobody is judged
+	echoed time.Time        // when a heartbeat of our own came back last
 }
 
 // States of a Remote.
@@ -125,14 +126,17 @@ func New(sys *actor.ActorSystem, nc *nats.Conn, cfg Config) (*Remote, error) {
 	if a := sys.ProcessRegistry.Address; a != local {
 		return nil, fmt.Errorf("remote: the system has address %s already", a)
 	}
-	if nc.Opts.ReconnectBufSize >= 0 {
+	switch {
+	case nc.Opts.ReconnectBufSize >= 0:
 		return nil, errors.New("remote: the connection would deliver messages late: it needs ReconnectBufSize(-1)")
+	case nc.Opts.NoEcho:
+		return nil, errors.New("remote: the connection must not have NoEcho: a node listens to its own heartbeats")
 	}
 	r := &Remote{
 		cfg: cfg, sys: sys, nc: nc, reg: cfg.Registry.compile(),
 		process: newProcess(time.Now()),
-		stop:    make(chan struct{}), renewed: make(chan struct{}, 1),
-		peers: map[string]*peer{}, nodes: map[string]*peer{},
+		stop:    make(chan struct{}), renewed: make(chan string, 1),
+		peers: map[string]*peer{}, nodes: map[string]*peer{}, echoed: time.Now(),
 	}
 	r.out.init(cfg)
 	r.own.Store(&map[string]bool{})

@@ -49,20 +49,21 @@ func (r *Remote) onBuried(s *self, e *envelope) {
 	}
 	r.cfg.Log.Warn("taken for dead, renewing", "address", s.text, "by", e.source)
 	select {
-	case r.renewed <- struct{}{}:
-	default:
+	case r.renewed <- s.text:
+	default: // it is under way
 	}
 }
 
-// Renew takes a new incarnation: actors, and what they watch, stay; the address
-// changes. The Remote does so by itself when others have given this node up;
-// bus/claim asks for it when this node's session is lost. It returns the new
-// address, or the old one when that is final. The event is [Renewed].
-func (r *Remote) Renew() string {
+// Renew gives up address, if it is still this node's: actors, and what they
+// watch, stay; the node has another address. The Remote does so by itself when
+// other nodes have given this one up; whoever else finds the address dead, as
+// bus/claim may, calls it. It returns the present address. The event is
+// [Renewed].
+func (r *Remote) Renew(address string) string {
 	r.renewMu.Lock()
 	defer r.renewMu.Unlock()
 	old := r.self.Load()
-	if r.state.Load() != running {
+	if old.text != address || r.state.Load() != running {
 		return old.text
 	}
 	next, err := r.incarnate(old.number + 1)
@@ -119,13 +120,16 @@ func (r *Remote) allWatches() (all []watch) {
 	return all
 }
 
-// onNamesake deals with heartbeats under this node's own name. Those of another
-// process are a mistake, or come from what replaced us while we slept: the
-// younger process stays.
-func (r *Remote) onNamesake(inc, text string) {
+// onOwnName takes heartbeats under this node's own name. Its own show that NATS
+// works. Those of another process are a mistake, or come from what replaced us
+// while we slept: the younger process stays.
+func (r *Remote) onOwnName(inc, text string) {
 	s := r.self.Load()
 	switch {
 	case sameProcess(inc, s.incarnation):
+		r.mu.Lock()
+		r.echoed = time.Now()
+		r.mu.Unlock()
 	case compareIncarnations(inc, s.incarnation) > 0:
 		r.replace(text)
 	default:

@@ -1,15 +1,13 @@
 package remote_test
 
 import (
-	"net"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/skybridge-media/skybridge/bus/bustest"
 	"github.com/skybridge-media/skybridge/bus/embedded"
 	"github.com/skybridge-media/skybridge/bus/remote"
 )
@@ -23,7 +21,10 @@ func TestRenew(t *testing.T) {
 	a.watchNow(wa, toldA, ofB)
 	b.watchNow(wb, toldB, a.at(ofA))
 
-	address := a.Renew()
+	if got := a.Renew("A@past-1"); got != old {
+		t.Errorf("renewed to %s for the sake of an address that it does not have", got)
+	}
+	address := a.Renew(old)
 	if renewed := next[*remote.Renewed](a); renewed.Old != old || renewed.Address != address || a.Address() != address || address == old {
 		t.Errorf("renewed %s to %s: got %+v", old, address, renewed)
 	}
@@ -73,15 +74,15 @@ func TestRenew(t *testing.T) {
 // back, and expects it to take a new incarnation by itself, with its actors.
 func TestPartition(t *testing.T) {
 	srv := serve(t, embedded.Config{})
-	p := newProxy(t, srv.URL())
-	a, b := newNode(t, srv.URL(), "A"), newNode(t, p.url, "B")
+	p := bustest.NewProxy(t, srv.URL())
+	a, b := newNode(t, srv.URL(), "A"), newNode(t, p.URL, "B")
 	meet(t, a, b)
 	old := b.Address()
 	ofB := b.spawn(echo)
 	w, told := a.watcher()
 	a.watchNow(w, told, b.at(ofB))
 
-	p.freeze()
+	p.Freeze()
 	began := time.Now()
 	if got := receive(t, told); got.Why != actor.TerminatedReason_AddressTerminated {
 		t.Errorf("told %v", got.Why)
@@ -90,7 +91,7 @@ func TestPartition(t *testing.T) {
 		t.Errorf("noticed after %v", d)
 	}
 
-	p.thaw()
+	p.Thaw()
 	began = time.Now()
 	renewed := next[*remote.Renewed](b)
 	t.Logf("renewed %v after the end of the partition", time.Since(began).Round(time.Millisecond))
@@ -111,15 +112,15 @@ func TestPartition(t *testing.T) {
 func TestServerRestart(t *testing.T) {
 	cfg := embedded.Config{Dir: t.TempDir()}
 	srv := serve(t, cfg)
-	p := newProxy(t, srv.URL()) // keeps the port while the server is away
-	a, b := newNode(t, p.url, "A"), newNode(t, p.url, "B")
+	p := bustest.NewProxy(t, srv.URL()) // keeps the port while the server is away
+	a, b := newNode(t, p.URL, "A"), newNode(t, p.URL, "B")
 	meet(t, a, b)
 	addressA, addressB := a.Address(), b.Address()
 	ofB := b.at(b.spawn(echo))
 	w, told := a.watcher()
 	a.watchNow(w, told, ofB)
 
-	p.refuse()
+	p.Refuse()
 	if err := srv.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func TestServerRestart(t *testing.T) {
 		t.Errorf("without NATS: %v", got)
 	}
 	<-time.After(2 * time.Second) // longer than DeadAfter
-	p.forward(serve(t, cfg).URL())
+	p.Forward(serve(t, cfg).URL())
 
 	deadline := time.Now().Add(patience)
 	for {
@@ -158,133 +159,32 @@ func TestServerRestart(t *testing.T) {
 	}
 }
 
-// proxy is a link to a server that can be frozen, as a network that drops
-// everything without a word, or cut.
-type proxy struct {
-	url string
+// TestServerFrozen freezes NATS without closing a connection, for longer than it
+// takes to declare a node dead. Everybody is silent then, and nobody dead.
+func TestServerFrozen(t *testing.T) {
+	p := bustest.NewProxy(t, serve(t, embedded.Config{}).URL())
+	a, b := newNode(t, p.URL, "A"), newNode(t, p.URL, "B")
+	meet(t, a, b)
+	ofB := b.at(b.spawn(echo))
+	w, told := a.watcher()
+	a.watchNow(w, told, ofB)
 
-	mu      sync.Mutex
-	target  string // "" refuses
-	frozen  chan struct{}
-	conns   map[net.Conn]bool
-	closing bool
-	wg      sync.WaitGroup
-}
-
-func newProxy(t *testing.T, target string) *proxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	p.Freeze()
+	<-time.After(2 * time.Second) // longer than DeadAfter, shorter than it takes to give up a connection
+	p.Thaw()
+	if got := a.ask(ofB, wrapperspb.String("back")).(*wrapperspb.StringValue).Value; got != "back" {
+		t.Errorf("B answers %q", got)
 	}
-	p := &proxy{url: "nats://" + l.Addr().String(), target: strings.TrimPrefix(target, "nats://"), conns: map[net.Conn]bool{}}
-	p.wg.Go(func() { p.accept(l) })
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.thaw()
-		p.mu.Lock()
-		p.closing = true
-		p.mu.Unlock()
-		p.cut()
-		p.wg.Wait()
-	})
-	return p
-}
-
-func (p *proxy) accept(l net.Listener) {
-	for {
-		in, err := l.Accept()
-		if err != nil {
-			return
-		}
-		p.mu.Lock()
-		target := p.target
-		p.mu.Unlock()
-		if target == "" {
-			_ = in.Close()
-			continue
-		}
-		out, err := net.Dial("tcp", target)
-		if err != nil {
-			_ = in.Close()
-			continue
-		}
-		p.add(in, out)
-		p.wg.Go(func() { p.pump(in, out) })
-		p.wg.Go(func() { p.pump(out, in) })
+	b.sys.Root.Stop(actor.NewPID("nonhost", ofB.Id))
+	if got := receive(t, told); got.Why != actor.TerminatedReason_Stopped {
+		t.Errorf("the watch did not survive: %v", got.Why)
 	}
-}
-
-func (p *proxy) add(conns ...net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range conns {
-		p.conns[c] = true
-		if p.closing {
-			_ = c.Close()
-		}
-	}
-}
-
-func (p *proxy) pump(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
-	b := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(b)
-		p.mu.Lock()
-		frozen := p.frozen
-		p.mu.Unlock()
-		if frozen != nil {
-			<-frozen
-		}
-		if n > 0 {
-			if _, err := to.Write(b[:n]); err != nil {
-				return
+	for _, n := range []*node{a, b} {
+		for len(n.events) > 0 {
+			switch e := (<-n.events).(type) {
+			case *remote.PeerDown, *remote.Renewed:
+				t.Errorf("%s: %T %+v", n.Address(), e, e)
 			}
 		}
-		if err != nil {
-			return
-		}
 	}
-}
-
-// freeze holds everything back until thaw.
-func (p *proxy) freeze() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.frozen = make(chan struct{})
-}
-
-func (p *proxy) thaw() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.frozen != nil {
-		close(p.frozen)
-		p.frozen = nil
-	}
-}
-
-func (p *proxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		_ = c.Close()
-		delete(p.conns, c)
-	}
-}
-
-// refuse cuts what there is and takes nothing new.
-func (p *proxy) refuse() {
-	p.mu.Lock()
-	p.target = ""
-	p.mu.Unlock()
-	p.cut()
-}
-
-// forward takes connections again.
-func (p *proxy) forward(target string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.target = strings.TrimPrefix(target, "nats://")
 }
