@@ -293,6 +293,26 @@ func TestNobodyPlays(t *testing.T) {
 	}
 }
 
+// TestBurstAtFirst has the first packets wait somewhere and come at once. They
+// say nothing about the path.
+func TestBurstAtFirst(t *testing.T) {
+	b := jitter.NewAudio(jitter.AudioConfig{Clock: clock})
+	var got []string
+	for i := range 100 {
+		if i == 14 {
+			for n := range 15 {
+				b.Put(speech(n), at(20*14))
+			}
+		} else if i > 14 {
+			b.Put(speech(i), at(20*i))
+		}
+		got = append(got, play(b, 20*i+1)...)
+	}
+	if s := b.Stats(); s.Delay > 45*time.Millisecond || s.Concealed != 0 || s.Merged != 0 {
+		t.Errorf("stats %+v, played %v", s, got)
+	}
+}
+
 func TestAudioAllocates(t *testing.T) {
 	b := jitter.NewAudio(jitter.AudioConfig{Clock: clock})
 	n := 0

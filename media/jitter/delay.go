@@ -46,10 +46,8 @@ func newEstimator(least, most time.Duration) estimator {
 // else from now on. What is known about the network stays.
 func (e *estimator) restart() { e.used = 0 }
 
-// add takes the transit time of a packet, that is arrival minus media time,
-// each on a clock of its own, so that only differences mean something.
-func (e *estimator) add(arrival, transit time.Duration) {
-	e.track(arrival, transit)
+// add learns from the transit time of a packet that track has seen.
+func (e *estimator) add(transit time.Duration) {
 	i := min(int((transit-e.base)/bucketWidth), buckets-1)
 	e.packets++
 	f := min(forgetting, 1-1/float64(e.packets)) // a plain average at first
@@ -60,7 +58,9 @@ func (e *estimator) add(arrival, transit time.Duration) {
 	e.target = min(max(e.percentile(), e.min), e.max)
 }
 
-// track keeps base: the least transit time in a sliding window.
+// track keeps base, the least transit time in a sliding window. A transit time
+// is arrival minus media time, each on a clock of its own, so that only
+// differences mean something.
 func (e *estimator) track(arrival, transit time.Duration) {
 	slot := int64(arrival / minSlot)
 	switch {

@@ -100,7 +100,10 @@ func (b *Audio) timing(p Packet, seq int64, arrival time.Duration) (timestamp, i
 	if newer || !b.timed {
 		b.timed, b.timestamp, b.transit = true, timestamp, transit
 	}
-	b.estimator.add(arrival, transit)
+	b.estimator.track(arrival, transit)
+	if !b.fresh {
+		b.estimator.add(transit)
+	} // else it may have waited, for a socket to be opened or an address to be learned
 	return timestamp, seq
 }
 
