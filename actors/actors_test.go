@@ -223,6 +223,37 @@ func TestStopAnswersTheQueue(t *testing.T) {
 	})
 }
 
+// TestReplyAfterStop lets the answer to a Request arrive when the actor has just
+// stopped: what was to follow does not run.
+func TestReplyAfterStop(t *testing.T) {
+	actortest.Run(t, func(b *actortest.Bench) {
+		ran := false
+		answer, until := make(chan struct{}), make(chan struct{})
+		asked := b.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if m, ok := c.Message().(*echo); ok {
+				<-answer
+				c.Respond(m)
+			}
+		}), "asked")
+		pid := b.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if m, ok := c.Message().(*block); ok {
+				actors.Request(c, asked, &echo{}, time.Second, func(*echo, error) { ran = true })
+				<-m.until
+			}
+		}, actors.Mailbox("asking", 10, slog.New(slog.DiscardHandler), actors.NewMetrics(nil))), "asking")
+		b.Send(pid, &block{until})
+		b.Settle()
+		b.System.Root.Stop(pid)
+		close(answer)
+		b.Settle() // both wait behind the message at hand
+		close(until)
+		b.Settle()
+		if ran {
+			b.Error("it ran in a stopped actor")
+		}
+	})
+}
+
 // TestSurvive checks the policy of the actor at the top: it goes on with the
 // state that it had.
 func TestSurvive(t *testing.T) {

@@ -72,6 +72,9 @@ func (m *mailbox) InvokeUserMessage(message any) {
 
 // InvokeSystemMessage implements [actor.MessageInvoker].
 func (m *mailbox) InvokeSystemMessage(message any) {
+	if _, watch := message.(*actor.Watch); m.stopped.Load() && !watch {
+		return // protoactor would run what follows a Request in a stopped actor
+	}
 	m.next.InvokeSystemMessage(message)
 	switch message.(type) {
 	case *actor.Stop, *actor.Terminated:

@@ -37,13 +37,15 @@ func Run(t *testing.T, f func(b *Bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := New(t)
+		defer func() { // also when f gives up, or nobody would hear why
+			if err := actors.Stop(context.Background(), b.System, b.Self); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			b.System.Shutdown()
+			time.Sleep(2 * time.Second) // let the dead-letter throttle run out
+		}()
 		f(b)
-		if err := actors.Stop(context.Background(), b.System, b.Self); err != nil {
-			t.Error(err)
-		}
-		synctest.Wait()
-		b.System.Shutdown()
-		time.Sleep(2 * time.Second) // let the dead-letter throttle run out
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/bus/claim"
 )
 
 // local is the address of every system's own actors.
@@ -20,20 +21,20 @@ const local = "nonhost"
 // node is lost. There is no network, so everything happens in fake time. Safe
 // for concurrent use.
 type Cluster struct {
-	Directory *Directory
-
 	t       *testing.T
 	wire    map[protoreflect.FullName]bool // types that may cross
 	address map[protoreflect.FullName]string
 
-	mu    sync.Mutex
-	nodes map[string]*Node // by address
+	mu     sync.Mutex
+	nodes  map[string]*Node // by address
+	memory *claim.Memory    // the first node's
 }
 
 // A Node is one system of a Cluster.
 type Node struct {
 	Name, Address string
 	*Bench
+	Directory *Directory
 
 	cluster  *Cluster
 	watchers []watch // of actors here, with addresses as a third node sees them
@@ -45,7 +46,7 @@ type Node struct {
 // addresses in them, and field the name of its field for the node.
 func NewCluster(t *testing.T, wire []proto.Message, address proto.Message, field string) *Cluster {
 	c := &Cluster{
-		Directory: newDirectory(), t: t, nodes: map[string]*Node{},
+		t: t, nodes: map[string]*Node{},
 		wire: map[protoreflect.FullName]bool{nameOf(&actor.DeadLetterResponse{}): true},
 		address: map[protoreflect.FullName]string{
 			nameOf(&actor.PID{}): "Address", nameOf(address): field,
@@ -69,7 +70,12 @@ func (c *Cluster) Join(name string) *Node {
 		return link{n, pid.Address}, pid.Address != n.Address
 	})
 	c.nodes[n.Address] = n
-	c.Directory.join(name, n.Address)
+	if c.memory == nil {
+		c.memory = claim.NewMemory(name, n.Address)
+		n.Directory = &Directory{Memory: c.memory}
+	} else {
+		n.Directory = &Directory{Memory: c.memory.Join(name, n.Address)}
+	}
 	return n
 }
 
@@ -78,10 +84,18 @@ func (c *Cluster) Join(name string) *Node {
 func (c *Cluster) Kill(n *Node) {
 	c.mu.Lock()
 	n.dead = true
+	c.mu.Unlock()
+	n.Directory.lose()
+	c.Presume(n)
+}
+
+// Presume makes everybody believe that a node is lost, which is not: whoever
+// watches its actors is told.
+func (c *Cluster) Presume(n *Node) {
+	c.mu.Lock()
 	watchers := n.watchers
 	n.watchers = nil
 	c.mu.Unlock()
-	c.Directory.lose(n.Address)
 	for _, w := range watchers {
 		if to := c.node(w.watcher.Address); to != nil {
 			to.deliver(actor.NewPID(local, w.watcher.Id),

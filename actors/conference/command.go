@@ -12,6 +12,12 @@ import (
 // dismissPatience is how long a participant may take to end its call.
 const dismissPatience = 5 * time.Second
 
+// dismissed is who has been told to go, and has not gone yet.
+type dismissed struct {
+	who       *Address
+	stopTimer func() bool
+}
+
 // overdue is sent to self when who has had the time to go.
 type overdue struct{ who *Address }
 
@@ -64,8 +70,8 @@ func (x *conference) dismiss(c actor.Context, p *Participant, code, text string)
 	c.Send(p.Address.PID(), &Dismiss{Code: code, Text: text, Epoch: x.roster.epoch})
 	x.leave(c, p.Id, code)
 	c.Watch(p.Address.PID())
-	x.dismissed = append(x.dismissed, p.Address)
-	actors.After(c, dismissPatience, &overdue{p.Address})
+	stop := actors.After(c, dismissPatience, &overdue{p.Address})
+	x.dismissed = append(x.dismissed, dismissed{p.Address, stop})
 }
 
 // overdue stops a participant that was dismissed and is still there: the
@@ -77,8 +83,13 @@ func (x *conference) overdue(c actor.Context, who *Address) {
 	}
 }
 
+// forgetDismissed reports whether who had been told to go.
 func (x *conference) forgetDismissed(who *Address) bool {
-	n := len(x.dismissed)
-	x.dismissed = slices.DeleteFunc(x.dismissed, who.Same)
-	return len(x.dismissed) != n
+	i := slices.IndexFunc(x.dismissed, func(d dismissed) bool { return d.who.Same(who) })
+	if i < 0 {
+		return false
+	}
+	x.dismissed[i].stopTimer()
+	x.dismissed = slices.Delete(x.dismissed, i, i+1)
+	return true
 }

@@ -116,13 +116,13 @@ type conference struct {
 	media  media
 	out    outbox
 
-	joining    []joining  // wait for media
-	expecting  time.Time  // until when participants of a former owner may come
-	dismissed  []*Address // have been told to go
-	counted    int        // participants in the metrics
-	stopTimer  func() bool
-	superseded bool // another owner goes on with the conference
-	closed     bool
+	joining   []joining // wait for media
+	expecting time.Time // until when participants of a former owner may come
+	dismissed []dismissed
+	counted   int // participants in the metrics
+	stopTimer func() bool
+	moved     bool // another owner goes on with all of the conference
+	closed    bool
 }
 
 // idled is sent to self when the conference may have been empty for too long.
@@ -254,9 +254,9 @@ func (x *conference) terminated(c actor.Context, m *actor.Terminated) {
 
 // supersede makes room for another owner.
 func (x *conference) supersede(c actor.Context) {
-	x.superseded = true
 	x.Log.Warn("conference has another owner; this one goes on for its own node", "epoch", x.roster.epoch)
 	x.roster.forget(func(p *Participant) bool { return p.Address.Node != x.here.address })
+	x.moved = len(x.roster.members) == 0
 	x.idle(c, reasonEmpty)
 }
 
@@ -292,7 +292,7 @@ func (x *conference) end(c actor.Context, reason string) {
 		x.refuse(c, j.sender, ErrEnded)
 	}
 	x.joining = nil
-	if !x.superseded {
+	if !x.moved {
 		x.roster.end(reason, time.Now())
 	}
 	x.closeMedia(c)
@@ -304,6 +304,9 @@ func (x *conference) end(c actor.Context, reason string) {
 func (x *conference) release() {
 	if x.stopTimer != nil {
 		x.stopTimer()
+	}
+	for _, d := range x.dismissed {
+		d.stopTimer()
 	}
 	x.out.stop()
 	x.Metrics.active.Dec()

@@ -82,15 +82,16 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 	if p.State == "" {
 		p.State = StateConnecting
 	}
-	if p.JoinedUnixMs == 0 {
-		p.JoinedUnixMs = now.UnixMilli()
-	}
 	if !again {
+		p.JoinedUnixMs = now.UnixMilli()
 		p.AudioMuted, p.VideoMuted, p.Spotlight, p.HandRaised = false, false, false, false
 	}
 	p.Speaking = false
 	r.members = append(r.members, p)
 	r.version++
+	if again {
+		r.sort()
+	}
 	r.start(now, again)
 	r.total++
 	if !again {
@@ -176,10 +177,16 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 			added = append(added, p)
 		}
 	}
-	slices.SortStableFunc(r.members, func(a, b *Participant) int {
-		return cmp.Compare(a.JoinedUnixMs, b.JoinedUnixMs)
-	})
+	r.sort()
 	return added
+}
+
+// sort brings the members back into order of arrival, as they may return to
+// another owner in any order.
+func (r *roster) sort() {
+	slices.SortStableFunc(r.members, func(a, b *Participant) int {
+		return cmp.Or(cmp.Compare(a.JoinedUnixMs, b.JoinedUnixMs), cmp.Compare(a.Id, b.Id))
+	})
 }
 
 // snapshot returns the full state, to be shared and never changed.

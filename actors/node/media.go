@@ -16,7 +16,7 @@ import (
 func (n *node) openMedia(c actor.Context, m *conference.OpenMedia) {
 	owner := m.Conference.PID()
 	switch {
-	case owner == nil || keyOf(m.Room) == keyOf(""):
+	case owner == nil || keyOf(m.Room) == "":
 		c.Respond(conference.Refuse(ErrNotFound))
 		return
 	case n.stopping.begun() || !slices.Contains(n.Roles, RoleMedia):

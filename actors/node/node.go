@@ -42,6 +42,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/bus/claim"
 	"github.com/skybridge-media/skybridge/bus/remote"
 )
 
@@ -84,10 +85,6 @@ type Deps struct {
 
 	// Dialer places outgoing calls. nil: there are none.
 	Dialer Dialer
-
-	// Announce gives the directory what this node says of itself, each time it
-	// changes. It does not block. nil: nobody needs to know.
-	Announce func(meta []byte)
 }
 
 // Collectors are the metrics of the node actor and of its children.
@@ -225,6 +222,12 @@ func (n *node) toSelf(c actor.Context) {
 		n.renewed(c)
 	case *remote.LinkGap:
 		n.resync(c, m.Address)
+	case *claim.Restored:
+		n.reclaimAll(c)
+	case *claim.Lost:
+		n.lostNames(c, m.Names)
+	case *claim.Expired, *claim.Fenced, *claim.Replaced:
+		n.Log.Warn("directory", "event", fmt.Sprintf("%T", m))
 	case *remote.PeerDown:
 		n.publish(bus.NodeLost{
 			Node: remote.NodeOf(m.Address), Address: m.Address, Observer: n.Name, Reason: m.Reason,
@@ -296,4 +299,8 @@ func (n *node) publish(e bus.Event) {
 	}
 }
 
-func childName(kind, key string, n int) string { return fmt.Sprintf("%s/%s/%d", kind, key, n) }
+// childName names an actor for a room. It is never used again: who has it from
+// before cannot reach the next one.
+func childName(kind, key string, n int) string {
+	return fmt.Sprintf("%s/%s/%d", kind, bus.Token(key), n)
+}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -24,11 +25,35 @@ type reclaimed struct {
 func (n *node) reconcile(c actor.Context) {
 	was := n.valid
 	n.valid = n.Directory.Valid()
-	if !n.valid {
-		return
+	switch {
+	case !n.valid:
+	case !was:
+		n.reclaimAll(c)
+	default:
+		for _, r := range n.table {
+			if r.unclaimed() {
+				n.reclaim(c, r)
+			}
+		}
 	}
+}
+
+// unclaimed reports whether the directory has yet to be told of r.
+func (r *room) unclaimed() bool { return r.mine && r.phase == open && !r.split && r.epoch == 0 }
+
+// reclaimAll claims everything that runs here, because epochs may have risen.
+func (n *node) reclaimAll(c actor.Context) {
 	for _, r := range n.table {
-		if r.mine && r.phase == open && !r.split && (r.epoch == 0 || !was) {
+		if r.mine && r.phase == open && !r.split {
+			n.reclaim(c, r)
+		}
+	}
+}
+
+// lostNames finds out who owns what was ours.
+func (n *node) lostNames(c actor.Context, names []string) {
+	for _, r := range n.table {
+		if r.mine && r.phase == open && !r.split && slices.Contains(names, claimName(r.key)) {
 			n.reclaim(c, r)
 		}
 	}

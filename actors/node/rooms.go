@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
-	"github.com/skybridge-media/skybridge/bus"
 )
 
 // rooms finds the room behind an alias. It is plain data, and never changed:
@@ -47,6 +46,6 @@ func (r *rooms) resolve(alias string) (conference.Config, error) {
 	return cfg, nil
 }
 
-// keyOf is a room's name in tables, in names of actors and in the directory:
-// the same on every node, however the name is written.
-func keyOf(room string) string { return bus.Token(conference.NormalizeAlias(room)) }
+// keyOf is a room's name in tables and in the directory: the same on every
+// node, however the name is written.
+func keyOf(room string) string { return conference.NormalizeAlias(room) }

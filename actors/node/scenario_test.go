@@ -14,6 +14,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/bus/remote"
 )
 
 // TestScenario plays what testdata/scenario tells of clusters, in fake time.
@@ -60,8 +61,20 @@ func (s *stage) play(d *datadriven.TestData) string {
 		s.crash(n, arg(1), arg(2))
 	case "kill":
 		s.cluster.Kill(n.Node)
+	case "gap":
+		n.System.EventStream.Publish(&remote.LinkGap{Address: s.nodes[arg(1)].Address, Lost: 1})
+	case "presumedead":
+		s.cluster.Presume(n.Node)
+	case "renew":
+		n.System.EventStream.Publish(&remote.Renewed{Address: n.Address})
+	case "slow":
+		dur, err := time.ParseDuration(arg(1))
+		if err != nil {
+			d.Fatalf(s.T, "%v", err)
+		}
+		n.Directory.SetDelay(dur)
 	case "directory":
-		s.cluster.Directory.Cut(n.Node, arg(1) == "off")
+		n.Directory.Cut(arg(1) == "off")
 	case "stop":
 		start := time.Now()
 		n.stop()
@@ -85,7 +98,7 @@ func (s *stage) play(d *datadriven.TestData) string {
 	case "media":
 		return s.media(n)
 	case "records":
-		return strings.Join(s.cluster.Directory.Records(), "\n") + "\n"
+		return s.records(n)
 	case "wait":
 		dur, err := time.ParseDuration(arg(0))
 		if err != nil {
@@ -183,6 +196,17 @@ func (s *stage) status(n *member) string {
 		st.Node, st.Address, st.Calls, st.Conferences, st.Draining, st.BusConnected)
 	for _, o := range owned.Owned {
 		fmt.Fprintf(&out, "owns %s, epoch %d\n", o.Room, o.Epoch)
+	}
+	return out.String()
+}
+
+// records lists who owns the rooms of this test, as a node finds it.
+func (s *stage) records(n *member) string {
+	var out strings.Builder
+	for _, room := range []string{"standup", "small", "anything"} {
+		if o, err := n.Directory.Lookup(s.Context(), "conference."+room); err == nil {
+			fmt.Fprintf(&out, "%s is of %s\n", room, remote.NodeOf(o.Address))
+		}
 	}
 	return out.String()
 }

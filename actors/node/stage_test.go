@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/skybridge-media/skybridge/actors"
@@ -40,12 +41,13 @@ type stage struct {
 // call can be made to panic.
 type member struct {
 	*actortest.Node
-	s       *stage
-	pid     *actor.PID
-	events  actortest.Events
-	bridges actortest.Bridges
-	metrics node.Collectors
-	fault   atomic.Pointer[string] // what panics next
+	s        *stage
+	pid      *actor.PID
+	events   actortest.Events
+	bridges  actortest.Bridges
+	metrics  node.Collectors
+	registry *prometheus.Registry   // of the actors' metrics
+	fault    atomic.Pointer[string] // what panics next
 }
 
 func (n *member) panicNext(what string) { n.fault.Store(&what) }
@@ -102,43 +104,48 @@ func run(t *testing.T, f func(s *stage)) {
 			T: t, nodes: map[string]*member{}, calls: map[string]*call{},
 			cluster: actortest.NewCluster(t, wire, &conference.Address{}, "node"),
 		}
+		defer s.end() // also when f gives up, or nobody would hear why
 		f(s)
-		for _, n := range s.nodes {
-			n.stop()
-		}
-		synctest.Wait()
-		for _, n := range s.nodes {
-			n.System.Shutdown()
-		}
-		time.Sleep(5 * time.Second) // let the dead-letter throttle and ports run out
-		for name, n := range s.nodes {
-			if open := n.bridges.Open(); len(open) != 0 {
-				t.Errorf("%s: %d bridges are still open", name, len(open))
-			}
-		}
-		for _, c := range s.calls {
-			if c.port != nil && (c.port.Closed() != 1 || c.port.ClosedEarly()) {
-				t.Errorf("%s: port closed %d times, early: %v", c.id, c.port.Closed(), c.port.ClosedEarly())
-			}
-			if len(c.ended) > 1 {
-				t.Errorf("%s: hung up %d times: %q", c.id, len(c.ended), c.ended)
-			}
-		}
 	})
+}
+
+// end stops what is left, and checks that nothing remains of it.
+func (s *stage) end() {
+	for _, n := range s.nodes {
+		n.stop()
+	}
+	synctest.Wait()
+	for _, n := range s.nodes {
+		n.System.Shutdown()
+	}
+	time.Sleep(time.Minute) // let timers and the dead-letter throttle run out
+	for name, n := range s.nodes {
+		if open := n.bridges.Open(); len(open) != 0 {
+			s.Errorf("%s: %d bridges are still open", name, len(open))
+		}
+	}
+	for _, c := range s.calls {
+		if c.port != nil && (c.port.Closed() != 1 || c.port.ClosedEarly()) {
+			s.Errorf("%s: port closed %d times, early: %v", c.id, c.port.Closed(), c.port.ClosedEarly())
+		}
+		if len(c.ended) > 1 {
+			s.Errorf("%s: hung up %d times: %q", c.id, len(c.ended), c.ended)
+		}
+	}
 }
 
 // start adds a node.
 func (s *stage) start(name string, cfg node.Config) *member {
 	s.Helper()
-	n := &member{Node: s.cluster.Join(name), s: s, metrics: node.Collectors{
-		Node: node.NewMetrics(nil), Actors: actors.NewMetrics(nil), Conference: conference.NewMetrics(nil),
+	registry := prometheus.NewRegistry()
+	n := &member{Node: s.cluster.Join(name), s: s, registry: registry, metrics: node.Collectors{
+		Node: node.NewMetrics(nil), Actors: actors.NewMetrics(registry), Conference: conference.NewMetrics(nil),
 		Transcoder: transcoder.NewMetrics(nil), Participant: participant.NewMetrics(nil),
 	}}
-	directory := s.cluster.Directory.Of(n.Node)
 	cfg.Name = name
 	cfg.Contacts = node.Contacts{SIP: name + ":5060"}
 	pid, err := node.Start(n.System, cfg, node.Deps{
-		Log: slog.New(slog.DiscardHandler), Events: n, Directory: directory, Announce: directory.Announce,
+		Log: slog.New(slog.DiscardHandler), Events: n, Directory: n.Directory,
 		Dialer: n,
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
 			return bridge{n.bridges.New(room, notify), n}

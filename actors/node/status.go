@@ -62,9 +62,9 @@ func (n *node) announce() {
 		Calls: len(n.calls), MaxCalls: n.MaxCalls, Draining: n.draining || n.stopping.begun(),
 	}
 	n.placement.own.Store(&a)
-	if meta := a.meta(); n.Announce != nil && !bytes.Equal(meta, n.announced) {
+	if meta := a.meta(); !bytes.Equal(meta, n.announced) {
 		n.announced = meta
-		n.Announce(meta)
+		n.Directory.Announce(meta)
 	}
 }
 

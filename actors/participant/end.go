@@ -32,8 +32,8 @@ type (
 	left     struct{}
 )
 
-// end ends the call: the conference is told, the port closed, the peer hung up
-// on. The actor stops when the first two are done.
+// end ends the call: the peer is hung up on, the conference told, the port
+// closed. The actor stops when the last two are done.
 func (p *participant) end(c actor.Context, reason Reason) {
 	switch p.state {
 	case ended:
@@ -46,6 +46,7 @@ func (p *participant) end(c actor.Context, reason Reason) {
 	p.stopTimer()
 	p.Log.Info("call ended", "reason", reason.Code, "duration", time.Since(p.began))
 
+	p.hangUp(reason)
 	p.ending.open = 1
 	self, root := c.Self(), c.ActorSystem().Root
 	leave := &conference.Leave{Id: string(p.ID), Reason: reason.Code}
@@ -56,7 +57,6 @@ func (p *participant) end(c actor.Context, reason Reason) {
 	if p.release(c, func() { root.Send(self, &released{}) }) {
 		p.ending.open++
 	}
-	p.hangUp(reason)
 }
 
 // ended stops the actor when everything is done.

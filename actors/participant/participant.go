@@ -184,7 +184,7 @@ func (p *participant) entry(c actor.Context) *conference.Participant {
 	return &conference.Participant{
 		Id: string(p.ID), Name: p.Name, Protocol: p.Protocol, Remote: p.Remote, Outgoing: p.Outgoing,
 		State: s, Audio: p.Audio, Video: p.Video, Held: p.held, Role: p.Role, Api: p.API,
-		Address: conference.AddressOf(c.Self()),
+		Address: conference.AddressOf(c.Self()), JoinedUnixMs: p.began.UnixMilli(),
 	}
 }
 
