@@ -48,8 +48,9 @@ type Call interface {
 	// be empty.
 	AddCandidate(candidate, ufrag string) error
 
-	// Trickle takes the candidates of an SDP fragment (RFC 8840), Restart
-	// restarts ICE with one and returns ours.
+	// Trickle takes the candidates of an SDP fragment (RFC 8840). Restart
+	// restarts ICE with one and returns ours; it is empty if the credentials
+	// are those in force, and only candidates were taken.
 	Trickle(fragment string) error
 	Restart(ctx context.Context, fragment string) (string, error)
 

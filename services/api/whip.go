@@ -159,10 +159,11 @@ func (st *seat) patch(r *http.Request, fragment string) (reply, etag string, err
 	case "":
 		return "", "", errPrecondition
 	case "*":
-		if reply, err = c.Restart(r.Context(), fragment); err == nil {
-			c.etag = newToken() // guarded by placing
+		if reply, err = c.Restart(r.Context(), fragment); err != nil || reply == "" {
+			return "", "", err // or nothing was restarted
 		}
-		return reply, c.etag, err
+		c.etag = newToken() // guarded by placing
+		return reply, c.etag, nil
 	case `"` + c.etag + `"`:
 		return "", "", c.Trickle(fragment)
 	}

@@ -48,11 +48,11 @@ type Call struct {
 	held        map[kind]*stream
 	tracks      map[kind]*track
 	text        string // our last answer
+	candidates  int    // that the peer has trickled in this ICE generation
 
-	mu         sync.Mutex // guards what follows
-	closed     bool
-	told       bool // Ended was called
-	candidates int
+	mu     sync.Mutex // guards what follows
+	closed bool
+	told   bool // Ended was called
 }
 
 func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
@@ -143,6 +143,7 @@ func (c *Call) renegotiate(ctx context.Context, d *description) (string, error) 
 		return "", err
 	}
 	if restart {
+		c.candidates = 0
 		c.engine.metrics.restarts.Inc()
 		c.log.Info("ICE restarted")
 	}

@@ -333,6 +333,10 @@ func TestRestartByFragment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Some clients trickle the way others restart.
+	if reply, err := s.Restart(t.Context(), s.choice.offer.sections[0].fragment()); reply != "" || err != nil {
+		t.Errorf("restart without a change: %q, %v", reply, err)
+	}
 	reply, err := s.Restart(t.Context(), d.sections[0].fragment())
 	if err != nil {
 		t.Fatal(err)

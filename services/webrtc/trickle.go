@@ -14,22 +14,23 @@ import (
 // generation and may be empty; candidates of another one than the current are
 // ignored.
 func (c *Call) AddCandidate(candidate, ufrag string) error {
-	c.mu.Lock()
-	closed := c.closed
-	c.candidates++
-	n := c.candidates
-	c.mu.Unlock()
-	switch {
-	case closed:
-		return errEnded
-	case n > maxCandidates:
-		return invalid("more than %d candidates", maxCandidates)
-	}
 	c.negotiation.Lock()
-	current := c.choice.via.ufrag
-	c.negotiation.Unlock()
-	if ufrag != "" && ufrag != current {
+	defer c.negotiation.Unlock()
+	if ufrag != "" && ufrag != c.choice.via.ufrag {
 		return nil
+	}
+	return c.add(candidate)
+}
+
+// add takes a candidate of the current ICE generation. Callers hold
+// negotiation.
+func (c *Call) add(candidate string) error {
+	c.candidates++
+	switch {
+	case c.isClosed():
+		return errEnded
+	case c.candidates > maxCandidates:
+		return invalid("more than %d candidates", maxCandidates)
 	}
 	candidate = strings.TrimPrefix(candidate, "a=")
 	if err := c.pc.AddICECandidate(pion.ICECandidateInit{Candidate: candidate}); err != nil {
@@ -53,7 +54,9 @@ func (c *Call) Trickle(fragment string) error {
 }
 
 // Restart restarts ICE with the credentials and candidates of an SDP fragment,
-// and returns the fragment that answers it (RFC 9725 section 4.3.3).
+// and returns the fragment that answers it (RFC 9725 section 4.3.3). A fragment
+// with the credentials that are in force restarts nothing: its candidates are
+// taken, and the answer is empty.
 func (c *Call) Restart(ctx context.Context, fragment string) (string, error) {
 	f, err := parseFragment(fragment)
 	if err != nil {
@@ -64,6 +67,14 @@ func (c *Call) Restart(ctx context.Context, fragment string) (string, error) {
 	}
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
+	if via := c.choice.via; f.ufrag == via.ufrag && f.pwd == via.pwd {
+		for _, candidate := range f.candidates {
+			if err := c.add(candidate); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	}
 	again := c.choice.offer.restarted(f.ufrag, f.pwd, f.candidates)
 	text, err := c.renegotiate(ctx, again)
 	if err != nil {
