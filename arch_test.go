@@ -130,9 +130,12 @@ func parseAll(t *testing.T, mode parser.Mode) []source {
 		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
 			return nil
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, mode|parser.SkipObjectResolution)
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, mode|parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return err
+		}
+		if ast.IsGenerated(f) {
+			return nil
 		}
 		files = append(files, source{path, filepath.ToSlash(filepath.Dir(path)), f})
 		return nil

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"image"
 	"image/png"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +24,6 @@ import (
 type baresip struct {
 	dir  string
 	ctrl string // address of its control port
-	rate int    // Hz of what it records
 }
 
 // baresipConfig is what the tests vary.
@@ -46,7 +45,7 @@ call_local_timeout 120
 call_max_calls 8
 net_interface 127.0.0.1
 audio_path /usr/share/baresip
-audio_player aubridge,nil
+audio_player pulse,
 audio_source aufile,%[1]s/tone.wav
 audio_alert aubridge,nil
 ausrc_format s16
@@ -63,15 +62,14 @@ rtp_ports %[5]d-%[6]d
 rtcp_mux no
 jitter_buffer_delay 5-10
 statmode_default off
-snd_path %[1]s/rec
 module_path /usr/lib/baresip/modules
 module stdio.so
 module opus.so
 module g722.so
 module g711.so
-module sndfile.so
 module aubridge.so
 module aufile.so
+module pulse.so
 module avcodec.so
 module vp8.so
 module x11grab.so
@@ -91,9 +89,10 @@ opus_bitrate 32000
 // startBaresip runs a phone that calls target, a SIP URI.
 func startBaresip(t *testing.T, cfg baresipConfig, target string) *baresip {
 	t.Helper()
-	needPeer(t, "baresip", "Xvfb", "xsetroot", "sox", "openssl")
-	b := &baresip{dir: t.TempDir(), ctrl: fmt.Sprintf("127.0.0.1:%d", cfg.port+2), rate: cfg.rate}
+	needPeer(t, "baresip", "Xvfb", "xsetroot", "sox", "openssl", "pulseaudio", "parec")
+	b := &baresip{dir: t.TempDir(), ctrl: fmt.Sprintf("127.0.0.1:%d", cfg.port+2)}
 	showColor(t, cfg.display, cfg.color)
+	b.giveEars(t)
 	channels := "1"
 	if cfg.stereo {
 		channels = "2"
@@ -110,12 +109,9 @@ func startBaresip(t *testing.T, cfg baresipConfig, target string) *baresip {
 	}
 	b.write(t, "accounts", fmt.Sprintf("%q <sip:%s@127.0.0.1%s>;regint=0;answermode=auto;%s\n", cfg.name, cfg.name, transport, cfg.account))
 	b.write(t, "contacts", "")
-	if err := os.Mkdir(filepath.Join(b.dir, "rec"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.Command("baresip", "-4", "-f", b.dir, "-t", "300", "-e", "/dial "+target)
 	cmd.Dir = b.dir
-	cmd.Env = append(os.Environ(), fmt.Sprintf("DISPLAY=:%d", cfg.display))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("DISPLAY=:%d", cfg.display), "PULSE_SERVER="+b.pulse())
 	log, err := os.Create(filepath.Join(b.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +134,7 @@ func startBaresip(t *testing.T, cfg baresipConfig, target string) *baresip {
 func showColor(t *testing.T, display int, color string) {
 	t.Helper()
 	name := fmt.Sprintf(":%d", display)
-	server := exec.Command("Xvfb", name, "-screen", "0", "640x360x24", "-nolisten", "tcp")
+	server := exec.Command("Xvfb", name, "-screen", "0", "640x360x24", "-nolisten", "tcp", "-noreset")
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -198,41 +194,63 @@ func (b *baresip) seen(t *testing.T) (image.Image, error) {
 	return png.Decode(f)
 }
 
-// heard returns how loud each tone was in the last second, relative to all of it.
-func (b *baresip) heard(_ *testing.T, hz []float64) ([]float64, error) {
-	files, err := filepath.Glob(filepath.Join(b.dir, "rec", "*dec.wav"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("nothing recorded (%v)", err)
+// earRate is the sampling rate of what a phone hears, in Hz.
+const earRate = 48000
+
+// pulse is where the phone's sound server listens.
+func (b *baresip) pulse() string { return "unix:" + filepath.Join(b.dir, "pulse.sock") }
+
+// giveEars runs a sound server whose loudspeaker nobody hears but a recorder.
+// (The phone's own recorder ends with the first hold.)
+func (b *baresip) giveEars(t *testing.T) {
+	t.Helper()
+	server := exec.Command("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1",
+		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+filepath.Join(b.dir, "pulse.sock"),
+		"-L", fmt.Sprintf("module-null-sink sink_name=ear rate=%d channels=1", earRate))
+	server.Env = append(os.Environ(), "HOME="+b.dir, "XDG_RUNTIME_DIR="+b.dir)
+	recorder := exec.Command("parec", "--server", b.pulse(), "--device", "ear.monitor", "--raw", "--format=s16le",
+		fmt.Sprintf("--rate=%d", earRate), "--channels=1", "--latency-msec=50")
+	heard, err := os.Create(filepath.Join(b.dir, "heard.raw"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	slices.SortFunc(files, func(x, y string) int { return modified(x).Compare(modified(y)) })
-	data, err := os.ReadFile(files[len(files)-1])
+	recorder.Stdout = heard
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	eventually(t, 10*time.Second, func() error {
+		_, err := os.Stat(filepath.Join(b.dir, "pulse.sock"))
+		return err
+	})
+	if err := recorder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = recorder.Process.Kill(); _ = recorder.Wait() })
+}
+
+// heard returns how loud each tone is in the next second.
+func (b *baresip) heard(t *testing.T, hz []float64) ([]float64, error) {
+	f, err := os.Open(filepath.Join(b.dir, "heard.raw"))
 	if err != nil {
 		return nil, err
 	}
-	if len(data) < 44 {
-		return nil, fmt.Errorf("recorded %d bytes", len(data))
-	}
-	channels := int(binary.LittleEndian.Uint16(data[22:]))
-	rate := int(binary.LittleEndian.Uint32(data[24:]))
-	body := data[44:]
-	want := rate * channels * 2
-	if len(body) < want {
-		return nil, fmt.Errorf("recorded %d bytes, not a second yet", len(body))
-	}
-	body = body[len(body)/(2*channels)*2*channels-want:]
-	samples := make(pcm.Frame, 0, rate)
-	for i := 0; i < len(body); i += 2 * channels {
-		samples = append(samples, int16(binary.LittleEndian.Uint16(body[i:])))
-	}
-	return tone.Detect(samples, rate, hz...), nil
-}
-
-func modified(file string) time.Time {
-	info, err := os.Stat(file)
+	defer f.Close()
+	begin, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return time.Time{}
+		return nil, err
 	}
-	return info.ModTime()
+	begin += begin % 2
+	second := make([]byte, 2*earRate)
+	eventually(t, 10*time.Second, func() error {
+		_, err := f.ReadAt(second, begin)
+		return err
+	})
+	samples := make(pcm.Frame, earRate)
+	for i := range samples {
+		samples[i] = int16(binary.LittleEndian.Uint16(second[2*i:]))
+	}
+	return tone.Detect(samples, earRate, hz...), nil
 }
 
 func (b *baresip) run(t *testing.T, name string, args ...string) {

@@ -23,8 +23,12 @@ type chromium struct {
 }
 
 // plainSound switches off what browsers do to make speech out of a tone, and
-// keeps what the page plays where the test can listen.
+// keeps the page's connections where the test can ask them for statistics.
 const plainSound = `
+window.connections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...args) { super(...args); window.connections.push(this); }
+};
 const gum = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
 navigator.mediaDevices.getUserMedia = (c) => {
   if (c.audio) c.audio = Object.assign(c.audio === true ? {} : c.audio, { echoCancellation: false, noiseSuppression: false, autoGainControl: false });
@@ -146,7 +150,8 @@ func (c *chromium) seen(_ *testing.T) (image.Image, error) {
 func (c *chromium) heard(_ *testing.T, hz []float64) ([]float64, error) {
 	const listen = `(async () => {
 		const stream = document.getElementById("far").srcObject;
-		if (!window.ear) {
+		if (window.earOf !== stream) {
+			window.earOf = stream;
 			const context = new AudioContext();
 			await context.resume();
 			window.ear = context.createAnalyser();
@@ -168,6 +173,15 @@ func (c *chromium) heard(_ *testing.T, hz []float64) ([]float64, error) {
 		list += fmt.Sprintf("%g,", f)
 	}
 	return try(c, chromedp.Evaluate[[]float64](fmt.Sprintf(listen, list+"]"), chromedp.EvalAwaitPromise))
+}
+
+// codecs returns the video codecs that the page sends and receives now, sorted.
+func (c *chromium) codecs() (string, error) {
+	return try(c, chromedp.Evaluate[string](`(async () => {
+		const stats = [...(await window.connections.at(-1).getStats()).values()];
+		const used = stats.filter((s) => /^(in|out)bound-rtp$/.test(s.type) && s.kind === "video" && s.codecId);
+		return used.map((s) => s.type.slice(0, -4) + " " + stats.find((c) => c.id === s.codecId).mimeType).sort().join(", ");
+	})()`, chromedp.EvalAwaitPromise))
 }
 
 // screenshot keeps a picture of the page where SKYBRIDGE_SCREENSHOTS points.

@@ -34,7 +34,7 @@ func (c *config) fromEnvironment(fs *pflag.FlagSet, environ []string) (problems 
 	for _, kv := range environ {
 		key, value, _ := strings.Cut(kv, "=")
 		name, ours := strings.CutPrefix(key, "SKYBRIDGE_")
-		if !ours || name == "PEERS" { // SKYBRIDGE_PEERS steers the tests
+		if !ours {
 			continue
 		}
 		f := fs.Lookup(strings.ReplaceAll(strings.ToLower(name), "_", "-"))

@@ -61,6 +61,12 @@ func TestRoomOfFour(t *testing.T) {
 
 	expect(t, "joined", all, all, all, tiles("2x2"))
 	c1.screenshot(t, "joined")
+	for name, c := range map[string]*chromium{"VP8": c1, "H264": c2} {
+		want := "inbound video/" + name + ", outbound video/" + name
+		if got, err := c.codecs(); err != nil || got != want {
+			t.Errorf("%s: the browser uses %q (%v), want %q", name, got, err, want)
+		}
+	}
 
 	api := newSeat(t, p, room)
 	ids := api.participants(t, 5)
@@ -80,9 +86,9 @@ func TestRoomOfFour(t *testing.T) {
 	b1.command(t, "resume", "")
 	expect(t, "resumed", all, all, all, tiles("2x2"))
 
-	api.post(t, "transform_layout", map[string]any{"transforms": map[string]any{"layout": "3:3x3"}})
+	api.post(t, "transform_layout", map[string]any{"transforms": map[string]any{"layout": "9:0"}})
 	expect(t, "3x3", all, all, all, tiles("3x3"))
-	api.post(t, "transform_layout", map[string]any{"transforms": map[string]any{"layout": "2:2x2"}})
+	api.post(t, "transform_layout", map[string]any{"transforms": map[string]any{"layout": "4:0"}})
 
 	c1.do(t, chromedp.Click("#leave"))
 	expect(t, "one left", without(all, e3), without(all, e3), without(all, e3), tiles("2x2"))

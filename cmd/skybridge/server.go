@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -152,8 +153,8 @@ func (s *server) startActors(ctx context.Context) error {
 	s.claims, err = claim.New(ctx, s.bus.Data(), claim.Config{
 		Node: c.Name, Address: s.remote.Address(), Log: s.log.With("part", "claim"), Metrics: claim.NewMetrics(s.metrics),
 		Notify: func(event any) {
-			if _, ok := event.(*claim.Fenced); ok {
-				s.remote.Renew()
+			if e, ok := event.(*claim.Fenced); ok {
+				s.remote.Renew(e.Address)
 			}
 		},
 	})
@@ -258,14 +259,18 @@ func (s *server) startWebRTC(context.Context) error {
 // because the node announces where.
 func (s *server) startNode(context.Context) error {
 	c := s.config
-	workers := bridge.NewWorkers(0)
+	// A thread inside a C encoder keeps its place in Go's scheduler; as many
+	// more places keep audio ticks from waiting for one.
+	encoders := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * encoders)
+	workers := bridge.NewWorkers(encoders)
 	bridges := bridge.NewMetrics(s.metrics)
 	s.onStop(func(context.Context) error { workers.Close(); return nil })
 	var err error
 	s.node, err = node.Start(s.system, node.Config{
 		Name: c.Name, Version: version(), Roles: c.Roles, Rooms: c.conferences(), AdHoc: c.adHoc(), MaxCalls: c.MaxCalls, Contacts: s.contacts(),
 	}, node.Deps{
-		Log: s.log.With("part", "actors"), Events: s.bus, Directory: s.claims, Dialer: s.sip, Announce: s.claims.Announce,
+		Log: s.log.With("part", "actors"), Events: s.bus, Directory: s.claims, Dialer: s.sip,
 		Metrics: node.Collectors{
 			Node: node.NewMetrics(s.metrics), Actors: s.actors, Conference: conference.NewMetrics(s.metrics),
 			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics),

@@ -1,7 +1,7 @@
 import { Seat } from "./api.js";
 
 const $ = (id) => document.getElementById(id);
-const layouts = { "1:7": "One large, seven small", "1:0": "One", "2:2x2": "Two by two", "3:3x3": "Three by three", "4:4x4": "Four by four", "ac": "Adapts to the number" };
+const layouts = { "1:7": "One large, seven small", "1:0": "One", "4:0": "Two by two", "9:0": "Three by three", "16:0": "Four by four", "ac": "Adapts to the number" };
 
 let local;      // MediaStream of camera and microphone, or undefined
 let seat;       // our Seat while in a call
@@ -10,9 +10,10 @@ const people = new Map(); // participant uuid -> what the server says of it
 
 // Joining
 
-const wanted = decodeURIComponent(location.pathname.match(/^\/join\/([^/]+)/)?.[1] ?? new URLSearchParams(location.search).get("room") ?? "");
+const query = new URLSearchParams(location.search);
+const wanted = decodeURIComponent(location.pathname.match(/^\/join\/([^/]+)/)?.[1] ?? query.get("room") ?? "");
 $("room").value = wanted;
-$("name").value = localStorage.getItem("name") ?? new URLSearchParams(location.search).get("name") ?? "";
+$("name").value = localStorage.getItem("name") ?? query.get("name") ?? "";
 preview();
 navigator.mediaDevices?.addEventListener("devicechange", listDevices);
 $("mic").addEventListener("change", preview);
@@ -106,7 +107,7 @@ async function connect() {
   const video = local?.getVideoTracks()[0];
   peer.addTransceiver(audio ?? "audio", { direction: audio ? "sendrecv" : "recvonly", streams: local ? [local] : [] });
   peer.addTransceiver(video ?? "video", { direction: video ? "sendrecv" : "recvonly", streams: local ? [local] : [] });
-  preferCodec(new URLSearchParams(location.search).get("codec"));
+  preferCodec(query.get("codec"));
 
   const far = new MediaStream();
   $("far").srcObject = far;
