@@ -54,8 +54,7 @@ func events(t *testing.T) string {
 		}
 		delete(docs, typ.Name())
 		fmt.Fprintf(&b, "### %s\n\n`%s`\n\n%s\n\n| field | type | meaning |\n| --- | --- | --- |\n", bus.KindOf(e), pattern(e), doc.text)
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			name, kind := f.Tag.Get("json"), jsonType(f.Type)
 			if name == "" || strings.Contains(name, ",") || doc.fields[f.Name] == "" || kind == "" {
 				t.Errorf("%s.%s: needs a plain JSON name, a documented type and a comment", typ.Name(), f.Name)

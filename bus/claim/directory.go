@@ -98,7 +98,8 @@ type tenure struct {
 }
 
 // New joins the directory. It returns before the session is there; see
-// [Directory.Joined]. The caller keeps nc, and closes it after the Directory.
+// [Directory.Joined]. Until Close, it does not end with ctx. The caller keeps
+// nc, and closes it after the Directory.
 func New(ctx context.Context, nc *nats.Conn, cfg Config) (*Directory, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -228,9 +229,8 @@ func (d *Directory) setUntil(until time.Duration) {
 	d.changed = make(chan struct{})
 }
 
-// replicas, storage and limits of the buckets. What is lost with the sessions
-// is only who is alive; records must survive a restart, because epochs must
-// never fall.
+// The buckets. What is lost with the sessions is only who is alive; records must
+// survive a restart, because epochs must never fall.
 const (
 	sessionsBucket  = "sky-sessions"
 	recordsBucket   = "sky-records"

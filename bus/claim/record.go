@@ -96,7 +96,8 @@ func (d *Directory) tryClaim(ctx context.Context, name, address string) (Owner, 
 		return Owner{}, d.missing(ctx, err)
 	}
 	owner, live, err := d.ownerOf(ctx, e, address)
-	if err != nil || live && !(owner.Mine && d.isReleased(name)) {
+	releasing := owner.Mine && d.isReleased(name)
+	if err != nil || live && !releasing {
 		return owner, err
 	}
 	// Nobody's, or ours and about to be released: a new revision stops that.

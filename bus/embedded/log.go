@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -38,7 +37,7 @@ func (l logger) Debugf(format string, v ...any)  { l.line(l.log.Debug, format, v
 func (l logger) Tracef(format string, v ...any)  { l.line(l.log.Debug, format, v) }
 
 func (l logger) Fatalf(format string, v ...any) {
-	err := errors.New(fmt.Sprintf(format, v...))
+	err := fmt.Errorf(format, v...)
 	l.failed.CompareAndSwap(nil, &err)
 	l.line(l.log.Error, format, v)
 }

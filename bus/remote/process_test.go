@@ -260,14 +260,15 @@ func TestProcessLost(t *testing.T) {
 				t.Fatalf("B answers %q", got)
 			}
 
+			stalled := stalls(t)
 			began := time.Now()
 			b.signal(sig)
 			if got := receive(t, told); got.Why != actor.TerminatedReason_AddressTerminated {
 				t.Errorf("told %v", got.Why)
 			}
-			took := time.Since(began)
-			if took > 2*time.Second {
-				t.Errorf("noticed after %v, want less than 2 s", took)
+			took := time.Since(began) - stalled()
+			if took > noticeWithin {
+				t.Errorf("noticed after %v, want less than %v", took, noticeWithin)
 			}
 			o := a.takeOver(t, "conference.r")
 			if o.Epoch <= epoch {

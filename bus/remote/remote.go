@@ -157,7 +157,7 @@ func New(sys *actor.ActorSystem, nc *nats.Conn, cfg Config) (*Remote, error) {
 // incarnate opens the subjects of this node's n-th incarnation.
 func (r *Remote) incarnate(n uint64) (*self, error) {
 	s := &self{address: address{r.cfg.Node, incarnation(r.process, n)}, number: n}
-	s.text = s.address.String()
+	s.text = s.String()
 	lanes := []struct {
 		subject string
 		handle  func(*self, *nats.Msg)

@@ -82,13 +82,14 @@ func TestPartition(t *testing.T) {
 	w, told := a.watcher()
 	a.watchNow(w, told, b.at(ofB))
 
+	stalled := stalls(t)
 	p.Freeze()
 	began := time.Now()
 	if got := receive(t, told); got.Why != actor.TerminatedReason_AddressTerminated {
 		t.Errorf("told %v", got.Why)
 	}
-	if d := time.Since(began); d > 2*time.Second {
-		t.Errorf("noticed after %v", d)
+	if d := time.Since(began) - stalled(); d > noticeWithin {
+		t.Errorf("noticed after %v, want less than %v", d, noticeWithin)
 	}
 
 	p.Thaw()
