@@ -359,9 +359,7 @@ func (s *server) serveSIP(ctx context.Context) error {
 
 // reachable says which actors others may send to.
 func reachable(id string) bool {
-	return slices.ContainsFunc(append(node.Targets(), api.ActorPrefix), func(target string) bool {
-		return id == target || strings.HasSuffix(target, "/") && strings.HasPrefix(id, target)
-	})
+	return node.Reachable(id) || strings.HasPrefix(id, api.ActorPrefix)
 }
 
 // browsers introduces the WebRTC engine to the client API: their types have the
