@@ -54,7 +54,7 @@ func NewSystem(log *slog.Logger, m *Metrics) *actor.ActorSystem {
 	quiet := slog.New(demoted{log.Handler()})
 	sys := actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }),
-		actor.WithDeadLetterThrottleInterval(time.Second),
+		actor.WithDeadLetterThrottleInterval(50*time.Millisecond), // a goroutine stays for so long
 		actor.WithDeadLetterRequestLogging(false),
 	)
 	sys.EventStream.Subscribe(func(e any) {

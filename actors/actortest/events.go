@@ -31,3 +31,10 @@ func (e *Events) Take() []bus.Event {
 	e.published = e.published[:0]
 	return taken
 }
+
+// All returns what was published and not taken, in order.
+func (e *Events) All() []bus.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.published)
+}

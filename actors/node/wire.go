@@ -2,6 +2,7 @@ package node
 
 import (
 	"maps"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -32,6 +33,6 @@ func Register(r *remote.Registry) {
 	}
 }
 
-// Targets are the names, and with a "/" at the end the beginnings of names, of
-// the actors that other nodes may send to.
-func Targets() []string { return []string{ActorName, ActorName + "/"} }
+// Reachable reports whether other nodes may send to an actor of this package's
+// making; see remote.Config.
+func Reachable(id string) bool { return id == ActorName || strings.HasPrefix(id, ActorName+"/") }
