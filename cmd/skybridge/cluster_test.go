@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -96,36 +97,73 @@ func startCluster(t *testing.T) (front, media *program) {
 	return front, media
 }
 
-// dial lets a caller with a tone into room by way of a node, and returns a
-// function that says how loud a tone of the others was a moment ago.
-func dial(t *testing.T, p *program, room, name string, hz float64) (call *caller.SIP, hears func(hz float64) float64) {
+// An ear is what a caller hears.
+type ear struct {
+	mu      sync.Mutex
+	last    pcm.Frame // the newest half second
+	quiet   int       // ticks since there was any sound
+	longest int       // most of them since reset
+}
+
+func (e *ear) hear(f pcm.Frame) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last = append(e.last, f...)
+	e.last = e.last[max(0, len(e.last)-24000):]
+	if tone.Level(f) < -60 {
+		e.quiet++
+	} else {
+		e.quiet = 0
+	}
+	e.longest = max(e.longest, e.quiet)
+}
+
+// level is how loud a tone was in the last half second, in dBFS.
+func (e *ear) level(hz float64) float64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return tone.Detect(e.last, 48000, hz)[0]
+}
+
+// reset begins to look for gaps.
+func (e *ear) reset() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.quiet, e.longest = 0, 0
+}
+
+// gap is the longest silence since reset.
+func (e *ear) gap() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Duration(e.longest) * 20 * time.Millisecond
+}
+
+// hears waits until the tone of somebody is there, or is not.
+func (e *ear) hears(t *testing.T, hz float64, want bool) {
 	t.Helper()
-	gen := tone.New(48000, -20, hz)
-	heard := make(chan pcm.Frame, 1)
-	var last pcm.Frame
+	eventually(t, 10*time.Second, func() error {
+		if level := e.level(hz); level > -40 != want {
+			return fmt.Errorf("%v Hz is at %.0f dBFS; want it heard: %v", hz, level, want)
+		}
+		return nil
+	})
+}
+
+// dial lets a caller with a tone into room by way of a node.
+func dial(t *testing.T, p *program, room, name string, hz float64) *ear {
+	t.Helper()
+	gen, e := tone.New(48000, -20, hz), &ear{}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	call, err := caller.DialSIP(ctx, netip.MustParseAddrPort(p.SIP), room, caller.Config{
-		Name: name, Audio: &g711.PCMU, Sound: func(f pcm.Frame) { gen.Read(f) },
-		Heard: func(f pcm.Frame) {
-			last = append(last, f...)
-			if len(last) >= 24000 {
-				select {
-				case heard <- last:
-				default:
-				}
-				last = nil
-			}
-		},
+		Name: name, Audio: &g711.PCMU, Sound: gen.Read, Heard: e.hear,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = call.Close() })
-	return call, func(hz float64) float64 {
-		<-heard // begun before we were asked
-		return tone.Detect(<-heard, 48000, hz)[0]
-	}
+	return e
 }
 
 // TestCluster dials one alias at two nodes: one conference, whose media is
@@ -133,15 +171,13 @@ func dial(t *testing.T, p *program, room, name string, hz float64) (call *caller
 // heard at the other.
 func TestCluster(t *testing.T) {
 	front, media := startCluster(t)
-	_, _ = dial(t, front, "x", "ann", 600) // is sent to the other node
-	_, hears := dial(t, media, "x", "bob", 900)
+	dial(t, front, "x", "ann", 600) // is sent to the other node
+	bob := dial(t, media, "x", "bob", 900)
 	r := wantRoster(t, 5*time.Second, "x", "ann bob", front, media)
 	if r.MediaNode != "media" {
 		t.Errorf("media is on node %q, want media", r.MediaNode)
 	}
-	if level := hears(600); level < -40 {
-		t.Errorf("bob hears ann at %.0f dBFS", level)
-	}
+	bob.hears(t, 600, true)
 
 	if _, err := (&seat{base: front.Web + "/api/client/v2/conferences/x/"}).try(http.MethodPost, "request_token", map[string]any{"display_name": "op"}); err == nil || !strings.Contains(err.Error(), media.Web) {
 		t.Errorf("a client at the wrong node is told %v, want the address %s", err, media.Web)
@@ -161,12 +197,7 @@ func TestCluster(t *testing.T) {
 		}
 		return fmt.Errorf("ann is not muted in %v", r)
 	})
-	eventually(t, 10*time.Second, func() error {
-		if level := hears(600); level > -60 {
-			return fmt.Errorf("bob hears ann, who is muted, at %.0f dBFS", level)
-		}
-		return nil
-	})
+	bob.hears(t, 600, false)
 }
 
 // TestNodeLost ends or freezes one of two nodes. Whoever was on it leaves the
@@ -184,8 +215,10 @@ func TestNodeLost(t *testing.T) {
 		t.Run("owner/"+sig.String(), func(t *testing.T) {
 			front, media := startCluster(t)
 			dial(t, front, "x", "ann", 600) // front is asked first: it owns the conference
-			_, hears := dial(t, front, "x", "bob", 900)
+			bob := dial(t, front, "x", "bob", 900)
+			bob.hears(t, 600, true)
 			before := wantRoster(t, 5*time.Second, "x", "ann bob", media)
+			bob.reset()
 			lose(t, front, sig)
 			eventually(t, 10*time.Second, func() error {
 				r, err := media.roster("x")
@@ -199,8 +232,9 @@ func TestNodeLost(t *testing.T) {
 				}
 				return nil
 			})
-			if level := hears(600); level < -40 {
-				t.Errorf("bob hears ann at %.0f dBFS", level)
+			bob.hears(t, 600, true)
+			if gap := bob.gap(); gap > 60*time.Millisecond {
+				t.Errorf("bob heard nothing for %v while another node took over", gap)
 			}
 		})
 	}
