@@ -90,23 +90,27 @@ func (c *choice) answer(t transport, id identity) string {
 	line("a=msid-semantic: WMS *")
 	candidates := t.candidates // in the first section that is not refused (RFC 9143 section 7.3.1)
 	for i, s := range c.offer.sections {
-		if c.roles[i] == refused {
-			line("m=%s 0 %s %s", s.media, strings.Join(s.protos, "/"), strings.Join(s.formats, " "))
-			line("c=IN IP4 0.0.0.0")
-			line("a=mid:%s", s.mid)
-			line("a=inactive")
-			continue
+		st, at, types := c.picks[i], 9, strings.Join(s.formats, " ")
+		if st == nil {
+			at = 0
+		} else {
+			types = join(st.types())
 		}
-		st := c.picks[i]
-		line("m=%s 9 %s %s", s.media, strings.Join(s.protos, "/"), join(st.types()))
+		line("m=%s %d %s %s", s.media, at, strings.Join(s.protos, "/"), types)
 		line("c=IN IP4 0.0.0.0")
-		line("a=rtcp:9 IN IP4 0.0.0.0")
 		line("a=mid:%s", s.mid)
 		line("a=ice-ufrag:%s", t.ufrag)
 		line("a=ice-pwd:%s", t.pwd)
 		line("a=fingerprint:%s", t.fingerprint)
 		line("a=setup:%s", t.setup)
 		line("a=rtcp-mux")
+		if st == nil {
+			// aiortc does not read an answer in which a section that is refused
+			// lacks what was said of the transport; the others do not care.
+			line("a=inactive")
+			continue
+		}
+		line("a=rtcp:9 IN IP4 0.0.0.0")
 		for _, v := range candidates {
 			line("a=candidate:%s", v)
 		}

@@ -171,6 +171,9 @@ func flat(luma byte) *yuv.Picture {
 	return p
 }
 
+// middle is the brightness in the middle of a picture.
+func middle(p *yuv.Picture) byte { return p.Y[p.Height/2*p.StrideY+p.Width/2] }
+
 // sendPicture sends VP8, a key frame every second.
 func sendPicture(ctx context.Context, t *testing.T, track *pion.TrackLocalStaticRTP, luma byte) {
 	enc, err := vp8.VP8.NewEncoder(codecs.VideoOptions{Width: 320, Height: 180, FrameRate: 20, Bitrate: 300_000})
@@ -212,20 +215,23 @@ type listener struct {
 	bright byte
 }
 
+// run sends a tone and a picture in whatever codecs were negotiated.
 func (l *listener) run(ctx context.Context, hertz float64, luma byte) {
-	enc, err := g711.PCMU.NewEncoder(codecs.AudioOptions{})
-	if err != nil {
-		l.Error(err)
-		return
-	}
-	defer enc.Close()
-	video, err := vp8.VP8.NewEncoder(codecs.VideoOptions{Width: 320, Height: 180, FrameRate: 25, Bitrate: 300_000})
-	if err != nil {
-		l.Error(err)
-		return
-	}
-	defer video.Close()
-	gen, out, in := tone.New(g711.Rate, -12, hertz), make(pcm.Frame, g711.Rate/50), make(pcm.Frame, 960)
+	var (
+		in    = make(pcm.Frame, 960)
+		audio codecs.AudioEncoder
+		video codecs.VideoEncoder
+		out   pcm.Frame
+		gen   *tone.Generator
+	)
+	defer func() {
+		if audio != nil {
+			_ = audio.Close()
+		}
+		if video != nil {
+			_ = video.Close()
+		}
+	}()
 	l.port.WantVideo(320, 180)
 	tick := time.NewTicker(bridge.Tick)
 	defer tick.Stop()
@@ -233,32 +239,48 @@ func (l *listener) run(ctx context.Context, hertz float64, luma byte) {
 		l.port.NextAudio()
 		l.port.ReadAudio(in)
 		l.keep(in)
-		gen.Read(out)
-		b, err := enc.Encode(nil, out)
+		var err error
+		if spec, ok := l.port.AudioOut(); ok {
+			if audio == nil {
+				rate := spec.Codec.Format.Rate
+				gen, out = tone.New(rate, -12, hertz), make(pcm.Frame, rate/50)
+				audio, err = spec.Codec.NewEncoder(spec.Options)
+			}
+			if err == nil {
+				gen.Read(out)
+				var b []byte
+				b, err = audio.Encode(nil, out)
+				l.port.WriteAudio(b)
+			}
+		}
+		if spec, ok := l.port.VideoOut(); ok && err == nil && n%2 == 0 {
+			if video == nil {
+				spec.Options.Width, spec.Options.Height = 320, 180
+				video, err = spec.Codec.NewEncoder(spec.Options)
+			}
+			if err == nil {
+				err = l.sendPicture(video, spec, n, luma)
+			}
+		}
 		if err != nil {
 			l.Error(err)
 			return
-		}
-		l.port.WriteAudio(b)
-		if n%2 == 0 {
-			l.sendPicture(video, n, luma)
 		}
 		<-tick.C
 	}
 }
 
-func (l *listener) sendPicture(enc codecs.VideoEncoder, n uint32, luma byte) {
+func (l *listener) sendPicture(enc codecs.VideoEncoder, spec bridge.VideoSpec, n uint32, luma byte) error {
 	unit, key, err := enc.Encode(nil, flat(luma), l.port.TakeKeyFrameRequest() || n == 0)
-	if err != nil {
-		l.Error(err)
-		return
+	if err != nil || len(unit) == 0 {
+		return err
 	}
-	payloads, err := payload.Packetize("VP8", unit, 0, 1100)
+	payloads, err := payload.Packetize(spec.Codec.Name, unit, spec.Mode, spec.Payload)
 	if err != nil {
-		l.Error(err)
-		return
+		return err
 	}
 	l.port.WriteVideo(&bridge.VideoFrame{Payloads: payloads, Timestamp: n * 1800, Key: key, Captured: time.Now()})
+	return nil
 }
 
 func (l *listener) keep(in pcm.Frame) {
@@ -269,7 +291,7 @@ func (l *listener) keep(in pcm.Frame) {
 		l.last = slices.Delete(l.last, 0, over)
 	}
 	if p := l.port.Picture(); p != nil {
-		l.bright = p.Y[len(p.Y)/2]
+		l.bright = middle(&p.Picture)
 		p.Release()
 	}
 }
@@ -401,7 +423,7 @@ func (e *eye) run(b *browser, t *pion.TrackRemote) {
 			continue
 		}
 		e.mu.Lock()
-		e.bright = pic.Y[len(pic.Y)/2]
+		e.bright = middle(pic)
 		e.mu.Unlock()
 	}
 }
