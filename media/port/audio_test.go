@@ -218,6 +218,54 @@ func TestDigits(t *testing.T) {
 	})
 }
 
+// TestDigitsFromElsewhere mixes speech with events of another SSRC: each key is
+// one event, and the speech goes on as if there were none.
+func TestDigitsFromElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var heard events
+		p := newPort(t, &heard)
+		p.SetAudio(phone(newWire(t)))
+		const speech, keys = 0x2222, 0x3333
+		voice := 0
+		receive := func(ssrc uint32, h rtp.Header, payload []byte) {
+			h.Version, h.SSRC = 2, ssrc
+			p.AudioRTP(&rtp.Packet{Header: h, Payload: payload})
+		}
+		press := dtmf.NewSender(8000)
+		for i := range 100 {
+			receive(speech, rtp.Header{SequenceNumber: uint16(i), Timestamp: uint32(160 * i)}, bytes.Repeat([]byte{0x10}, 160))
+			if tick := p.NextAudio(); tick.Voice {
+				voice++
+			}
+			switch i {
+			case 20, 50:
+				_ = press.Press('5', 100*time.Millisecond)
+			case 80:
+				_ = press.Press('#', 100*time.Millisecond)
+			}
+			if e, ok := press.Next(uint32(160 * i)); ok {
+				for range 3 { // several in a row do not take over either
+					receive(keys, rtp.Header{PayloadType: 101, Marker: e.Marker, SequenceNumber: uint16(i), Timestamp: e.Timestamp}, e.Payload[:])
+				}
+			}
+			time.Sleep(bridge.Tick)
+		}
+		got := ""
+		for _, e := range heard.all() {
+			got += string(e.(port.Digit).Digit)
+		}
+		if got != "55#" {
+			t.Errorf("heard %q, want 55#", got)
+		}
+		if s := p.Stats().AudioIn; s.Packets != 100 || s.Lost != 0 {
+			t.Errorf("%d packets of speech, %d lost; want 100 and 0", s.Packets, s.Lost)
+		}
+		if voice < 95 {
+			t.Errorf("voice in %d ticks of 100", voice)
+		}
+	})
+}
+
 // TestLevels reads the loudness without decoding anything.
 func TestLevels(t *testing.T) {
 	loud := bytes.Repeat([]byte{0x80}, 160) // the largest positive value of µ-law
