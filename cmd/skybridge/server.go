@@ -156,6 +156,7 @@ func (s *server) startActors(ctx context.Context) error {
 			if e, ok := event.(*claim.Fenced); ok {
 				s.remote.Renew(e.Address)
 			}
+			s.system.Root.Send(s.nodePID(), event)
 		},
 	})
 	if err != nil {
