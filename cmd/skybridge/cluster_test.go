@@ -24,6 +24,7 @@ import (
 type roster struct {
 	Epoch        uint64
 	MediaNode    string `json:"media_node"`
+	Speaker      string
 	Participants []struct {
 		ID         string
 		Name       string
