@@ -3,6 +3,7 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -190,11 +191,48 @@ func TestMailboxBound(t *testing.T) {
 		if handled != limit || refused != sent-limit {
 			b.Errorf("handled %d and refused %d, want %d and %d", handled, refused, limit, sent-limit)
 		}
-		n, err := testutil.GatherAndCount(reg, "skybridge_actors_mailbox_overflows_total")
-		if err != nil || n != 1 {
-			b.Errorf("overflow metric: %d series, %v", n, err)
+		want := fmt.Sprintf(overflowed, sent-limit)
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "skybridge_actors_mailbox_overflows_total"); err != nil {
+			b.Error(err)
 		}
 	})
+}
+
+const overflowed = `
+# HELP skybridge_actors_mailbox_overflows_total Messages that found a mailbox full and became dead letters.
+# TYPE skybridge_actors_mailbox_overflows_total counter
+skybridge_actors_mailbox_overflows_total{kind="parrot"} %d
+`
+
+// TestDeadLetters counts what nobody took, asked or not.
+func TestDeadLetters(t *testing.T) {
+	actortest.Run(t, func(b *actortest.Bench) {
+		reg := prometheus.NewPedanticRegistry()
+		sys := actors.NewSystem(slog.New(slog.DiscardHandler), actors.NewMetrics(reg))
+		sys.Root.Send(sys.NewLocalPID("nobody"), &echo{})
+		_, _ = actors.Ask[*echo](context.Background(), sys, sys.NewLocalPID("nobody"), &echo{})
+		sys.Shutdown()
+		want := `
+# HELP skybridge_actors_dead_letters_total Messages to actors that do not exist, have stopped, are full or are out of reach.
+# TYPE skybridge_actors_dead_letters_total counter
+skybridge_actors_dead_letters_total 2
+`
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want)); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+// TestQuiet checks what the program's log hears of protoactor's own affairs.
+func TestQuiet(t *testing.T) {
+	for level, want := range map[slog.Level]bool{slog.LevelInfo: false, slog.LevelDebug: true} {
+		var log strings.Builder
+		h := slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level})
+		actors.NewSystem(slog.New(h), actors.NewMetrics(nil)).Shutdown()
+		if got := strings.Contains(log.String(), "level=DEBUG msg=\"actor system started\""); got != want {
+			t.Errorf("at level %v it says %q", level, log.String())
+		}
+	}
 }
 
 // TestStopAnswersTheQueue stops an actor with questions in its mailbox.
@@ -316,6 +354,7 @@ func TestMetricsLint(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	m := actors.NewMetrics(reg)
 	actors.NewSystem(slog.New(slog.DiscardHandler), m)
+	actor.PropsFromFunc(parrot, actors.Mailbox("parrot", 1, slog.New(slog.DiscardHandler), m))
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)

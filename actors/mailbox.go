@@ -18,6 +18,8 @@ import (
 // parent's strategy decides; see [Supervise].
 func Mailbox(kind string, limit int, log *slog.Logger, m *Metrics) actor.PropsOption {
 	produce := actor.Unbounded()
+	m.panics.WithLabelValues(kind) // they are there before they are needed
+	m.overflows.WithLabelValues(kind)
 	return actor.WithMailbox(func() actor.Mailbox {
 		return &mailbox{
 			Mailbox: produce(), kind: kind, limit: int64(limit), log: log, metrics: m,

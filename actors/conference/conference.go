@@ -136,7 +136,7 @@ func (x *conference) Receive(c actor.Context) {
 		x.Metrics.active.Inc()
 		x.stopTimer = actors.After(c, firstJoin, &idled{reasonEmpty})
 	case *actor.Stopped:
-		x.release()
+		x.release(c)
 		return
 	case *actor.Terminated:
 		x.terminated(c, m)
@@ -301,7 +301,10 @@ func (x *conference) end(c actor.Context, reason string) {
 }
 
 // release gives back what outlives the actor, however it stops.
-func (x *conference) release() {
+func (x *conference) release(c actor.Context) {
+	for _, a := range x.out.subscribers {
+		c.Unwatch(a.PID()) // or they remember us for as long as they live
+	}
 	if x.stopTimer != nil {
 		x.stopTimer()
 	}

@@ -14,9 +14,9 @@ import (
 // RoleMedia is the role of nodes that take the media of conferences.
 const RoleMedia = "media"
 
-// Announcement is what a node says of itself to the others, as JSON in its
+// announcement is what a node says of itself to the others, as JSON in its
 // session. Fields are added, never renamed.
-type Announcement struct {
+type announcement struct {
 	Roles    []string `json:"roles"`
 	SIP      string   `json:"sip,omitempty"`
 	SIPS     string   `json:"sips,omitempty"`
@@ -26,7 +26,7 @@ type Announcement struct {
 	Draining bool     `json:"draining,omitempty"`
 }
 
-func (a Announcement) meta() []byte {
+func (a announcement) meta() []byte {
 	b, err := json.Marshal(a)
 	if err != nil {
 		panic(err) // strings, numbers and booleans
@@ -36,19 +36,19 @@ func (a Announcement) meta() []byte {
 
 // parseAnnouncement reads what another node says. What cannot be read is a node
 // that can do nothing for us.
-func parseAnnouncement(meta []byte) (a Announcement) {
+func parseAnnouncement(meta []byte) (a announcement) {
 	if json.Unmarshal(meta, &a) != nil {
-		return Announcement{}
+		return announcement{}
 	}
 	return a
 }
 
-func (a Announcement) contacts() Contacts {
+func (a announcement) contacts() Contacts {
 	return Contacts{SIP: a.SIP, SIPS: a.SIPS, HTTPS: a.HTTPS}
 }
 
 // free is how many more calls the node takes.
-func (a Announcement) free() int {
+func (a announcement) free() int {
 	if a.MaxCalls == 0 {
 		return 1<<31 - 1 - a.Calls
 	}
@@ -56,7 +56,7 @@ func (a Announcement) free() int {
 }
 
 // takesMedia reports whether new media may go to the node.
-func (a Announcement) takesMedia() bool {
+func (a announcement) takesMedia() bool {
 	return slices.Contains(a.Roles, RoleMedia) && !a.Draining && a.free() > 0
 }
 
@@ -66,13 +66,13 @@ type placement struct {
 	directory Directory
 	name      string // of this node
 	self      *actor.PID
-	own       atomic.Pointer[Announcement]
+	own       atomic.Pointer[announcement]
 }
 
 // Media implements conference.Placement.
 func (p *placement) Media(prefer string, except []string) *actor.PID {
 	own := *p.own.Load()
-	eligible := func(address string, a Announcement) bool {
+	eligible := func(address string, a announcement) bool {
 		return a.takesMedia() && !slices.Contains(except, address)
 	}
 	// The node where the caller is has counted that call already, so it may

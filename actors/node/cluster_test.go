@@ -3,7 +3,9 @@ package node_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -253,6 +255,57 @@ func TestOneConferenceOverNATS(t *testing.T) {
 	}
 	if pid, _ := media.admit("late", "room"); pid == nil {
 		t.Error("a newcomer is not admitted")
+	}
+}
+
+// TestWithoutNATS takes NATS away during a call: the call goes on, rooms can
+// still be entered, and everything is claimed when NATS is back.
+func TestWithoutNATS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of real time")
+	}
+	cfg := embedded.Config{Dir: t.TempDir()}
+	server, err := embedded.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := server.URL()
+	p := startProcess(t, url, "n", node.RoleMedia)
+	if pid, _ := p.admit("a", "known"); pid == nil {
+		t.Fatal("not admitted")
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node knows that it is alone", func() bool { return !p.directory.Valid() })
+	if pid, _ := p.admit("b", "known"); pid == nil {
+		t.Error("not admitted to the running conference")
+	}
+	if pid, _ := p.admit("c", "new"); pid == nil {
+		t.Error("not admitted to another room")
+	}
+	if got := names(p.roster("known")); got != "a b" {
+		t.Errorf("in the conference: %q, want a and b", got)
+	}
+
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Port, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = embedded.Start(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	took := eventually(t, "everything is claimed", func() bool {
+		owned, err := askIt[*node.Conferences](p, p.node, &node.GetConferences{})
+		return err == nil && len(owned.Owned) == 2 && owned.Owned[0].Epoch > 0 && owned.Owned[1].Epoch > 0
+	})
+	t.Logf("claimed again after %v", took)
+	if n := p.kinds("participant.left") + p.kinds("conference.ended"); n != 0 {
+		t.Errorf("%d ends were published", n)
 	}
 }
 

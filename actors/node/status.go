@@ -57,7 +57,7 @@ func (n *node) drain(c actor.Context, m *Drain) {
 
 // announce tells the others what this node is and can take, if that is news.
 func (n *node) announce() {
-	a := Announcement{
+	a := announcement{
 		Roles: n.Roles, SIP: n.Contacts.SIP, SIPS: n.Contacts.SIPS, HTTPS: n.Contacts.HTTPS,
 		Calls: len(n.calls), MaxCalls: n.MaxCalls, Draining: n.draining || n.stopping.begun(),
 	}

@@ -111,6 +111,9 @@ func (p *participant) stopped(c actor.Context) {
 	if p.state != ended {
 		p.reason = Reason{Code: "failed", Text: "Internal error"}
 	}
+	if p.transcoder != nil {
+		c.Unwatch(p.transcoder) // or it remembers us for as long as the conference lasts
+	}
 	p.release(c, func() {})
 	p.Metrics.over(p.Protocol, p.reason.Code, p.admitted)
 	if p.admitted {
