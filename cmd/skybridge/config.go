@@ -111,8 +111,8 @@ func (c *config) validate() (problems []error) {
 			wrong("roles", "no role %q; there are %s", r, strings.Join(knownRoles, ", "))
 		}
 	}
-	if len(c.Roles) == 0 {
-		wrong("roles", "a node needs at least one")
+	if !slices.Contains(c.Roles, "signalling") && !slices.Contains(c.Roles, "media") {
+		wrong("roles", "a node needs signalling or media; management alone takes no calls")
 	}
 	if c.Public != "" {
 		if _, err := netip.ParseAddr(c.Public); err != nil {
