@@ -29,6 +29,11 @@ func TestRequestToken(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", k, r[k], want)
 		}
 	}
+	for _, k := range []string{"stun", "turn"} {
+		if r[k] != nil {
+			t.Errorf("%s: got %v, want none at all", k, r[k])
+		}
+	}
 	if len(r["token"].(string)) < 40 || r["participant_uuid"] == "" {
 		t.Errorf("token %v, participant %v", r["token"], r["participant_uuid"])
 	}

@@ -123,7 +123,7 @@ func (st *seat) lose(c *call) {
 	st.mu.Lock()
 	current := st.call == c && !st.ended
 	if current {
-		st.call = nil
+		st.call, st.gone = nil, c.id
 		st.lost = time.AfterFunc(grace, func() {
 			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
 		})
@@ -157,6 +157,19 @@ func (st *seat) current(r *http.Request) (*call, error) {
 		return nil, errNoCall
 	}
 	return st.call, nil
+}
+
+// forgive reports whether a request is about the call that was just lost: a
+// browser closes its connection before it says so. Now that it has, it may stay
+// without one.
+func (st *seat) forgive(r *http.Request) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if r.PathValue("participant") != string(st.id) || st.gone == "" || r.PathValue("call") != st.gone {
+		return false
+	}
+	st.lost.Stop()
+	return true
 }
 
 // ack says that the client has our answer. Media starts when ICE and DTLS are
@@ -221,7 +234,7 @@ func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, 
 func (s *Server) hangUp(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
 	st.placing.Lock()
 	defer st.placing.Unlock()
-	if _, err := st.current(r); err != nil {
+	if _, err := st.current(r); err != nil && !st.forgive(r) {
 		return nil, err
 	}
 	st.drop()

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/services/api"
@@ -160,6 +162,24 @@ func TestCallLost(t *testing.T) {
 	if a := c.get("participants"); a.Code != http.StatusForbidden {
 		t.Errorf("got %d %s", a.Code, a.Body)
 	}
+}
+
+// Browsers close the connection before they say that they do.
+func TestHangUpAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(3 * time.Second) }) // runs last: lets the dead-letter throttle run out
+		w := newWorld(t)
+		c := w.join("Ada")
+		id := c.call()
+		w.media.last(t).Ended("closed")
+		if a := c.post(c.me("calls/"+id+"/disconnect"), ""); a.Code != 200 || a.Result != nil {
+			t.Errorf("disconnect: %d %s", a.Code, a.Body)
+		}
+		time.Sleep(time.Minute) // the seat stays
+		if a := c.get("participants"); a.Code != 200 {
+			t.Errorf("a minute later: %d %s", a.Code, a.Body)
+		}
+	})
 }
 
 func TestWHIP(t *testing.T) {

@@ -50,7 +50,8 @@ type seat struct {
 	port      *port.Port
 	connected bool // the participant has the port, and closes it
 	call      *call
-	lost      *time.Timer // how long to wait for another call
+	gone      string      // id of the last call, if it ended by itself
+	lost      *time.Timer // how long to wait for another call then
 }
 
 // A call is the media of a seat.
