@@ -22,6 +22,7 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/h264"
 	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/vp8"
+	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
 	"github.com/skybridge-media/skybridge/services/sip"
@@ -258,7 +259,7 @@ func (p *fakeParticipant) receive(c actor.Context) {
 	case *participant.Ended:
 		p.close()
 		p.events <- m
-	case actor.AutoReceiveMessage, actor.SystemMessage:
+	case port.Silent, actor.AutoReceiveMessage, actor.SystemMessage:
 	default:
 		p.events <- m
 	}

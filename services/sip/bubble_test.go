@@ -31,7 +31,7 @@ type bubble struct {
 
 // inBubble runs f with a service in fake time. Goroutines that are alive when f
 // has returned, and the service is closed, fail the test.
-func inBubble(t *testing.T, f func(b *bubble), change ...func(*sip.Config, *sip.Deps)) {
+func inBubble(t *testing.T, f func(b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
@@ -40,9 +40,6 @@ func inBubble(t *testing.T, f func(b *bubble), change ...func(*sip.Config, *sip.
 		b := &bubble{T: t, Node: n, Metrics: sip.NewMetrics(nil), at: &memListener{conns: make(chan net.Conn), done: make(chan struct{})}}
 		cfg := sip.Config{Bind: loopback}
 		deps := sip.Deps{Log: log, Metrics: b.Metrics, System: sys, Node: n.pid, Media: media()}
-		for _, f := range change {
-			f(&cfg, &deps)
-		}
 		var err error
 		if b.Server, err = sip.New(cfg, deps); err != nil {
 			t.Fatal(err)

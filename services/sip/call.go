@@ -47,6 +47,7 @@ type call struct {
 	direction string // incoming or outgoing
 	alias     string
 	began     time.Time
+	about     []any // attributes for the line that says what became of it
 	inbox     *mailbox
 
 	state   state
@@ -56,9 +57,10 @@ type call struct {
 	release func() // lets go of it
 	contact string // our URI, as the peer knows it
 	media   *media
-	peer    *actor.PID // the participant; nil until admitted
-	handed  bool       // it has got the media
-	hungUp  bool       // it was the participant who hung up, and need not be told
+	peer    *actor.PID           // the participant; nil until admitted
+	told    participant.SetMedia // which media it believes that there is
+	handed  bool                 // it has got the media
+	hungUp  bool                 // it was the participant who hung up, and need not be told
 
 	invite *serverTx     // incoming INVITE whose 200 has no ACK yet
 	answer *sip.Response // that 200
@@ -133,8 +135,9 @@ func (c *call) newMedia(f flow) {
 	}
 }
 
-// run is the call's goroutine.
+// run is the goroutine of a call that was registered.
 func (c *call) run() {
+	defer c.s.running.Done()
 	for c.state != over {
 		c.contained(c.inbox.take())
 	}
@@ -229,14 +232,19 @@ func (c *call) connect() error {
 	c.handed = true
 	c.state = up
 	c.tell(&participant.Connect{Port: l})
-	c.noteHold()
+	c.noteMedia()
 	c.log.Info("dialog established", "audio", c.media.codec(sdp.Audio), "video", c.media.codec(sdp.Video),
 		"encrypted", c.media.encrypted(), "setup", time.Since(c.began).Round(time.Millisecond))
 	return nil
 }
 
-// noteHold tells the participant when the peer has put us on hold, or is back.
-func (c *call) noteHold() {
+// noteMedia tells the participant what has become of its media: which there is,
+// and whether the peer has put us on hold, or is back.
+func (c *call) noteMedia() {
+	if now := (participant.SetMedia{Audio: c.media.has(sdp.Audio), Video: c.media.has(sdp.Video)}); now != c.told {
+		c.told = now
+		c.tell(&now)
+	}
 	if held := c.media.held(); held != c.held {
 		c.held = held
 		c.tell(&participant.Hold{On: held})

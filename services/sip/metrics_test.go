@@ -18,7 +18,7 @@ func TestMetricsLint(t *testing.T) {
 	u.call("room").bye()
 	u.write(u.draft("INVITE", "nobody").sdp(audioOffer).String())
 	u.expect(404, "INVITE")
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.answer()
 	c.bye()
 	next[*participant.Connect](t, b.Node.participant(t, 1))

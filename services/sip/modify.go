@@ -191,20 +191,15 @@ func (c *call) renegotiate(r *request) ([]byte, *refusal) {
 // change makes agreed the state of the call's media, and tells the participant
 // what has become of it.
 func (c *call) change(agreed *sdp.Agreement) error {
-	audio, video := c.media.has(sdp.Audio), c.media.has(sdp.Video)
 	if err := c.media.openAgreed(agreed); err != nil {
 		return err
 	}
 	if err := c.media.apply(agreed); err != nil {
 		return err
 	}
-	if c.state != up {
-		return nil // connect tells
+	if c.state == up { // connect tells otherwise
+		c.noteMedia()
 	}
-	if a, v := c.media.has(sdp.Audio), c.media.has(sdp.Video); a != audio || v != video {
-		c.tell(&participant.SetMedia{Audio: a, Video: v})
-	}
-	c.noteHold()
 	return nil
 }
 

@@ -2,6 +2,8 @@ package sip_test
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -260,4 +262,97 @@ func TestSkippedNumber(t *testing.T) {
 	}
 	next[*participant.Pressed](t, p)
 	c.bye()
+}
+
+// ear is a socket that hears RTP.
+func ear(t *testing.T) (*net.UDPConn, int) {
+	t.Helper()
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c, c.LocalAddr().(*net.UDPAddr).Port
+}
+
+// hears sends one packet on the call and reports its payload type if ear gets
+// it.
+func hears(t *testing.T, port participant.Port, ear *net.UDPConn) (payloadType int, ok bool) {
+	t.Helper()
+	port.WriteAudio(make([]byte, 160))
+	_ = ear.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	buf := make([]byte, 2048)
+	for {
+		n, err := ear.Read(buf)
+		if err != nil {
+			return 0, false
+		}
+		if n > 12 && buf[1]&0x7f < 64 || buf[1]&0x7f >= 96 {
+			return int(buf[1] & 0x7f), true
+		}
+	}
+}
+
+// TestPeerMoves: a re-INVITE takes the media elsewhere, and in another codec.
+// Nothing goes to the first place before the ACK, or after the change.
+func TestPeerMoves(t *testing.T) {
+	b := newBench(t)
+	u := newUA(b, "UDP")
+	first, port := ear(t)
+	at := func(version, port int, codec string) string {
+		return fmt.Sprintf("v=0\r\no=- 1 %d IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d RTP/AVP %s\r\n", version, port, codec)
+	}
+	d := u.draft("INVITE", "room").sdp(at(1, port, "0"))
+	u.write(d.String())
+	c := &dialog{ua: u, first: d, answer: u.expect(200, "INVITE"), seq: 1}
+	_ = first.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := first.Read(make([]byte, 2048)); err == nil {
+		t.Errorf("%d bytes before the ACK", n)
+	}
+	c.ack(c.answer, "")
+	leg := next[*participant.Connect](t, b.Node.participant(t, 0)).Port
+	if pt, ok := hears(t, leg, first); !ok || pt != 0 {
+		t.Fatalf("got payload type %d, %v", pt, ok)
+	}
+	second, port := ear(t)
+	if m := c.reinvite(offer(at(2, port, "8"))); !strings.Contains(m.body, "RTP/AVP 8\r\n") {
+		t.Errorf("answer:\n%s", m.body)
+	}
+	if pt, ok := hears(t, leg, second); !ok || pt != 8 {
+		t.Errorf("got payload type %d, %v", pt, ok)
+	}
+	if pt, ok := hears(t, leg, first); ok {
+		t.Errorf("the old address still gets payload type %d", pt)
+	}
+	c.bye()
+}
+
+// TestNewKeys: a re-INVITE with another key is answered with ours, which stays.
+func TestNewKeys(t *testing.T) {
+	b := newBench(t)
+	c := newUA(b, "UDP").call("room", offer(secureOffer(1, "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz")))
+	key := cryptoLine(c.answer.body)
+	if key == "" {
+		t.Fatalf("no key in the answer:\n%s", c.answer.body)
+	}
+	next[*participant.Connect](t, b.Node.participant(t, 0))
+	m := c.reinvite(offer(secureOffer(2, "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR")))
+	if got := cryptoLine(m.body); got != key {
+		t.Errorf("our key became %q, was %q", got, key)
+	}
+	c.bye()
+}
+
+func secureOffer(version int, key string) string {
+	return fmt.Sprintf("v=0\r\no=- 1 %d IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/SAVP 0\r\n"+
+		"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:%s\r\n", version, key)
+}
+
+func cryptoLine(body string) string {
+	for line := range strings.SplitSeq(body, "\r\n") {
+		if strings.HasPrefix(line, "a=crypto:") {
+			return line
+		}
+	}
+	return ""
 }

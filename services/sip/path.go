@@ -32,8 +32,23 @@ func (c *call) path() path {
 		p.flow = c.flow
 	case c.last.flow != nil && c.last.hop == p.uri.String():
 		p.flow = c.last.flow
+	default:
+		p.flow = c.s.direct(p.uri)
 	}
 	return p
+}
+
+// direct is the flow to a URI that needs no looking up and no connection; nil
+// if it does.
+func (s *Server) direct(uri sip.Uri) flow {
+	if _, err := hostAddr(uri.Host); err != nil || s.transport.udp == nil {
+		return nil
+	}
+	hops, err := resolve(s.life, s.resolver, uri)
+	if err != nil || hops[0].proto != "UDP" {
+		return nil
+	}
+	return &udpFlow{socket: s.transport.udp, to: hops[0].to}
 }
 
 // hidden reports whether the caller's Contact cannot be right because a NAT
@@ -100,7 +115,9 @@ func (c *call) along(req *sip.Request, send func(flow) error, failed func(error)
 		return
 	}
 	s := c.s
+	s.routing.Add(1)
 	c.background(func(ctx context.Context) {
+		defer s.routing.Add(-1)
 		ctx, cancel := context.WithTimeout(ctx, routePatience)
 		defer cancel()
 		f, err := s.reach(ctx, p.uri)

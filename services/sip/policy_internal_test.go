@@ -73,7 +73,7 @@ func TestAnswerExpiry(t *testing.T) {
 	}
 	for _, tt := range tests {
 		req := sip.NewRequest(sip.INVITE, sip.Uri{})
-		for _, line := range strings.Split(tt.in, "\n") {
+		for line := range strings.SplitSeq(tt.in, "\n") {
 			if name, value, ok := strings.Cut(line, ": "); ok {
 				req.AppendHeader(sip.NewHeader(name, value))
 			}
@@ -103,7 +103,7 @@ type zone struct {
 
 func (z zone) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
 	var as []netip.Addr
-	for _, a := range strings.Fields(z.hosts[host]) {
+	for a := range strings.FieldsSeq(z.hosts[host]) {
 		as = append(as, netip.MustParseAddr(a))
 	}
 	if len(as) == 0 {
@@ -114,7 +114,7 @@ func (z zone) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, erro
 
 func (z zone) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	var rs []*net.SRV
-	for _, target := range strings.Fields(z.srv["_"+service+"._"+proto+"."+name]) {
+	for target := range strings.FieldsSeq(z.srv["_"+service+"._"+proto+"."+name]) {
 		host, port, _ := net.SplitHostPort(target)
 		n, err := net.LookupPort("tcp", port)
 		if err != nil {

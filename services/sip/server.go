@@ -1,16 +1,17 @@
 package sip
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"golang.org/x/time/rate"
 
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
@@ -42,6 +43,8 @@ type Server struct {
 	life    context.Context // ends when the service gives up on everything
 	end     context.CancelFunc
 	running sync.WaitGroup // calls, and what they wait for
+	routing atomic.Int32   // requests of calls that look for their way
+	refused rate.Sometimes // lets ten lines a second through about calls that were refused
 	closing sync.Once
 	closed  chan struct{}
 
@@ -91,6 +94,7 @@ func New(cfg Config, deps Deps) (*Server, error) {
 		tx:        newTransactions(deps.Metrics),
 		life:      life,
 		end:       end,
+		refused:   rate.Sometimes{Interval: 100 * time.Millisecond},
 		closed:    make(chan struct{}),
 		calls:     make(map[*call]struct{}),
 		dialogs:   make(map[dialogKey]*call),
@@ -138,22 +142,6 @@ func (s *Server) Addrs() Addrs {
 		a.SIPS = addrPort(s.tls.Addr())
 	}
 	return a
-}
-
-// Contacts are the addresses that other nodes send callers to: the public one,
-// or the one that is bound. Hosts stay empty when neither says where we are.
-func (s *Server) Contacts() node.Contacts {
-	var c node.Contacts
-	a := s.Addrs()
-	host := cmp.Or(s.cfg.Public, a.SIP.Addr())
-	if host.IsUnspecified() {
-		return c
-	}
-	c.SIP = netip.AddrPortFrom(host, a.SIP.Port()).String()
-	if a.SIPS.IsValid() {
-		c.SIPS = netip.AddrPortFrom(host, a.SIPS.Port()).String()
-	}
-	return c
 }
 
 // Serve answers until ctx is done or Close is called, then closes the service.
@@ -220,7 +208,7 @@ func (s *Server) settle(deadline time.Time) {
 		s.mu.Lock()
 		calls := len(s.calls)
 		s.mu.Unlock()
-		if calls == 0 && s.tx.asking() == 0 {
+		if calls == 0 && s.routing.Load() == 0 && s.tx.asking() == 0 {
 			return
 		}
 		select {
@@ -232,7 +220,7 @@ func (s *Server) settle(deadline time.Time) {
 }
 
 // register takes a call in, unless there are too many, or its INVITE has
-// arrived already by another way.
+// arrived already by another way. The caller has to start it then.
 func (s *Server) register(c *call) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,6 +237,7 @@ func (s *Server) register(c *call) *refusal {
 	s.calls[c] = struct{}{}
 	s.dialogs[c.dialog.key()] = c
 	s.metrics.dialogs.Inc()
+	s.running.Add(1) // under the lock: Close waits once nothing is added any more
 	return nil
 }
 

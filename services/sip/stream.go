@@ -107,7 +107,7 @@ func (s *stream) read() {
 		if idle {
 			began = time.Now()
 		}
-		handled, partial, err := s.take(parser, buf[:n])
+		handled, partial, err := s.take(parser, buf[:n], !idle)
 		if err != nil {
 			return
 		}
@@ -118,15 +118,15 @@ func (s *stream) read() {
 	}
 }
 
-// take feeds the parser and handles the messages that are complete. partial
-// says that another has begun.
-func (s *stream) take(parser *sip.ParserStream, data []byte) (handled, partial bool, err error) {
+// take feeds the parser and handles the messages that are complete. begun says
+// that data goes on with one, partial that another has begun.
+func (s *stream) take(parser *sip.ParserStream, data []byte, begun bool) (handled, partial bool, err error) {
 	_, _ = parser.Write(data)
 	for parser.Buffer().Len() > 0 {
 		seen := parser.Buffer().Bytes() // stays as it is until the next Write
 		m, _, err := parser.ParseNext()
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return handled, !keepAlive(seen), nil
+			return handled, begun || !keepAlive(seen), nil
 		}
 		if err != nil {
 			if req, ok := m.(*sip.Request); ok {
@@ -136,7 +136,7 @@ func (s *stream) take(parser *sip.ParserStream, data []byte) (handled, partial b
 			s.garbage(s, seen, err)
 			return handled, false, err
 		}
-		handled = true
+		handled, begun = true, false
 		if !s.guard.admits(s.remote.Addr(), time.Now()) {
 			s.metrics.dropped.WithLabelValues(dropFlood).Inc()
 			continue

@@ -103,7 +103,7 @@ func (tx *serverTx) again(req *request) { _ = tx.machine.Receive(req.Request) }
 func (tx *serverTx) respond(res *sip.Response) error {
 	if !res.IsProvisional() {
 		tx.mu.Lock()
-		if tx.answered != 0 && !(res.IsSuccess() && tx.answered == res.StatusCode) {
+		if again := res.IsSuccess() && tx.answered == res.StatusCode; tx.answered != 0 && !again {
 			tx.mu.Unlock()
 			return nil
 		}

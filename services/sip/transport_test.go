@@ -107,9 +107,6 @@ func TestPublicAddress(t *testing.T) {
 	if !strings.Contains(m.body, "c=IN IP4 198.51.100.7\r\n") || strings.Contains(m.body, "127.0.0.1") {
 		t.Errorf("answer:\n%s", m.body)
 	}
-	if got, want := b.Server.Contacts().SIP, fmt.Sprintf("198.51.100.7:%d", port); got != want {
-		t.Errorf("Contacts %q, want %q", got, want)
-	}
 }
 
 // TestConnectionGoneBeforeAnswer: sipgo dials what the Via of the request says,
@@ -204,23 +201,24 @@ func TestAckEndsRepeating(t *testing.T) {
 }
 
 func TestStreamFraming(t *testing.T) {
-	b := newBench(t)
+	remote := newBench(t).Server.Addrs().SIP
 	t.Run("byte by byte", func(t *testing.T) {
-		u := newUA(b, "TCP")
+		u := dialUA(t, "TCP", remote)
+		_ = u.stream.(*net.TCPConn).SetNoDelay(true)
 		for _, c := range u.draft("OPTIONS", "room").String() {
 			u.write(string(c))
 		}
 		u.expect(200, "OPTIONS")
 	})
 	t.Run("merged", func(t *testing.T) {
-		u := newUA(b, "TCP")
+		u := dialUA(t, "TCP", remote)
 		u.write("\r\n\r\n" + u.draft("OPTIONS", "a").String() + u.draft("OPTIONS", "b").String() + "\r\n" + u.draft("OPTIONS", "c").String())
 		for range 3 {
 			u.expect(200, "OPTIONS")
 		}
 	})
 	t.Run("no Content-Length", func(t *testing.T) {
-		u := newUA(b, "TCP")
+		u := dialUA(t, "TCP", remote)
 		d := u.draft("OPTIONS", "a")
 		u.write(strings.Replace(d.String(), "Content-Length: 0\r\n", "", 1))
 		if m := u.receive(); m.status() != 400 || !strings.Contains(m.header("Via"), d.branch) {
@@ -231,7 +229,7 @@ func TestStreamFraming(t *testing.T) {
 		}
 	})
 	t.Run("too long", func(t *testing.T) {
-		u := newUA(b, "TCP")
+		u := dialUA(t, "TCP", remote)
 		_, _ = u.stream.Write([]byte(u.draft("OPTIONS", "a").add("X", strings.Repeat("x", 70000)).String()))
 		for range 3 { // a 400, perhaps
 			if _, ok := u.next(); !ok {
@@ -241,7 +239,7 @@ func TestStreamFraming(t *testing.T) {
 		t.Error("connection still open")
 	})
 	t.Run("no SIP", func(t *testing.T) {
-		u := newUA(b, "TCP")
+		u := dialUA(t, "TCP", remote)
 		u.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		if !u.closedWithin(patience) {
 			t.Error("connection still open")

@@ -417,7 +417,12 @@ func (d *dialog) do(method string, status int, change ...func(*draft)) message {
 		f(m)
 	}
 	d.write(m.String())
-	return d.expect(status, method)
+	for {
+		// A 200 to an INVITE before may have been repeated meanwhile.
+		if res := d.expect(status, method); res.header("CSeq") == m.get("CSeq") {
+			return res
+		}
+	}
 }
 
 func (d *dialog) bye() {

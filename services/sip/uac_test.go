@@ -31,12 +31,9 @@ type called struct {
 }
 
 // dial lets the service call u from room.
-func (b *bench) dial(u *ua, uri string) *called {
+func (b *bench) dial(u *ua) *called {
 	b.Helper()
-	if uri == "" {
-		uri = "sip:bob@" + u.local.String()
-	}
-	b.Server.Dial(node.NewCall(), node.Dial{Alias: "room", URI: uri})
+	b.Server.Dial(node.NewCall(), node.Dial{Alias: "room", URI: "sip:bob@" + u.local.String()})
 	return &called{ua: u, invite: u.expectRequest("INVITE"), tag: fmt.Sprintf("bob%d", unique.Add(1))}
 }
 
@@ -74,7 +71,7 @@ func (c *called) bye() {
 
 func TestDial(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	p := b.Node.participant(t, 0)
 	if !p.Outgoing || p.Name != "bob" || p.Alias != "room" || !p.Audio || !p.Video {
 		t.Errorf("admitted %+v", p.Admit)
@@ -95,6 +92,9 @@ func TestDial(t *testing.T) {
 	c.reply(c.invite, 180, "Ringing", c.with(""))
 	c.answer()
 	next[*participant.Connect](t, p)
+	if e := next[*participant.SetMedia](t, p); !e.Audio || e.Video {
+		t.Errorf("media %+v", e) // video was offered, and not taken
+	}
 	c.bye()
 	if e := next[*participant.Ended](t, p); e.Reason.Code != "disconnected" {
 		t.Errorf("ended with %+v", e.Reason)
@@ -104,7 +104,7 @@ func TestDial(t *testing.T) {
 
 func TestDialHangup(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.answer()
 	p := b.Node.participant(t, 0)
 	next[*participant.Connect](t, p)
@@ -213,7 +213,7 @@ func TestDialFails(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
 			b := newBench(t)
-			c := b.dial(newUA(b, "UDP"), "")
+			c := b.dial(newUA(b, "UDP"))
 			c.reply(c.invite, tt.status, tt.reason)
 			ack := c.expectRequest("ACK")
 			if ack.header("Via") != c.invite.header("Via") {
@@ -241,7 +241,7 @@ func TestDialBadURI(t *testing.T) {
 func TestDialNobodyThere(t *testing.T) {
 	b := newBench(t)
 	u := newUA(b, "UDP")
-	c := b.dial(u, "")
+	c := b.dial(u)
 	again := 0
 	e := (*participant.Ended)(nil)
 	p := b.Node.participant(t, 0)
@@ -266,7 +266,7 @@ func TestDialNobodyThere(t *testing.T) {
 // TestRingTimeout: a phone that rings for too long is told to stop.
 func TestRingTimeout(t *testing.T) {
 	b := newBench(t, func(c *sip.Config, _ *sip.Deps) { c.RingTimeout = 100 * time.Millisecond })
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.reply(c.invite, 180, "Ringing", c.with(""))
 	cancel := c.expectRequest("CANCEL")
 	if cancel.header("Via") != c.invite.header("Via") || cancel.header("CSeq") != "1 CANCEL" {
@@ -285,7 +285,7 @@ func TestRingTimeout(t *testing.T) {
 // received, the CANCEL request MUST NOT be sent".
 func TestCancelWaits(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	b.Node.participant(t, 0).hangup(participant.Reason{Code: "disconnected"})
 	for end := time.Now().Add(3 * gosip.T1); time.Now().Before(end); {
 		select {
@@ -305,7 +305,7 @@ func TestCancelWaits(t *testing.T) {
 // TestCancelCrossesAnswer: the 200 wins the race against our CANCEL.
 func TestCancelCrossesAnswer(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.reply(c.invite, 180, "Ringing", c.with(""))
 	b.Node.participant(t, 0).hangup(participant.Reason{Code: "disconnected"})
 	cancel := c.expectRequest("CANCEL")
@@ -321,10 +321,11 @@ func TestCancelCrossesAnswer(t *testing.T) {
 // it does not want.
 func TestForked(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.answer()
 	p := b.Node.participant(t, 0)
 	next[*participant.Connect](t, p)
+	next[*participant.SetMedia](t, p)
 	other := *c
 	other.tag = "other"
 	c.reply(c.invite, 200, "OK", other.with(audioAnswer))
@@ -346,7 +347,7 @@ func TestForked(t *testing.T) {
 func TestRedirected(t *testing.T) {
 	b := newBench(t)
 	there := newUA(b, "UDP")
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.reply(c.invite, 302, "Moved Temporarily", func(d *draft) { d.set("Contact", fmt.Sprintf("<sip:bob@%s>;q=0.7", there.local)) })
 	c.expectRequest("ACK")
 	moved := &called{ua: there, invite: there.expectRequest("INVITE"), tag: "there"}
@@ -361,7 +362,7 @@ func TestRedirected(t *testing.T) {
 // TestRedirectLoop: a redirection to itself ends.
 func TestRedirectLoop(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	invites := 1
 	p := b.Node.participant(t, 0)
 	m := c.invite
@@ -405,7 +406,7 @@ func TestAuthentication(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t, creds)
-			c := b.dial(newUA(b, "UDP"), "")
+			c := b.dial(newUA(b, "UDP"))
 			challenge := func(d *draft) {
 				for _, ch := range tt.challenge {
 					d.add("Proxy-Authenticate", ch)
@@ -437,7 +438,7 @@ func TestAuthentication(t *testing.T) {
 // TestReliableProvisional: who insists on a PRACK gets one (RFC 3262).
 func TestReliableProvisional(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.reply(c.invite, 180, "Ringing", c.with(""), func(d *draft) { d.set("Require", "100rel").set("RSeq", "776656") })
 	prack := c.expectRequest("PRACK")
 	if prack.header("RAck") != "776656 1 INVITE" || prack.header("CSeq") != "2 PRACK" || prack.tag("To") != c.tag {
@@ -455,7 +456,7 @@ func TestReliableProvisional(t *testing.T) {
 
 func TestIntervalTooSmall(t *testing.T) {
 	b := newBench(t)
-	c := b.dial(newUA(b, "UDP"), "")
+	c := b.dial(newUA(b, "UDP"))
 	c.reply(c.invite, 422, "Session Interval Too Small", func(d *draft) { d.set("Min-SE", "3600") })
 	c.expectRequest("ACK")
 	if m := c.expectRequest("INVITE"); m.header("Session-Expires") != "3600" {
@@ -468,7 +469,7 @@ func TestCalleeHasNothing(t *testing.T) {
 	for name, body := range map[string]string{"no SDP": "", "garbage": "v=0\r\nm=\r\n", "no stream": "v=0\r\no=- 7 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			c := b.dial(newUA(b, "UDP"), "")
+			c := b.dial(newUA(b, "UDP"))
 			c.reply(c.invite, 200, "OK", c.with(body))
 			c.expectRequest("ACK")
 			c.reply(c.expectRequest("BYE"), 200, "OK")

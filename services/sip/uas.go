@@ -39,7 +39,7 @@ func (s *Server) invite(tx *serverTx) {
 	c.release = c.flow.hold()
 	tx.whenCanceled(func() { c.inbox.post(c.canceledByPeer) })
 	c.inbox.post(c.incoming)
-	s.running.Go(c.run)
+	go c.run()
 }
 
 // incoming negotiates, and asks the node. Nothing is opened yet.
@@ -47,6 +47,10 @@ func (c *call) incoming() {
 	req := c.invite.req
 	c.newMedia(c.flow)
 	c.features.learn(req)
+	c.about = []any{
+		"direction", incoming, "alias", printable(c.alias, 120), "from", printable(req.from.raw, 200), "peer", c.flow.peer(),
+		"transport", c.flow.network(), "agent", printable(text(req, "User-Agent"), 80),
+	}
 	c.contact = c.s.contactFor(c.flow, c.alias, c.dialog.secure)
 	if why := c.negotiate(req); why != nil {
 		c.refuseInvite(why)
@@ -59,8 +63,6 @@ func (c *call) incoming() {
 	if name == "" {
 		name = printable(unescapeUser(req.from.uri.User), 80)
 	}
-	c.log.Info("dialog began", "direction", incoming, "alias", printable(c.alias, 120), "from", printable(req.from.raw, 200),
-		"peer", c.flow.peer(), "transport", c.flow.network(), "agent", printable(text(req, "User-Agent"), 80))
 	c.admit(&node.Admit{
 		Call:       c.id,
 		Alias:      c.alias,
@@ -76,6 +78,7 @@ func (c *call) incoming() {
 // admit asks the node to let the call in and runs then with what it says.
 func (c *call) admit(ask *node.Admit, then func(*node.Admitted, *node.Redirect, error)) {
 	s := c.s
+	c.told = participant.SetMedia{Audio: ask.Audio, Video: ask.Video}
 	c.background(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, admitPatience)
 		defer cancel()
@@ -101,6 +104,13 @@ func (c *call) admit(ask *node.Admit, then func(*node.Admitted, *node.Redirect, 
 			s.unwanted(in)
 		}
 	})
+}
+
+// admittedAs notes the call's place.
+func (c *call) admittedAs(in *node.Admitted) {
+	c.peer = in.Participant
+	c.log = c.log.With("room", in.Room)
+	c.log.Info("dialog began", c.about...)
 }
 
 // unwanted gives a place back that came too late: the call has ended.
@@ -153,8 +163,7 @@ func (c *call) admitted(in *node.Admitted, elsewhere *node.Redirect, err error) 
 		c.refuseInvite(c.why(err))
 		return
 	}
-	c.peer = in.Participant
-	c.log = c.log.With("room", in.Room)
+	c.admittedAs(in)
 	body, err := c.describe()
 	if err != nil {
 		c.refuseInvite(c.why(err))
@@ -174,7 +183,8 @@ func (c *call) why(err error) *refusal {
 
 // refuseInvite ends a call that never was.
 func (c *call) refuseInvite(why *refusal) {
-	c.log.Info("dialog refused", "status", why.code, "text", why.reason)
+	// Those who try all doors fill no disk.
+	c.s.refused.Do(func() { c.log.Info("dialog refused", append(c.about, "status", why.code, "text", why.reason)...) })
 	c.invite.refuse(why)
 	c.count(class(c.invite.final()))
 	c.finish(participant.Reason{Code: reasonFailed, Text: why.reason})

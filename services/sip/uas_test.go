@@ -118,13 +118,11 @@ func TestRepeatedInvite(t *testing.T) {
 	}
 }
 
-func (u *ua) expectProvisional(status int) message {
+func (u *ua) expectProvisional(status int) {
 	u.Helper()
-	m := u.receive()
-	if m.status() != status {
+	if m := u.receive(); m.status() != status {
 		u.Fatalf("got %q, want %d", m.line, status)
 	}
-	return m
 }
 
 func TestCancel(t *testing.T) {
@@ -192,6 +190,9 @@ func TestLateOffer(t *testing.T) {
 	}
 	c.ack(ok, strings.Replace(audioOffer, "a=sendrecv", "a=ptime:20", 1)+"m=video 0 RTP/AVP 96\r\n")
 	next[*participant.Connect](t, p)
+	if e := next[*participant.SetMedia](t, p); !e.Audio || e.Video {
+		t.Errorf("media %+v", e) // video was offered, and not taken
+	}
 	c.bye()
 }
 

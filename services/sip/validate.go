@@ -210,8 +210,8 @@ func (r *request) checkRequire() *refusal {
 }
 
 // checkResponse reports whether a normalised response can be matched to a
-// request of ours: one Via, and the rest of what identifies a dialog
-// (RFC 3261 section 8.1.3.3).
+// request of ours: one Via, and what identifies a dialog (RFC 3261 section
+// 8.1.3.3). Some phones ring without a tag.
 func checkResponse(res *sip.Response) bool {
 	if len(res.GetHeaders("Via")) != 1 || res.Via() == nil || res.StatusCode < 100 || res.StatusCode > 699 {
 		return false
@@ -222,5 +222,5 @@ func checkResponse(res *sip.Response) bool {
 		}
 	}
 	to, err := parseNameAddr(text(res, "To"))
-	return err == nil && res.CSeq() != nil && (res.StatusCode == 100 || to.tag() != "" || res.StatusCode >= 300)
+	return err == nil && res.CSeq() != nil && (res.StatusCode/100 != 2 || to.tag() != "")
 }

@@ -235,7 +235,6 @@ func salvage(data []byte) (*sip.Request, *refusal) {
 
 // token reports whether s is a token (RFC 3261 section 25.1).
 func token(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-.!%*_+`'~", r))
-	})
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return s != "" && strings.Trim(s, letters+"-.!%*_+`'~") == ""
 }
