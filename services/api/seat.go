@@ -28,7 +28,6 @@ type seat struct {
 	alias    string // as the client wrote it
 	protocol string
 	name     string
-	tag      string // the client's own word for its call
 	log      *slog.Logger
 
 	// Set by admit under mu, and not changed after: who has an admitted seat
@@ -258,12 +257,6 @@ func clean(c *call, media *port.Port, connected bool) {
 func (s *Server) vacate(st *seat) {
 	s.deps.Metrics.seats.WithLabelValues(st.protocol).Dec()
 	s.leave(st.room)
-}
-
-func (st *seat) isEnded() bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.ended
 }
 
 // elsewhere is the answer when another node has the conference's media.
