@@ -100,6 +100,7 @@ func (c *Call) install() {
 			SendType:   s.codec.pt,
 			RecvType:   s.codec.pt,
 			Mode:       s.mode,
+			MaxPayload: maxPayload,
 			Width:      s.limits.width,
 			Height:     s.limits.height,
 			FrameRate:  s.limits.rate,
@@ -127,8 +128,14 @@ func (s *stream) audioOptions() codecs.AudioOptions {
 	return codecs.AudioOptions{}
 }
 
-// expectedLoss, in percent, is what Opus FEC is dimensioned for.
-const expectedLoss = 5
+// What peers that differ in nothing else share an encode for, telephones
+// included: the loss that Opus FEC is dimensioned for, in percent, and the most
+// RTP payload in a packet, in bytes. With all headers that is 1276 over IPv6,
+// below the least MTU it has.
+const (
+	expectedLoss = 10
+	maxPayload   = 1200
+)
 
 // codecName is for logs; empty for no stream.
 func (s *stream) codecName() string {
