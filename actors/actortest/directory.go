@@ -33,7 +33,7 @@ func (d *Directory) answer() error {
 // lose ends the node's session when it has run out.
 func (d *Directory) lose() {
 	d.dead.Store(true)
-	time.AfterFunc(SessionTTL, func() { _ = d.Memory.Close() })
+	time.AfterFunc(SessionTTL, func() { _ = d.Close() })
 }
 
 // Claim is as that of claim.Directory.

@@ -102,7 +102,7 @@ func Props(cfg Config, epoch uint64, deps Deps) *actor.Props {
 	deps.Log = deps.Log.With("room", cfg.Name)
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &conference{Config: cfg, Deps: deps, epoch: epoch}
-	}, actors.Supervise(), actors.Mailbox("conference", mailboxLimit, deps.Log, deps.Actors))
+	}, actors.Mailbox("conference", mailboxLimit, deps.Log, deps.Actors))
 }
 
 // conference is the shell: it turns messages into calls on the roster, and the

@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -42,7 +43,7 @@ func (x *conference) send(c actor.Context) {
 	o.version, o.epoch = x.roster.version, x.roster.epoch
 	to := o.subscribers
 	if o.transcoder != nil {
-		to = append(to[:len(to):len(to)], o.transcoder)
+		to = append(slices.Clip(to), o.transcoder)
 	}
 	if len(to) == 0 {
 		return

@@ -325,8 +325,12 @@ func show(r *conference.Roster) string {
 			on   bool
 			name string
 		}{
-			{p.AudioMuted, "muted"}, {p.VideoMuted, "unseen"}, {p.Held, "held"}, {p.Speaking, "speaking"},
-			{p.Spotlight, "spotlight"}, {p.HandRaised, "hand"},
+			{p.AudioMuted, "muted"},
+			{p.VideoMuted, "unseen"},
+			{p.Held, "held"},
+			{p.Speaking, "speaking"},
+			{p.Spotlight, "spotlight"},
+			{p.HandRaised, "hand"},
 		} {
 			if f.on {
 				b.WriteString(" " + f.name)

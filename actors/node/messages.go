@@ -14,8 +14,9 @@ const ActorName = "node"
 type (
 	// Admit asks for a place in the conference behind Alias for one call. The
 	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
-	// conference.ErrLocked, conference.ErrFull or [ErrCapacity]. Nothing
-	// remains of a call that was not admitted.
+	// conference.ErrLocked, conference.ErrFull, [ErrCapacity], or another with
+	// bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
+	// lost just then. Nothing remains of a call that was not admitted.
 	Admit struct {
 		Call     participant.ID // from [NewCall]
 		Alias    string         // what was dialled: the user part of a URI, or a room name

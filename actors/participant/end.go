@@ -75,9 +75,6 @@ func (p *participant) hangUp(reason Reason) {
 	p.Signalling.Hangup(reason)
 }
 
-// hangUpNot notes that the call has ended already.
-func (p *participant) hangUpNot() { p.ending.hungUp = true }
-
 // release takes the leg off the bridge and then closes the port, in the
 // background, and calls done. It reports false when that has begun before or
 // there is nothing to do.

@@ -57,7 +57,8 @@ type (
 	Rename struct{ Name string }
 
 	// Ended says that signalling has ended the call (BYE, DELETE, expired
-	// token). The participant leaves the conference and stops. No reply.
+	// token). The participant leaves the conference and stops. A Reason without
+	// a code means "hangup". No reply.
 	Ended struct{ Reason Reason }
 )
 

@@ -22,6 +22,7 @@
 package participant
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -86,7 +87,7 @@ func Props(cfg Config, deps Deps) *actor.Props {
 	deps.Log = deps.Log.With("call", cfg.ID, "room", cfg.Room)
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &participant{Config: cfg, Deps: deps, began: time.Now()}
-	}, actors.Supervise(), actors.Mailbox("participant", mailboxLimit, deps.Log, deps.Actors))
+	}, actors.Mailbox("participant", mailboxLimit, deps.Log, deps.Actors))
 }
 
 type state int
@@ -160,8 +161,7 @@ func (p *participant) Receive(c actor.Context) {
 	case *conference.Dismiss:
 		p.dismissed(c, m)
 	case *Ended:
-		p.hangUpNot()
-		p.end(c, m.Reason)
+		p.endedBySignalling(c, m.Reason)
 	case *End:
 		p.end(c, m.Reason)
 	case *timedOut:
@@ -256,6 +256,12 @@ func (p *participant) attach(c actor.Context) {
 	}
 	p.attached = true
 	p.attachTo(c, p.transcoder)
+}
+
+func (p *participant) endedBySignalling(c actor.Context, reason Reason) {
+	reason.Code = cmp.Or(reason.Code, "hangup")
+	p.ending.hungUp = true // there is nobody left to tell
+	p.end(c, reason)
 }
 
 func (p *participant) silent(c actor.Context, d time.Duration) {

@@ -238,12 +238,18 @@ func TestPanics(t *testing.T) {
 		setup func(s *stage, media *actortest.Port)
 		do    any
 	}{
-		{"hanging up", func(s *stage, _ *actortest.Port) { s.onHangup = func() { panic("hangup") } },
-			&participant.End{Reason: participant.Reason{Code: "disconnected"}}},
-		{"closing the port", func(_ *stage, media *actortest.Port) { media.OnClose = func() { panic("close") } },
-			&participant.End{Reason: participant.Reason{Code: "disconnected"}}},
-		{"publishing", func(s *stage, _ *actortest.Port) { s.publish = func() { panic("publish") } },
-			&participant.Pressed{Digit: '1'}},
+		{
+			"hanging up", func(s *stage, _ *actortest.Port) { s.onHangup = func() { panic("hangup") } },
+			&participant.End{Reason: participant.Reason{Code: "disconnected"}},
+		},
+		{
+			"closing the port", func(_ *stage, media *actortest.Port) { media.OnClose = func() { panic("close") } },
+			&participant.End{Reason: participant.Reason{Code: "disconnected"}},
+		},
+		{
+			"publishing", func(s *stage, _ *actortest.Port) { s.publish = func() { panic("publish") } },
+			&participant.Pressed{Digit: '1'},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -56,7 +56,7 @@ func Props(cfg Config, deps Deps) *actor.Props {
 	deps.Log = deps.Log.With("room", cfg.Room)
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &transcoder{Config: cfg, Deps: deps, legs: map[string]*actor.PID{}}
-	}, actors.Supervise(), actors.Mailbox("transcoder", mailboxLimit, deps.Log, deps.Actors))
+	}, actors.Mailbox("transcoder", mailboxLimit, deps.Log, deps.Actors))
 }
 
 type transcoder struct {
