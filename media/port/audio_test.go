@@ -171,6 +171,36 @@ func TestReinvite(t *testing.T) {
 	})
 }
 
+// TestNumberingGoesOn changes everything but the SSRC: the numbering goes on.
+// Numbers that were used before are replays to SRTP, and would repeat its key
+// stream (RFC 3711 section 9.1).
+func TestNumberingGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t)
+		p := newPort(t, nil)
+		wideband := phone(w)
+		wideband.Codec = &opus.Mono
+		for i, a := range []*port.Audio{phone(w), wideband, nil, phone(w)} {
+			p.SetAudio(a)
+			p.WriteAudio([]byte{byte(i)})
+		}
+		for i, v := range []*port.Video{screen(w, "VP8"), screen(w, "H264"), nil, screen(w, "VP8")} {
+			p.SetVideo(v)
+			p.WriteVideo(film(uint32(i), 1, true))
+		}
+		got := w.sent()
+		if len(got) != 6 {
+			t.Fatalf("sent %v", got)
+		}
+		for i, pkt := range got {
+			first := got[i/3*3]
+			if want := first.SequenceNumber + uint16(i%3); pkt.SSRC != first.SSRC || pkt.SequenceNumber != want {
+				t.Errorf("packet %d: %+v, want sequence number %d", i, pkt.Header, want)
+			}
+		}
+	})
+}
+
 // TestDigits sends key presses from one port to another over a path that loses,
 // doubles the delay of and reorders packets. Each becomes one event.
 func TestDigits(t *testing.T) {

@@ -29,16 +29,17 @@ type audioSender struct {
 const standstill = 300 * time.Millisecond
 
 func (o *audioSender) configure(a *Audio) {
-	before := o.cfg
 	o.cfg = a
 	o.pack, o.packed, o.resumed = o.pack[:0], 0, true
 	if a == nil {
 		o.digits = nil
 		return
 	}
-	if before == nil || before.SSRC != a.SSRC || before.Codec.Clock != a.Codec.Clock {
+	if o.header.Version == 0 || o.header.SSRC != a.SSRC {
 		// RFC 3550 section 5.1: both begin at random. The lower half spares SRTP
-		// an early wrap (RFC 3711 section 3.3.1).
+		// an early wrap (RFC 3711 section 3.3.1). For as long as the SSRC stays,
+		// they go on, whatever else changes: to SRTP, numbers that were used
+		// before are replays.
 		o.timestamp = rand.Uint32()
 		o.header.SequenceNumber = uint16(rand.Uint32N(1 << 15))
 	}

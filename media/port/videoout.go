@@ -46,6 +46,8 @@ type videoOut struct {
 
 	mu      sync.Mutex // guards everything below; held for moments only
 	cfg     *Video     // nil: no stream
+	begun   bool       // there was one
+	ssrc    uint32     // of the latest
 	offset  uint32     // of timestamps
 	history [historySize]sentPacket
 	next    int64 // sequence number of the next packet to be made
@@ -100,8 +102,10 @@ func (o *videoOut) configure(v *Video) {
 	if v == nil {
 		return
 	}
-	if before == nil || before.SSRC != v.SSRC {
-		// RFC 3550 section 5.1: both begin at random.
+	if !o.begun || o.ssrc != v.SSRC {
+		// RFC 3550 section 5.1: both begin at random, and go on for as long as
+		// the SSRC stays, also where the stream was removed meanwhile.
+		o.begun, o.ssrc = true, v.SSRC
 		o.next = int64(rand.Uint32N(1 << 15))
 		o.unsent = o.next
 		o.offset = rand.Uint32()
