@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/skybridge-media/skybridge/media/compose"
 )
@@ -57,14 +56,13 @@ type Bridge struct {
 	tick sync.Mutex // held during an audio tick
 	shot sync.Mutex // held while the video clock looks at legs
 
-	epoch   time.Time     // of RTP timestamps
 	stop    chan struct{} // closed by Close
 	running sync.WaitGroup
 }
 
 // New returns a bridge without legs and with an empty plan.
 func New(cfg Config) *Bridge {
-	b := &Bridge{cfg: cfg, plan: &Plan{}, stop: make(chan struct{}), epoch: time.Now()}
+	b := &Bridge{cfg: cfg, plan: &Plan{}, stop: make(chan struct{})}
 	b.layout, _ = compose.Parse(compose.Default)
 	if b.cfg.Log == nil {
 		b.cfg.Log = slog.New(slog.DiscardHandler)

@@ -47,3 +47,10 @@ func (c *clock) wait(stop <-chan struct{}) (began time.Time, late time.Duration,
 
 // close releases the timer.
 func (c *clock) close() { c.timer.Stop() }
+
+// epoch is what the RTP timestamps of all bridges count from, so that a leg
+// that moves to another bridge sees no jump.
+var epoch = time.Now()
+
+// timestamp returns t on the 90 kHz clock of video.
+func timestamp(t time.Time) uint32 { return uint32(t.Sub(epoch).Microseconds() * 9 / 100) }

@@ -242,7 +242,7 @@ func (g *group) encode(w *work) (*VideoFrame, error) {
 	}
 	return &VideoFrame{
 		Payloads:  payloads,
-		Timestamp: uint32(w.at.Sub(b.epoch) * 9 / 100_000), // 90 kHz
+		Timestamp: timestamp(w.at),
 		Key:       key,
 		Captured:  w.at,
 	}, nil

@@ -86,7 +86,7 @@ type VideoSpec struct {
 // A VideoFrame is one encoded picture, packetized. Immutable.
 type VideoFrame struct {
 	Payloads  [][]byte // one RTP payload each; the last carries the marker bit
-	Timestamp uint32   // 90 kHz, common to all legs of a bridge; a leg adds its own offset
+	Timestamp uint32   // 90 kHz, common to all bridges of a process; a leg adds its own offset
 	Key       bool
 	Captured  time.Time // when the composition began, for latency figures
 }

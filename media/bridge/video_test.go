@@ -459,3 +459,28 @@ func TestCloseReleasesEverything(t *testing.T) {
 		}
 	})
 }
+
+// A participant whose bridge was lost goes on in another one, and its receiver
+// must not see time run backwards.
+func TestTimestampsGoOnInAnotherBridge(t *testing.T) {
+	inRoom(t, small, filmed(2, &vp8.VP8), func(t *testing.T, r *room) {
+		latest := func() uint32 {
+			c := r.callers[0]
+			c.film.mu.Lock()
+			defer c.film.mu.Unlock()
+			return c.lastTime
+		}
+		r.run(10 * time.Second)
+		before, at := latest(), time.Now()
+		r.Detach("0")
+		other := bridge.New(small)
+		defer other.Close()
+		other.Apply(&r.plan)
+		other.Attach("0", r.callers[0])
+		r.run(time.Second)
+		elapsed := uint32(time.Since(at) * 9 / 100_000)
+		if went := latest() - before; went == 0 || went > elapsed+90_000/15 {
+			t.Errorf("timestamps went on by %d in %d", int32(went), elapsed)
+		}
+	})
+}
