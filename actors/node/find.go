@@ -122,27 +122,41 @@ func (n *node) claimed(c actor.Context, m *claimed) {
 	case m.err == nil && m.owner.Mine:
 		n.own(c, r, m.owner.Epoch)
 	case m.err == nil:
-		for _, w := range r.take(func(w waiter) bool { return w.need == toOwn }) {
-			w.then(c, ErrUnavailable)
-		}
+		n.settle(c, r, toOwn, ErrUnavailable)
 		n.locate(c, r, m.owner)
 	case code == bus.NotFound && m.asked == toLook:
-		for _, w := range r.take(func(w waiter) bool { return w.need == toLook }) {
-			w.then(c, errNoConference)
-		}
+		n.settle(c, r, toLook, errNoConference)
 		if r.wants(toOwn) {
 			n.ask(c, r)
 			return
 		}
-		r.phase = unknown
-		n.tidy(c, r)
+		n.abandon(c, r)
 	case code == bus.Unavailable || errors.Is(m.err, context.DeadlineExceeded):
+		n.settle(c, r, toLook, errNoConference) // as far as this node knows
+		n.settle(c, r, toOwn, ErrUnavailable)
+		if !r.wants(toEnter) {
+			n.abandon(c, r)
+			return
+		}
 		n.Log.Warn("directory out of reach; conference runs without its word", "room", r.cfg.Name, "err", m.err)
 		n.own(c, r, 0)
 	default:
 		n.Log.Error("conference not claimed", "room", r.cfg.Name, "err", m.err)
 		n.giveUp(c, r, ErrUnavailable)
 	}
+}
+
+// settle tells those who need just that.
+func (n *node) settle(c actor.Context, r *room, need need, err error) {
+	for _, w := range r.take(func(w waiter) bool { return w.need == need }) {
+		w.then(c, err)
+	}
+}
+
+// abandon ends the search for an owner that nobody needs any more.
+func (n *node) abandon(c actor.Context, r *room) {
+	r.phase = unknown
+	n.tidy(c, r)
 }
 
 func claimResult(owner claim.Owner, err error) string {
@@ -206,8 +220,7 @@ func (n *node) again(c actor.Context, r *room) {
 			w.then(c, ErrUnavailable)
 		}
 		if !r.here() {
-			r.phase = unknown
-			n.tidy(c, r)
+			n.abandon(c, r)
 			return
 		}
 	}
@@ -237,8 +250,7 @@ func (n *node) giveUp(c actor.Context, r *room, err error) {
 		n.again(c, r)
 		return
 	}
-	r.phase = unknown
-	n.tidy(c, r)
+	n.abandon(c, r)
 }
 
 // tell makes the transcoder follow the owner that was found, then the calls,

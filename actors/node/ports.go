@@ -6,6 +6,11 @@ import (
 	"github.com/skybridge-media/skybridge/bus/claim"
 )
 
+var (
+	_ Directory = (*claim.Directory)(nil)
+	_ Directory = (*claim.Memory)(nil)
+)
+
 // Directory is the port that says who owns what in the cluster. bus/claim
 // implements it over JetStream, and in memory for one process alone. Its
 // methods may wait for the network: actors call them through actors.Go. What

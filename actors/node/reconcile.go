@@ -72,7 +72,7 @@ func (n *node) reclaim(c actor.Context, r *room) {
 func (n *node) reclaimed(c actor.Context, m *reclaimed) {
 	r, ok := n.table[m.key]
 	if !ok || !r.mine || !r.conference.Equal(m.pid) || r.split {
-		if m.err == nil && m.owner.Mine && (!ok || !r.mine) {
+		if m.err == nil && m.owner.Mine && !ok {
 			n.free(c, m.key, m.owner.Epoch) // it has ended meanwhile
 		}
 		return

@@ -12,7 +12,10 @@ import (
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/media/port"
 )
+
+var _ Port = (*port.Port)(nil)
 
 // detachPatience is how long a port may wait to be taken off the bridge. A
 // bridge lets go within a tick, unless its transcoder is gone and the bridge

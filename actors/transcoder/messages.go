@@ -58,6 +58,8 @@ type (
 // ErrNoLeg is the reply to an Attach without a leg.
 var ErrNoLeg = &bus.Error{Code: bus.Invalid, Text: "transcoder: no leg"}
 
+var _ Bridge = (*bridge.Bridge)(nil)
+
 // Bridge is the port to the conference's media on this node; media/bridge
 // implements it. All methods are safe for concurrent use.
 type Bridge interface {
