@@ -64,7 +64,7 @@ func (in *receiver) setTypes(types []uint8) {
 // read is the goroutine of one socket.
 func (s *Session) read(conn *net.UDPConn) {
 	const maxErrors = 100 // in a row; then the socket is broken, not the packet
-	r := reader{s: s}
+	r := reader{s: s, onRTCP: conn == s.pair.rtcp}
 	buf := make([]byte, maxDatagram+1)
 	failed := 0
 	for {
@@ -90,6 +90,7 @@ func (s *Session) read(conn *net.UDPConn) {
 // A reader parses what one socket receives. It belongs to one goroutine.
 type reader struct {
 	s       *Session
+	onRTCP  bool        // the socket is that for RTCP alone
 	packet  pion.Packet // reused: its slices are its own, its payload the socket's buffer
 	header  pion.Header
 	control rtcp.Header
@@ -106,6 +107,8 @@ func (r *reader) datagram(b []byte, from netip.AddrPort) {
 		r.s.drop(dropMalformed, from)
 	case isControl(b):
 		r.rtcp(b, from)
+	case r.onRTCP:
+		r.s.drop(dropMalformed, from)
 	default:
 		r.rtp(b, from)
 	}

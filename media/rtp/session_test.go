@@ -282,6 +282,28 @@ func TestDropsMalformed(t *testing.T) {
 	}
 }
 
+// What is no RTCP has no business on its port: the handler takes RTP from one
+// goroutine, and the peer's place is not to be learned from there.
+func TestDropsMediaOnControlPort(t *testing.T) {
+	a := listen(t, 1, nil)
+	must(t, a.SetRemote(rtp.Remote{Types: []uint8{96}}))
+	stranger, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(a.controlAddr(1)))
+	must(t, err)
+	defer stranger.Close()
+	for i := range uint16(10) {
+		h := header(i)
+		h.Version = 2
+		b, err := (&pion.Packet{Header: *h, Payload: []byte{1}}).Marshal()
+		must(t, err)
+		_, err = stranger.Write(b)
+		must(t, err)
+	}
+	a.until(t, "dropped", func(s rtp.Stats) bool { return s.Malformed+s.RTPIn.Packets >= 10 })
+	if s := a.Stats(); s.RTPIn.Packets != 0 || s.Remote.IsValid() {
+		t.Errorf("taken: %+v", s)
+	}
+}
+
 // baresip opens its NAT binding with an RTCP APP packet.
 func TestTakesHolePunch(t *testing.T) {
 	a, b := listen(t, 1, nil), listen(t, 2, nil)

@@ -10,7 +10,7 @@ import (
 type Stats struct {
 	RTPIn, RTPOut, RTCPIn, RTCPOut Traffic
 
-	Malformed    uint64 // datagrams that were neither RTP nor RTCP
+	Malformed    uint64 // datagrams that were neither RTP nor RTCP, or RTP on the port for RTCP
 	WrongSource  uint64 // packets from somebody who is not the peer
 	WrongType    uint64 // RTP packets of a payload type that was not negotiated
 	AuthFailures uint64 // packets SRTP refused: forged, replayed, or of another key
