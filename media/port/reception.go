@@ -28,10 +28,11 @@ type reception struct {
 	first   int64     // extended sequence numbers
 	highest int64
 
-	packets, bytes uint64 // of this SSRC
-	allPackets     uint64 // of all
-	allBytes       uint64
-	allLost        uint64 // of SSRCs before this one
+	packets    uint64 // of this SSRC
+	allPackets uint64 // of all
+	allBytes   uint64
+	allLost    uint64 // before this SSRC, or the last jump of its numbering
+	othersLost uint64 // of allLost, before this SSRC
 
 	transit int64 // of the packet before, in clock units
 	timed   bool  // transit is valid
@@ -61,9 +62,10 @@ func (r *reception) accept(ssrc uint32, now time.Time) (ok, changed bool) {
 		return false, false
 	}
 	changed = r.begun
+	lost := r.lost()
 	*r = reception{
 		clock: r.clock, begun: true, ssrc: ssrc, first: -1,
-		allPackets: r.allPackets, allBytes: r.allBytes, allLost: r.lost(),
+		allPackets: r.allPackets, allBytes: r.allBytes, allLost: lost, othersLost: lost,
 	}
 	return true, changed
 }
@@ -90,7 +92,6 @@ func (r *reception) packet(seq uint16, timestamp uint32, size int, timed bool, n
 	r.last = now
 	r.packets++
 	r.allPackets++
-	r.bytes += uint64(size)
 	r.allBytes += uint64(size)
 	if !timed {
 		return
@@ -146,7 +147,7 @@ func (r *reception) report(now time.Time) rtcp.ReceptionReport {
 	}
 	block := rtcp.ReceptionReport{
 		SSRC: r.ssrc, FractionLost: r.fraction,
-		TotalLost:          uint32(min(r.lost(), 1<<23-1)),
+		TotalLost:          uint32(min(r.lost()-r.othersLost, 1<<23-1)),
 		LastSequenceNumber: uint32(r.highest - 1<<16),
 		Jitter:             uint32(r.jitter),
 	}

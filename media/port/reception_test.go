@@ -46,6 +46,14 @@ func TestReceptionLoss(t *testing.T) {
 	if b = r.report(after(time.Hour)); b.TotalLost != 10 || b.FractionLost != 0 {
 		t.Errorf("report after a jump %+v", b)
 	}
+	// A report block is about one source (RFC 3550, section 6.4.1).
+	later := after(2 * time.Hour)
+	r.accept(8, later)
+	r.packet(1, 0, 160, true, later)
+	r.packet(3, 320, 160, true, later)
+	if b = r.report(later); b.SSRC != 8 || b.TotalLost != 1 || r.lost() != 11 {
+		t.Errorf("report on the next source %+v, %d lost of both", b, r.lost())
+	}
 }
 
 // TestReceptionJitter alternates between 0 and 10 ms of delay: the estimate
