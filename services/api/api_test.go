@@ -152,7 +152,7 @@ func TestTokens(t *testing.T) {
 	if a := c.post("release_token", `{"reason":"bye"}`); a.Code != http.StatusOK || a.Result != true {
 		t.Errorf("release: %d %s", a.Code, a.Body)
 	}
-	if m := await[*participant.Ended](w); m.Reason.Code != "left" {
+	if m := await[*participant.Ended](w); m.Reason.Code != "hangup" {
 		t.Errorf("the participant was told %+v", m)
 	}
 	if a := c.get("participants"); a.Code != http.StatusForbidden {

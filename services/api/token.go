@@ -115,6 +115,6 @@ func (s *Server) refreshToken(st *seat, _ http.ResponseWriter, _ *http.Request) 
 }
 
 func (s *Server) releaseToken(st *seat, _ http.ResponseWriter, _ *http.Request) (any, error) {
-	st.end(participant.Reason{Code: "left", Text: "Call disconnected"}, tell)
+	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
 	return true, nil
 }

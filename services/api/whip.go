@@ -176,7 +176,7 @@ func (s *Server) whipDelete(w http.ResponseWriter, r *http.Request) {
 		s.whipFail(w, r, err)
 		return
 	}
-	st.end(participant.Reason{Code: "left", Text: "Call disconnected"}, tell)
+	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
 	w.WriteHeader(http.StatusOK)
 }
 
