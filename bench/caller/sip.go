@@ -26,14 +26,14 @@ func init() {
 
 // SIP is a participant that called over UDP. Safe for concurrent use.
 type SIP struct {
-	cfg     Config
-	ua      *sipgo.UserAgent
-	server  *sipgo.Server
-	conn    net.PacketConn
-	dialog  *sipgo.DialogClientSession
-	port    *port.Port
-	streams []*rtp.Session
-	engine  *engine
+	cfg    Config
+	ua     *sipgo.UserAgent
+	server *sipgo.Server
+	conn   net.PacketConn
+	dialog *sipgo.DialogClientSession
+	port   *port.Port
+	lines  map[sdp.Kind]*line // with sockets
+	engine *engine
 
 	ended chan struct{}
 	once  sync.Once
@@ -44,12 +44,19 @@ type SIP struct {
 // SIP over UDP, and returns when media can flow.
 func DialSIP(ctx context.Context, server netip.AddrPort, room string, cfg Config) (*SIP, error) {
 	cfg.defaults()
-	s := &SIP{cfg: cfg, ended: make(chan struct{}), port: port.New(port.Config{Log: cfg.Log})}
+	s := newSIP(cfg)
 	if err := s.dial(ctx, server, room); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("dial %s by SIP: %w", room, err)
 	}
 	return s, nil
+}
+
+func newSIP(cfg Config) *SIP {
+	return &SIP{
+		cfg: cfg, lines: map[sdp.Kind]*line{}, port: port.New(port.Config{Log: cfg.Log}),
+		ended: make(chan struct{}),
+	}
 }
 
 func (s *SIP) dial(ctx context.Context, server netip.AddrPort, room string) error {
@@ -160,28 +167,26 @@ func moved(err error) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, uint16(uri.Port)), err == nil
 }
 
+// A line is one stream's sockets, and what we send through them.
+type line struct {
+	*rtp.Session
+	ssrc uint32
+}
+
 // offer opens the sockets and describes them.
 func (s *SIP) offer(local netip.Addr) (*sdp.Offer, []byte, error) {
 	caps := &sdp.Capabilities{Width: s.cfg.Width, Height: s.cfg.Height, FrameRate: s.cfg.FrameRate}
 	l := sdp.Local{Address: local}
-	open := func() (sdp.Endpoint, error) {
-		session, err := rtp.Listen(rtp.Config{Bind: local, Log: s.cfg.Log})
-		if err != nil {
-			return sdp.Endpoint{}, err
-		}
-		s.streams = append(s.streams, session)
-		return sdp.Endpoint{Port: session.Port(), RTCPPort: session.RTCPPort(), SSRC: ssrc(), CNAME: s.cfg.Name}, nil
-	}
 	var err error
 	if s.cfg.Audio != nil {
 		caps.Audio = []*codecs.Audio{s.cfg.Audio}
-		if l.Audio, err = open(); err != nil {
+		if l.Audio, err = s.open(sdp.Audio, local); err != nil {
 			return nil, nil, err
 		}
 	}
 	if s.cfg.Video != nil {
 		caps.Video = []*codecs.Video{s.cfg.Video}
-		if l.Video, err = open(); err != nil {
+		if l.Video, err = s.open(sdp.Video, local); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -189,39 +194,37 @@ func (s *SIP) offer(local netip.Addr) (*sdp.Offer, []byte, error) {
 	return offer, offer.Describe(l), nil
 }
 
-// connect joins the sockets, which were opened in this order, and the port.
-func (s *SIP) connect(agreed *sdp.Agreement) error {
-	streams := s.streams
-	if s.cfg.Audio != nil {
-		session := streams[0]
-		streams = streams[1:]
-		if a := agreed.Stream(sdp.Audio); a != nil {
-			s.port.SetAudio(&port.Audio{
-				Codec: a.Audio.Codec, SendType: a.SendType, RecvType: a.RecvType,
-				EventSendType: a.Audio.EventSendType, EventRecvType: a.Audio.EventRecvType, EventClock: a.Audio.EventClock,
-				Ticks: int(a.Audio.Ptime / (20 * time.Millisecond)), Send: a.Send, Recv: a.Recv,
-				SSRC: ssrc(), CNAME: s.cfg.Name, Out: session,
-			})
-			if err := session.SetRemote(a.Remote()); err != nil {
-				return err
-			}
-			session.Start(rtp.Handler{RTP: tapped(s.cfg.Tap, s.port.AudioRTP), RTCP: s.port.AudioRTCP})
-		}
+// open binds the sockets of a line.
+func (s *SIP) open(k sdp.Kind, local netip.Addr) (sdp.Endpoint, error) {
+	session, err := rtp.Listen(rtp.Config{Bind: local, Log: s.cfg.Log})
+	if err != nil {
+		return sdp.Endpoint{}, err
 	}
-	if s.cfg.Video != nil {
-		session := streams[0]
-		if v := agreed.Stream(sdp.Video); v != nil {
-			s.port.SetVideo(&port.Video{
-				Codec: v.Video.Codec, SendType: v.SendType, RecvType: v.RecvType, Mode: v.Video.Mode, MaxPayload: 1200,
-				Width: v.Video.Width, Height: v.Video.Height, FrameRate: v.Video.FrameRate, MaxBitrate: v.Bitrate,
-				NACK: v.Video.NACK, PLI: v.Video.PLI, FIR: v.Video.FIR, REMB: v.Video.REMB, Parameters: v.Video.Parameters,
-				Send: v.Send && s.cfg.sendsVideo(), Recv: v.Recv, SSRC: ssrc(), CNAME: s.cfg.Name, Out: session,
-			})
-			if err := session.SetRemote(v.Remote()); err != nil {
-				return err
-			}
-			session.Start(rtp.Handler{RTP: s.port.VideoRTP, RTCP: s.port.VideoRTCP})
+	l := &line{session, ssrc()}
+	s.lines[k] = l
+	return sdp.Endpoint{Port: l.Port(), RTCPPort: l.RTCPPort(), SSRC: l.ssrc, CNAME: s.cfg.Name}, nil
+}
+
+// connect joins the sockets and the port.
+func (s *SIP) connect(agreed *sdp.Agreement) error {
+	for k, l := range s.lines {
+		stream := agreed.Stream(k)
+		if stream == nil {
+			continue
 		}
+		if err := l.SetRemote(stream.Remote()); err != nil {
+			return err
+		}
+		local := port.Local{SSRC: l.ssrc, CNAME: s.cfg.Name, Out: l}
+		if k == sdp.Audio {
+			s.port.SetAudio(port.AgreedAudio(stream, local))
+			l.Start(rtp.Handler{RTP: tapped(s.cfg.Tap, s.port.AudioRTP), RTCP: s.port.AudioRTCP})
+			continue
+		}
+		v := port.AgreedVideo(stream, local)
+		v.Send = v.Send && s.cfg.sendsVideo()
+		s.port.SetVideo(v)
+		l.Start(rtp.Handler{RTP: s.port.VideoRTP, RTCP: s.port.VideoRTCP})
 	}
 	return nil
 }
@@ -254,8 +257,8 @@ func (s *SIP) Close() error {
 		s.engine.close()
 	}
 	s.port.Close()
-	for _, session := range s.streams {
-		err = errors.Join(err, session.Close())
+	for _, l := range s.lines {
+		err = errors.Join(err, l.Close())
 	}
 	if s.ua != nil {
 		err = errors.Join(err, s.ua.Close())
