@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long anything may take that should take no time.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func serve(t *testing.T, cfg embedded.Config) *embedded.Server {
 	t.Helper()
