@@ -3,6 +3,7 @@ package port
 import (
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
@@ -58,10 +59,7 @@ type piece struct {
 }
 
 func newPlayer(codec *codecs.Audio, log *slog.Logger) *player {
-	return &player{
-		codec: codec, log: log,
-		fifo: make(pcm.Frame, 0, 8*tick48), raw: make(pcm.Frame, 0, 6*tick48), wide: make(pcm.Frame, 0, 6*tick48),
-	}
+	return &player{codec: codec, log: log}
 }
 
 // take keeps what is due in this Tick and says what is known about it. ahead
@@ -224,8 +222,13 @@ func (p *player) fail(err error) {
 	p.release()
 }
 
-// open makes the decoder if there is none, and the resampler.
+// open makes the decoder if there is none, and what else decoding needs. Most
+// participants never say anything.
 func (p *player) open() bool {
+	if p.raw == nil {
+		p.fifo = slices.Grow(p.fifo, 8*tick48)
+		p.raw, p.wide = make(pcm.Frame, 0, 6*tick48), make(pcm.Frame, 0, 6*tick48)
+	}
 	if p.up == nil {
 		p.up = resample.New(p.codec.Format.Rate, rate48)
 	}

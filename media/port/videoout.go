@@ -44,14 +44,14 @@ type videoOut struct {
 	sendMu sync.Mutex // guards header and the order of packets; held while writing
 	header rtp.Header
 
-	mu      sync.Mutex // guards everything below; held for moments only
-	cfg     *Video     // nil: no stream
-	begun   bool       // there was one
-	ssrc    uint32     // of the latest
-	offset  uint32     // of timestamps
-	history [historySize]sentPacket
-	next    int64 // sequence number of the next packet to be made
-	unsent  int64 // first one that pacing holds back
+	mu      sync.Mutex   // guards everything below; held for moments only
+	cfg     *Video       // nil: no stream
+	begun   bool         // there was one
+	ssrc    uint32       // of the latest
+	offset  uint32       // of timestamps
+	history []sentPacket // historySize of them; nil before there was a stream
+	next    int64        // sequence number of the next packet to be made
+	unsent  int64        // first one that pacing holds back
 	budget  bucket
 	resends bucket
 	adapter adapter
@@ -96,11 +96,14 @@ func (o *videoOut) configure(v *Video) {
 	before := o.cfg
 	o.cfg = v
 	if v == nil || before == nil || before.SSRC != v.SSRC || before.Codec != v.Codec {
-		clear(o.history[:])
+		clear(o.history)
 	}
 	o.unsent = o.next // what waits is of the stream before
 	if v == nil {
 		return
+	}
+	if o.history == nil {
+		o.history = make([]sentPacket, historySize)
 	}
 	if !o.begun || o.ssrc != v.SSRC {
 		// RFC 3550 section 5.1: both begin at random, and go on for as long as
