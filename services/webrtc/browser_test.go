@@ -55,12 +55,15 @@ type station struct {
 	near *listener
 }
 
+// everyCodec configures real codecs.
+func everyCodec(c *Config) {
+	c.Audio = []*codecs.Audio{&opus.Mono, &g722.G722, &g711.PCMU, &g711.PCMA}
+	c.Video = []*codecs.Video{&vp8.VP8, &avc.H264}
+}
+
 func newStation(t *testing.T) *station {
 	t.Helper()
-	e := engine(t, func(c *Config) {
-		c.Audio = []*codecs.Audio{&opus.Mono, &g722.G722, &g711.PCMU, &g711.PCMA}
-		c.Video = []*codecs.Video{&vp8.VP8, &avc.H264}
-	})
+	e := engine(t, everyCodec)
 	s := &station{T: t, digits: make(chan byte, 10)}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/codecs"
@@ -300,6 +301,31 @@ func wantLines(t *testing.T, text string, lines ...string) {
 		if !strings.Contains("\n"+text, "\n"+l+"\r\n") {
 			t.Errorf("no line %q in\n%s", l, text)
 		}
+	}
+}
+
+// What an offer costs grows with its size and no faster.
+func TestLongOffers(t *testing.T) {
+	long := func(line string) string { return strings.Repeat(line+"|", (maxSDP-2000)/(len(line)+2)) }
+	for name, audio := range map[string]string{
+		"types":       strings.Repeat("96 ", (maxSDP-2000)/3) + "|" + strings.Repeat("a=rtcp-fb:* nack|", 50),
+		"feedback":    "0|" + long("a=rtcp-fb:* nack"),
+		"groups":      "0|" + strings.Repeat("a=ssrc-group:FID 1 2|", 5000) + strings.Repeat("a=ssrc:2 cname:x|", 5000),
+		"sources":     "0|" + long("a=ssrc:1 cname:x"),
+		"candidates":  "0|" + long("a=candidate:1 1 udp 1 192.0.2.1 9 typ host"),
+		"fmtp":        "0|" + long("a=fmtp:0 a=b;c=d"),
+		"many fields": "0|a=fmtp:0 " + strings.Repeat("x;", 100_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			c, answer, err := decide(everything(), craft(audio, ""))
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("took %v", took)
+			}
+			if err == nil && (len(answer) > 10_000 || len(c.canonical()) > 10_000) {
+				t.Errorf("%d bytes became %d and %d", len(audio), len(answer), len(c.canonical()))
+			}
+		})
 	}
 }
 

@@ -11,8 +11,10 @@ import (
 
 	pion "github.com/pion/webrtc/v4"
 
+	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/g711"
+	"github.com/skybridge-media/skybridge/media/port"
 )
 
 // TestGarbage sends what nobody asked for to the port, over UDP and TCP, and
@@ -81,4 +83,27 @@ func rubbish(random *rand.Rand, i int, ufrag string) []byte {
 		return append([]byte{0x80, byte(i), 0, 1}, p...)
 	}
 	return p
+}
+
+// FuzzAnswer takes what is offered all the way through pion.
+func FuzzAnswer(f *testing.F) {
+	for _, name := range []string{"aiortc.sdp", "chromium-audio.sdp", "chromium-h264.sdp", "chromium-sendonly.sdp"} {
+		f.Add(sample(f, name), sample(f, "chromium-audio.sdp"))
+	}
+	e := engine(f, everyCodec)
+	media := port.New(port.Config{})
+	f.Cleanup(media.Close)
+	f.Fuzz(func(t *testing.T, offer, again string) {
+		c, err := e.Answer(t.Context(), Offer{SDP: offer, Port: media})
+		if err != nil {
+			if bus.CodeOf(err) != bus.Invalid {
+				t.Errorf("%v is not the peer's mistake", err)
+			}
+			return
+		}
+		defer c.Close()
+		if _, err := c.Update(t.Context(), again); err != nil && bus.CodeOf(err) != bus.Invalid {
+			t.Errorf("update: %v is not the peer's mistake", err)
+		}
+	})
 }

@@ -14,6 +14,7 @@ const (
 	maxSDP        = 256 << 10 // bytes
 	maxSections   = 32
 	maxCandidates = 64 // per call
+	maxList       = 32 // of a kind of attribute in one section, or of one payload type
 )
 
 // A description is what an offer, or pion's answer, says as far as we act
@@ -222,11 +223,11 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 			m.params = fmtp(rest)
 		case "rtcp-fb":
 			if fb, ok := strings.CutPrefix(a.Value, "* "); ok {
-				wildcard = append(wildcard, fb)
+				wildcard = add(wildcard, fb)
 				continue
 			}
 			m, rest := at(a.Value)
-			m.feedback = append(m.feedback, rest)
+			m.feedback = add(m.feedback, rest)
 		case "extmap":
 			id, uri, _ := strings.Cut(a.Value, " ")
 			id, _, _ = strings.Cut(id, "/")
@@ -236,7 +237,7 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 			}
 		case "ssrc-group":
 			if f := strings.Fields(a.Value); len(f) > 2 {
-				second = append(second, f[2:]...)
+				second = add(second, f[2:]...)
 			}
 		case "ssrc":
 			s.source(a.Value, second)
@@ -252,11 +253,13 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 			s.bps = bounded(b.Bandwidth) * 1000
 		}
 	}
+	seen := map[uint64]bool{}
 	for _, f := range m.MediaName.Formats {
 		n, err := strconv.ParseUint(f, 10, 7)
-		if err != nil {
+		if err != nil || seen[n] {
 			continue
 		}
+		seen[n] = true
 		m := maps[uint8(n)]
 		if m == nil || m.name == "" {
 			fixed, ok := static[uint8(n)]
@@ -272,7 +275,7 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 			}
 			continue
 		}
-		m.feedback = append(m.feedback, wildcard...)
+		m.feedback = add(m.feedback, wildcard...)
 		s.codecs = append(s.codecs, *m)
 	}
 	return s
@@ -306,8 +309,13 @@ func (s *section) source(value string, second []string) {
 		s.ssrc = uint32(n)
 	}
 	if s.ssrc == uint32(n) {
-		s.sources = append(s.sources, value)
+		s.sources = add(s.sources, value)
 	}
+}
+
+// add appends to a list that a peer must not make long.
+func add(list []string, more ...string) []string {
+	return append(list, more[:min(len(more), maxList-len(list))]...)
 }
 
 // rtpmap reads "opus/48000/2".
