@@ -85,17 +85,13 @@ type call struct {
 type features struct {
 	update bool // it takes UPDATE
 	info   bool // it takes INFO, or does not say
-	timer  bool // it knows session timers
 }
 
-// learn reads Allow and Supported of what the peer sent. A message without
-// them changes nothing.
+// learn reads Allow of what the peer sent. A message without it changes
+// nothing.
 func (f *features) learn(m sip.Message) {
 	if len(m.GetHeaders("Allow")) > 0 {
 		f.update, f.info = lists(m, "Allow", "UPDATE"), lists(m, "Allow", "INFO")
-	}
-	if len(m.GetHeaders("Supported")) > 0 {
-		f.timer = lists(m, "Supported", "timer")
 	}
 }
 
@@ -179,7 +175,7 @@ func (c *call) broken() {
 	if c.invite != nil {
 		c.invite.reply(sip.StatusInternalServerError, "Server Internal Error")
 	}
-	if c.state == up || c.state == answered {
+	if c.state == up {
 		c.bye(participant.Reason{Code: reasonFailed})
 	}
 	c.finish(participant.Reason{Code: reasonFailed, Text: "Internal error"})
@@ -199,6 +195,7 @@ func (c *call) after(a *alarm, d time.Duration, f func()) {
 	a.timer = time.AfterFunc(d, func() {
 		c.inbox.post(func() {
 			if a.set == set && c.state != over {
+				a.timer = nil
 				f()
 			}
 		})

@@ -33,7 +33,7 @@ func (c *call) prack(res *sip.Response) {
 	o.base.localSeq++
 	req := early.request(sip.PRACK, o.base.localSeq)
 	req.AppendHeader(header("RAck", "%s %d %s", strings.TrimSpace(text(res, "RSeq")), o.seq, sip.INVITE))
-	c.request(req, nil)
+	c.requestIn(early, req, nil)
 }
 
 // answeredBy handles a 2xx to our INVITE. There may be several: of one
@@ -88,7 +88,7 @@ func (c *call) established(res *sip.Response) {
 
 // flowOfACK is the flow that the ACK has taken.
 func (c *call) flowOfACK() flow {
-	if p := c.path(); p.flow != nil {
+	if p := c.path(c.dialog); p.flow != nil {
 		return p.flow
 	}
 	return c.flow

@@ -103,10 +103,7 @@ func (c *call) askKeyFrame() {
 		return
 	}
 	if wait := keyFramePause - time.Since(c.asked); wait > 0 {
-		c.after(&c.asking, wait, func() {
-			c.asking.stop()
-			c.askKeyFrame()
-		})
+		c.after(&c.asking, wait, c.askKeyFrame)
 		return
 	}
 	c.asked = time.Now()

@@ -34,7 +34,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	return &Metrics{
 		calls: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_sip_calls_total",
-			Help: "Calls by direction and by the class of the final response to their INVITE; canceled and timeout stand beside 2xx to 6xx.",
+			Help: "Calls by direction and by the class of the final response to their INVITE; canceled, timeout and failed stand beside 2xx to 6xx.",
 		}, []string{"direction", "result"}),
 		setup: f.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "skybridge_sip_setup_seconds",

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -25,7 +26,7 @@ func (c *call) arrive(tx *serverTx) {
 		return
 	}
 	c.waiting = append(c.waiting, tx)
-	slices.SortStableFunc(c.waiting, func(a, b *serverTx) int { return int(int64(a.req.seq) - int64(b.req.seq)) })
+	slices.SortStableFunc(c.waiting, func(a, b *serverTx) int { return cmp.Compare(a.req.seq, b.req.seq) })
 	if tx.req.Method != sip.INFO || tx.req.flow.network() != "UDP" {
 		c.handle(len(c.waiting))
 		return
@@ -36,10 +37,7 @@ func (c *call) arrive(tx *serverTx) {
 	}
 	c.handle(ready)
 	if len(c.waiting) > 0 && !c.reordering.pending() {
-		c.after(&c.reordering, reorderPatience, func() {
-			c.reordering.stop()
-			c.handle(len(c.waiting))
-		})
+		c.after(&c.reordering, reorderPatience, func() { c.handle(len(c.waiting)) })
 	}
 }
 

@@ -304,7 +304,7 @@ func TestPeerMoves(t *testing.T) {
 	}
 	d := u.draft("INVITE", "room").sdp(at(1, port, "0"))
 	u.write(d.String())
-	c := &dialog{ua: u, first: d, answer: u.expect(200, "INVITE"), seq: 1}
+	c := &dialog{ua: u, first: d, answer: u.final(d, 200), seq: 1}
 	_ = first.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if n, err := first.Read(make([]byte, 2048)); err == nil {
 		t.Errorf("%d bytes before the ACK", n)

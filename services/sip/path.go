@@ -15,9 +15,10 @@ type path struct {
 	uri  sip.Uri // to be resolved otherwise
 }
 
-// path finds the way for the next request of the dialog.
-func (c *call) path() path {
-	p := path{uri: c.dialog.hop()}
+// path finds the way for the next request of d, which is the call's dialog, or
+// an early one of the same call.
+func (c *call) path(d *dialog) path {
+	p := path{uri: d.hop()}
 	switch {
 	case c.flow == nil:
 	case c.direction == incoming && c.flow.network() != "UDP":
@@ -28,9 +29,9 @@ func (c *call) path() path {
 		// A certificate is for the name that was called, and a Contact often
 		// an address: the connection that there is is the one that was meant.
 		p.flow = c.flow
-	case c.direction == incoming && len(c.dialog.routes) == 0 && c.hidden():
+	case c.direction == incoming && len(d.routes) == 0 && c.hidden():
 		p.flow = c.flow
-	case c.last.flow != nil && c.last.hop == p.uri.String():
+	case c.last.flow != nil && c.last.uri == p.uri.String():
 		p.flow = c.last.flow
 	default:
 		p.flow = c.s.direct(p.uri)
@@ -78,35 +79,40 @@ func hostAddr(host string) (netip.Addr, error) {
 // A hop remembers how a URI was reached, so that a dialog keeps to one way
 // while it works.
 type hop struct {
-	hop  string
+	uri  string
 	flow flow
 }
 
-// request sends a request of the dialog. on is called on the call's goroutine
-// with each response, and with an error if there is no final one; it may be
-// nil. Requests without a name to be resolved or a connection to be made leave
-// in the order of their calls.
+// request sends a request of the call's dialog. on is called on the call's
+// goroutine with each response, and with an error if there is no final one; it
+// may be nil. Requests without a name to be resolved or a connection to be made
+// leave in the order of their calls.
 func (c *call) request(req *sip.Request, on func(*sip.Response, error)) {
+	c.requestIn(c.dialog, req, on)
+}
+
+// requestIn is request for a dialog that is not confirmed yet.
+func (c *call) requestIn(d *dialog, req *sip.Request, on func(*sip.Response, error)) {
 	report := func(res *sip.Response, err error) {
 		if on != nil {
 			c.inbox.post(func() { on(res, err) })
 		}
 	}
-	c.along(req, func(f flow) error { return c.s.tx.send(req, f, report) }, func(err error) { report(nil, err) })
+	c.along(d, req, func(f flow) error { return c.s.tx.send(req, f, report) }, func(err error) { report(nil, err) })
 }
 
 // acknowledge sends the ACK for a 2xx, which has no transaction (RFC 3261
 // section 13.2.2.4).
 func (c *call) acknowledge(ack *sip.Request) {
-	c.along(ack, func(f flow) error {
+	c.along(c.dialog, ack, func(f flow) error {
 		countSent(c.s.metrics, ack, false)
 		return f.WriteMsg(ack)
 	}, func(error) {})
 }
 
 // along finds a flow, completes req for it and sends it.
-func (c *call) along(req *sip.Request, send func(flow) error, failed func(error)) {
-	p := c.path()
+func (c *call) along(d *dialog, req *sip.Request, send func(flow) error, failed func(error)) {
+	p := c.path(d)
 	if p.flow != nil && p.flow.alive() {
 		c.s.stampVia(req, p.flow, newBranch())
 		if err := send(p.flow); err != nil {

@@ -7,14 +7,19 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -179,8 +184,8 @@ func TestPeerSipp(t *testing.T) {
 			cmd.Dir = dir
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				errors, _ := os.ReadFile(filepath.Join(dir, "errors.log"))
-				t.Fatalf("sipp: %v\n%s\n%s", err, errors, tail(string(out), 2000))
+				said, _ := os.ReadFile(filepath.Join(dir, "errors.log"))
+				t.Fatalf("sipp: %v\n%s\n%s", err, said, tail(string(out), 2000))
 			}
 			settled(t, "gone", func() bool { return h.Server.Calls() == 0 && h.Ports.Used() == 0 })
 			keys, joined := map[string]int{}, 0
@@ -462,5 +467,85 @@ func TestPeerBaresip(t *testing.T) {
 	}
 	if !strings.Contains(secure.command("listcalls"), "ESTABLISHED") {
 		t.Errorf("the other call: %s", secure.command("listcalls"))
+	}
+}
+
+// lossy relays datagrams between one peer and the service, and loses a share of
+// them both ways.
+func lossy(t *testing.T, to netip.AddrPort, share float64) netip.AddrPort {
+	t.Helper()
+	front, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var peer atomic.Pointer[netip.AddrPort]
+	var relays sync.WaitGroup
+	relay := func(seed uint64, read func([]byte) (int, error), write func([]byte)) {
+		dice := rand.New(rand.NewPCG(seed, 1))
+		buf := make([]byte, 65536)
+		for {
+			n, err := read(buf)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err == nil && dice.Float64() >= share {
+				write(buf[:n])
+			}
+		}
+	}
+	relays.Go(func() {
+		relay(1, func(b []byte) (int, error) {
+			n, from, err := front.ReadFromUDPAddrPort(b)
+			peer.Store(&from)
+			return n, err
+		}, func(b []byte) { _, _ = back.Write(b) })
+	})
+	relays.Go(func() {
+		relay(2, back.Read, func(b []byte) {
+			if p := peer.Load(); p != nil {
+				_, _ = front.WriteToUDPAddrPort(b, *p)
+			}
+		})
+	})
+	t.Cleanup(func() {
+		_ = front.Close()
+		_ = back.Close()
+		relays.Wait()
+	})
+	return netip.MustParseAddrPort(front.LocalAddr().String())
+}
+
+// TestPeerSippLoss: at 10 % loss both ways all of 200 calls complete, and each is
+// one call.
+func TestPeerSippLoss(t *testing.T) {
+	needPeer(t, "sipp")
+	scenario, err := filepath.Abs("testdata/sipp/signal.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const calls = 200
+	h := newHouse(t)
+	relay := lossy(t, h.Server.Addrs().SIP, 0.1)
+	dir := t.TempDir()
+	cmd := exec.Command("sipp", relay.String(), "-sf", scenario, "-s", "room", "-t", "u1", "-i", "127.0.0.1", "-p", freePort(t),
+		"-m", fmt.Sprint(calls), "-r", "50", "-l", fmt.Sprint(calls), "-timeout", "60", "-timeout_error", "-trace_err", "-error_file", "errors.log", "-nostdin")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		said, _ := os.ReadFile(filepath.Join(dir, "errors.log"))
+		t.Fatalf("sipp: %v\n%s\n%s", err, said, tail(string(out), 2000))
+	}
+	settled(t, "gone", func() bool { return h.Server.Calls() == 0 && h.Ports.Used() == 0 })
+	connected := 0
+	for _, e := range h.Events.Events() {
+		if _, ok := e.(bus.ParticipantConnected); ok {
+			connected++
+		}
+	}
+	if connected != calls {
+		t.Errorf("%d calls were connected, want %d", connected, calls)
 	}
 }

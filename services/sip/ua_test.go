@@ -228,6 +228,22 @@ func (u *ua) expect(status int, method string) message {
 	}
 }
 
+// final returns the final response to d, which must have that status. Answers to
+// others, which may be repeated at any time, are skipped.
+func (u *ua) final(d *draft, status int) message {
+	u.Helper()
+	for {
+		m := u.receive()
+		if m.status() < 200 || m.header("Call-ID") != d.get("Call-ID") || m.header("CSeq") != d.get("CSeq") {
+			continue
+		}
+		if m.status() != status {
+			u.Fatalf("got %q, want %d to %s", m.line, status, m.method())
+		}
+		return m
+	}
+}
+
 // expectRequest returns the next request of that method.
 func (u *ua) expectRequest(method string) message {
 	u.Helper()
@@ -374,7 +390,7 @@ func (u *ua) call(user string, change ...func(*draft)) *dialog {
 		f(d)
 	}
 	u.write(d.String())
-	ok := u.expect(200, "INVITE")
+	ok := u.final(d, 200)
 	c := &dialog{ua: u, first: d, answer: ok, seq: 1}
 	c.ack(ok, "")
 	return c
@@ -417,12 +433,7 @@ func (d *dialog) do(method string, status int, change ...func(*draft)) message {
 		f(m)
 	}
 	d.write(m.String())
-	for {
-		// A 200 to an INVITE before may have been repeated meanwhile.
-		if res := d.expect(status, method); res.header("CSeq") == m.get("CSeq") {
-			return res
-		}
-	}
+	return d.final(m, status)
 }
 
 func (d *dialog) bye() {

@@ -296,9 +296,11 @@ func (c *call) fail(err error) {
 		c.finish(participant.Reason{Code: reasonDisconnected})
 		return
 	}
-	result := "timeout"
+	result := "failed"
 	if e, ok := errors.AsType[*callError](err); ok && e.err == nil {
 		result = class(e.code)
+	} else if ok {
+		result = "timeout"
 	}
 	c.count(result)
 	c.log.Info("dialog failed", "err", err)

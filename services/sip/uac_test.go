@@ -439,19 +439,22 @@ func TestAuthentication(t *testing.T) {
 func TestReliableProvisional(t *testing.T) {
 	b := newBench(t)
 	c := b.dial(newUA(b, "UDP"))
-	c.reply(c.invite, 180, "Ringing", c.with(""), func(d *draft) { d.set("Require", "100rel").set("RSeq", "776656") })
-	prack := c.expectRequest("PRACK")
+	phone := newUA(b, "UDP") // behind the proxy that we have called
+	c.reply(c.invite, 180, "Ringing", c.with(""), headers("Require", "100rel", "RSeq", "776656", "Contact", fmt.Sprintf("<sip:bob@%s>", phone.local)))
+	prack := phone.expectRequest("PRACK")
 	if prack.header("RAck") != "776656 1 INVITE" || prack.header("CSeq") != "2 PRACK" || prack.tag("To") != c.tag {
 		t.Errorf("PRACK %+v", prack)
 	}
-	c.reply(prack, 200, "OK")
+	phone.reply(prack, 200, "OK")
 	c.answer()
 	p := b.Node.participant(t, 0)
 	next[*participant.Connect](t, p)
 	p.hangup(participant.Reason{Code: "disconnected"})
-	if bye := c.expectRequest("BYE"); bye.header("CSeq") != "3 BYE" {
+	bye := c.expectRequest("BYE")
+	if bye.header("CSeq") != "3 BYE" {
 		t.Errorf("CSeq %q", bye.header("CSeq"))
 	}
+	c.reply(bye, 200, "OK")
 }
 
 func TestIntervalTooSmall(t *testing.T) {

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -59,10 +60,7 @@ func (c *call) incoming() {
 	// At once: sipgo would say it after 200 ms, but not if the INVITE is
 	// repeated before.
 	_ = c.invite.respond(newResponse(req.Request, sip.StatusTrying, "Trying", ""))
-	name := printable(req.from.display, 80)
-	if name == "" {
-		name = printable(unescapeUser(req.from.uri.User), 80)
-	}
+	name := cmp.Or(printable(req.from.display, 80), printable(unescapeUser(req.from.uri.User), 80), printable(req.from.raw, 80))
 	c.admit(&node.Admit{
 		Call:       c.id,
 		Alias:      c.alias,

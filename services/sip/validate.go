@@ -203,7 +203,7 @@ func (r *request) checkRequire() *refusal {
 			lacking = append(lacking, printable(tag, 40))
 		}
 	}
-	if len(lacking) == 0 || r.Method == sip.CANCEL || r.Method == sip.ACK {
+	if len(lacking) == 0 {
 		return nil
 	}
 	return refuse(sip.StatusBadExtension, "Bad Extension", header("Unsupported", "%s", strings.Join(lacking, ", ")))
