@@ -15,7 +15,11 @@ const words = {
   503: "The server has no capacity left. Please try again in a minute.",
 };
 
-/** A seat in one conference: a token that is kept fresh, and requests with it. */
+/**
+ * A seat in one conference: a token that is kept fresh, and requests with it.
+ * onlost(err) is called when the server has ended it, onsilent(seconds) again
+ * and again while the server cannot be reached, and onback() when it can.
+ */
 export class Seat {
   constructor(alias, origin = "") {
     this.base = `${origin}/api/client/v2/conferences/${encodeURIComponent(alias)}/`;
@@ -38,20 +42,40 @@ export class Seat {
     return result;
   }
 
+  /** Gets a new token; says whether the server answered. */
   async refresh() {
     try {
-      this.token = (await this.post("refresh_token")).token ?? this.token;
+      const result = await this.post("refresh_token");
+      if (this.token) this.token = result.token ?? this.token;
     } catch (err) {
-      if (err.status === 403) this.onlost?.(err);
+      if (err.status === 403 || err.status === 404) this.onlost?.(err);
+      return err.status > 0;
     }
+    return true;
   }
 
   /** Opens the event stream; handlers is a map from event name to function of its data. */
   listen(handlers) {
+    this.events?.close();
     this.events = new EventSource(`${this.base}events?token=${encodeURIComponent(this.token)}`);
     for (const [name, handle] of Object.entries(handlers)) {
       this.events.addEventListener(name, (e) => handle(e.data ? JSON.parse(e.data) : undefined));
     }
+    this.events.addEventListener("error", () => this.mend(handlers));
+  }
+
+  /** Asks until the server answers, and listens again. */
+  async mend(handlers) {
+    if (this.mending) return;
+    this.mending = true;
+    for (const since = Date.now(); this.token && !(await this.refresh());) {
+      this.onsilent?.((Date.now() - since) / 1000);
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+    this.mending = false;
+    if (!this.token) return;
+    this.onback?.();
+    setTimeout(() => this.token && this.events.readyState === EventSource.CLOSED && this.listen(handlers), 1000);
   }
 
   me(path, body) { return this.of(this.id, path, body); }
@@ -63,7 +87,7 @@ export class Seat {
       method: "POST",
       headers: { "Content-Type": "application/json", ...(this.token && { token: this.token }) },
       body: JSON.stringify(body ?? {}),
-    });
+    }).catch(() => { throw new Refusal(0, "The server cannot be reached."); });
     const answer = await response.json().catch(() => ({}));
     if (!response.ok || answer.status === "failed") {
       const said = typeof answer.result === "string" ? answer.result : undefined;

@@ -6,6 +6,7 @@ const layouts = { "1:7": "One large, seven small", "1:0": "One", "4:0": "Two by 
 let local;      // MediaStream of camera and microphone, or undefined
 let seat;       // our Seat while in a call
 let peer;       // our RTCPeerConnection while in a call
+const off = { audio: false, video: false }; // what we have muted; outlasts a call
 const people = new Map(); // participant uuid -> what the server says of it
 
 // Joining
@@ -19,6 +20,7 @@ navigator.mediaDevices?.addEventListener("devicechange", listDevices);
 $("mic").addEventListener("change", preview);
 $("cam").addEventListener("change", preview);
 $("join-form").addEventListener("submit", (e) => { e.preventDefault(); join(); });
+[$("name"), $("room"), $("join-button")].find((field) => !field.value).focus();
 
 async function preview() {
   const note = $("preview-note");
@@ -31,31 +33,37 @@ async function preview() {
   const video = { ...(pick("cam") === true ? {} : pick("cam")), width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } };
   local = await navigator.mediaDevices.getUserMedia({ audio: pick("mic"), video })
     .catch(() => navigator.mediaDevices.getUserMedia({ audio: pick("mic") }))
+    .catch(() => navigator.mediaDevices.getUserMedia({ video }))
     .catch((err) => {
       note.textContent = err.name === "NotAllowedError"
         ? "Camera and microphone are blocked. Allow them in the address bar, or join to watch and listen."
         : "No camera or microphone was found. You can join to watch and listen.";
       return undefined;
     });
-  if (!local) return;
-  note.textContent = local.getVideoTracks().length ? "" : "No camera. Others will see your name.";
-  $("preview").srcObject = local;
+  $("preview").srcObject = local ?? null;
   await listDevices();
   meter(local);
+  if (!local) return;
+  note.textContent = local.getVideoTracks().length ? "" : "No camera. Others will see your name.";
+  for (const track of local.getTracks()) track.enabled = !off[track.kind];
+  if (off.video) note.textContent = "Your camera is off.";
 }
 
 async function listDevices() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   for (const [id, kind] of [["mic", "audioinput"], ["cam", "videoinput"]]) {
     const current = local?.getTracks().find((t) => t.kind + "input" === kind)?.getSettings().deviceId;
-    $(id).replaceChildren(...devices.filter((d) => d.kind === kind).map((d) => new Option(d.label || "Default", d.deviceId, false, d.deviceId === current)));
+    const options = devices.filter((d) => d.kind === kind).map((d) => new Option(d.label || "Default", d.deviceId, false, d.deviceId === current));
+    $(id).disabled = options.length === 0;
+    $(id).replaceChildren(...(options.length ? options : [new Option("None", "")]));
   }
 }
 
 let meterContext;
 function meter(stream) {
   meterContext?.close();
-  if (!stream.getAudioTracks().length) return;
+  $("level").hidden = !stream?.getAudioTracks().length;
+  if ($("level").hidden) return;
   meterContext = new AudioContext();
   const analyser = meterContext.createAnalyser();
   meterContext.createMediaStreamSource(stream).connect(analyser);
@@ -70,29 +78,33 @@ function meter(stream) {
 }
 
 async function join() {
-  const button = $("join-form").querySelector("button");
-  const error = $("join-error");
-  button.disabled = true;
-  error.hidden = true;
+  $("join-button").disabled = true;
+  $("join-error").hidden = true;
   localStorage.setItem("name", $("name").value);
   try {
     seat = new Seat($("room").value.trim());
     await seat.take($("name").value.trim());
-    seat.onlost = (err) => end(err.message);
+    seat.onlost = () => end("The server has ended this call. You can join again.");
+    seat.onsilent = (seconds) => {
+      if (seconds > 10 && peer?.connectionState !== "connected") return end(unreachable);
+      $("call-note").textContent = "The server does not answer…";
+    };
+    seat.onback = () => { $("call-note").textContent = ""; };
     show("call");
+    $("call-note").textContent = "Connecting…";
+    $("mute").focus();
     $("room-name").textContent = seat.conference;
     document.title = `${seat.conference} – Skybridge`;
     history.replaceState(null, "", `/join/${encodeURIComponent($("room").value.trim())}`);
+    drawMutes();
     seat.listen(handlers);
     await connect();
   } catch (err) {
-    hangUp();
-    show("join");
-    error.textContent = err.message;
-    error.hidden = false;
+    end(err.message);
   }
-  button.disabled = false;
 }
+
+const unreachable = "The server cannot be reached. Join again when it is back.";
 
 function show(which) {
   $("join").hidden = which !== "join";
@@ -113,7 +125,6 @@ async function connect() {
   $("far").srcObject = far;
   peer.addEventListener("track", (e) => far.addTrack(e.track));
   $("self").srcObject = local ?? null;
-  $("self").hidden = !video;
 
   let call;
   const early = [];
@@ -136,6 +147,7 @@ async function connect() {
   await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   await seat.me(`calls/${call}/ack`, {});
   early.forEach(tell);
+  for (const track of local?.getTracks() ?? []) if (off[track.kind]) tellMuted(track.kind);
   $("far").play().catch(() => { $("unblock").hidden = false; });
 }
 
@@ -147,7 +159,7 @@ async function restart(call) {
     const answer = await seat.me(`calls/${call}/update`, { sdp: peer.localDescription.sdp });
     await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
   } catch (err) {
-    end(`The connection was lost: ${err.message}`);
+    end(err.status === 0 ? unreachable : `The connection was lost. ${err.message}`);
   }
 }
 
@@ -171,46 +183,50 @@ const handlers = {
     drawPeople();
   },
   conference_update: (c) => {
-    $("lock").setAttribute("aria-pressed", String(!!c.locked));
+    locked = !!c.locked;
     $("lock").textContent = c.locked ? "Unlock room" : "Lock room";
   },
   layout: (l) => { if (l.view in layouts) $("layout").value = l.view; },
   disconnect: (d) => end(d?.reason ?? "The call has ended."),
 };
 let speaking = new Set();
+let locked = false;
 
 const yes = (v) => v === true || v === "YES";
 
 function drawPeople() {
   $("count").textContent = people.size === 1 ? "1 person" : `${people.size} people`;
-  $("people").replaceChildren(...[...people.values()].map((p) => {
-    const mine = p.uuid === seat?.id;
-    const muted = yes(p.is_muted) || yes(p.is_client_muted);
-    const row = document.createElement("li");
-    row.classList.toggle("speaking", speaking.has(p.uuid));
-    const who = document.createElement("div");
-    who.className = "who";
-    const name = document.createElement("b");
-    name.textContent = (p.display_name || p.uri || "Guest") + (mine ? " (you)" : "");
-    const how = document.createElement("small");
-    how.textContent = [p.protocol === "webrtc" || p.protocol === "api" ? "Browser" : p.protocol?.toUpperCase(), muted && "muted", yes(p.is_on_hold) && "on hold"].filter(Boolean).join(" · ");
-    who.append(name, how);
-    const mute = document.createElement("button");
-    mute.type = "button";
-    mute.textContent = yes(p.is_muted) ? "Unmute" : "Mute";
-    mute.setAttribute("aria-label", `${mute.textContent} ${name.textContent}`);
-    mute.onclick = () => seat.of(p.uuid, yes(p.is_muted) ? "unmute" : "mute").catch(complain);
-    row.append(who, mute);
-    if (!mine) {
-      const drop = document.createElement("button");
-      drop.type = "button";
-      drop.textContent = "Remove";
-      drop.setAttribute("aria-label", `Remove ${name.textContent}`);
-      drop.onclick = () => seat.of(p.uuid, "disconnect").catch(complain);
-      row.append(drop);
-    }
-    return row;
-  }));
+  const rows = new Map([...$("people").children].map((row) => [row.dataset.id, row]));
+  for (const [id, row] of rows) if (!people.has(id)) row.remove();
+  for (const p of people.values()) {
+    const row = rows.get(p.uuid) ?? newRow(p.uuid);
+    if (!row.isConnected) $("people").append(row);
+    drawRow(row, p);
+  }
+}
+
+/** A row stays the same element while its participant is here, so that it keeps the focus. */
+function newRow(id) {
+  const row = $("person").content.firstElementChild.cloneNode(true);
+  row.dataset.id = id;
+  const ask = (what) => seat.of(id, what).catch(complain);
+  row.querySelector(".mute").onclick = () => ask(yes(people.get(id).is_muted) ? "unmute" : "mute");
+  row.querySelector(".drop").onclick = () => ask("disconnect");
+  row.querySelector(".drop").hidden = id === seat?.id;
+  return row;
+}
+
+function drawRow(row, p) {
+  const name = (p.display_name || p.uri || "Guest") + (p.uuid === seat?.id ? " (you)" : "");
+  const from = p.protocol === "webrtc" || p.protocol === "api" ? "Browser" : p.protocol?.toUpperCase();
+  const muted = yes(p.is_muted) || yes(p.is_client_muted);
+  const [who, how, mute, drop] = ["b", "small", ".mute", ".drop"].map((part) => row.querySelector(part));
+  row.classList.toggle("speaking", speaking.has(p.uuid));
+  who.textContent = who.title = name;
+  how.textContent = [from, muted && "muted", yes(p.is_on_hold) && "on hold"].filter(Boolean).join(" · ");
+  mute.textContent = yes(p.is_muted) ? "Unmute" : "Mute";
+  mute.setAttribute("aria-label", `${mute.textContent} ${name}`);
+  drop.setAttribute("aria-label", `Remove ${name}`);
 }
 
 function complain(err) {
@@ -220,26 +236,34 @@ function complain(err) {
 
 $("layout").replaceChildren(...Object.entries(layouts).map(([value, label]) => new Option(label, value)));
 $("layout").addEventListener("change", () => seat.post("transform_layout", { transforms: { layout: $("layout").value } }).catch(complain));
-$("lock").addEventListener("click", () => seat.post($("lock").getAttribute("aria-pressed") === "true" ? "unlock" : "lock").catch(complain));
+$("lock").addEventListener("click", () => seat.post(locked ? "unlock" : "lock").catch(complain));
 
-function toggle(button, kind, on, off) {
-  $(button).addEventListener("click", () => {
-    const track = local?.getTracks().find((t) => t.kind === kind);
-    if (!track) return complain(new Error(kind === "audio" ? "There is no microphone." : "There is no camera."));
-    track.enabled = !track.enabled;
-    $(button).setAttribute("aria-pressed", String(!track.enabled));
-    $(button).querySelector("span").textContent = track.enabled ? on : off;
-    if (kind === "video") $("self").hidden = !track.enabled;
-    const path = kind === "audio" ? "client_mute" : track.enabled ? "video_unmuted" : "video_muted";
-    const body = kind === "audio" ? { state: !track.enabled } : undefined;
-    seat.me(path, body).catch(complain);
-  });
+function drawMutes() {
+  for (const [id, kind, stop, start] of [["mute", "audio", "Mute", "Unmute"], ["camera", "video", "Stop camera", "Start camera"]]) {
+    $(id).classList.toggle("off", off[kind]);
+    $(id).querySelector("span").textContent = off[kind] ? start : stop;
+  }
+  $("self").hidden = off.video || !local?.getVideoTracks().length;
 }
-toggle("mute", "audio", "Mute", "Unmute");
-toggle("camera", "video", "Stop camera", "Start camera");
+
+/** Tells the others what we have muted ourselves. */
+function tellMuted(kind) {
+  return kind === "audio" ? seat.me("client_mute", { state: off.audio }) : seat.me(off.video ? "video_muted" : "video_unmuted");
+}
+
+function toggle(kind) {
+  const track = local?.getTracks().find((t) => t.kind === kind);
+  if (!track) return complain(new Error(kind === "audio" ? "There is no microphone." : "There is no camera."));
+  off[kind] = !off[kind];
+  track.enabled = !off[kind];
+  drawMutes();
+  tellMuted(kind).catch(complain);
+}
+$("mute").addEventListener("click", () => toggle("audio"));
+$("camera").addEventListener("click", () => toggle("video"));
 $("toggle-roster").addEventListener("click", () => {
   const hidden = $("call").classList.toggle("no-roster");
-  $("toggle-roster").setAttribute("aria-pressed", String(!hidden));
+  $("toggle-roster").setAttribute("aria-expanded", String(!hidden));
 });
 $("unblock").addEventListener("click", () => { $("far").play(); $("unblock").hidden = true; });
 $("leave").addEventListener("click", () => end());
@@ -250,12 +274,17 @@ function hangUp() {
   peer = undefined;
   seat?.leave();
   people.clear();
+  drawPeople();
 }
 
+/** Goes back to the join page, which says why and where one can join again. */
 function end(reason) {
   hangUp();
   show("join");
   document.title = "Skybridge";
+  $("preview-note").textContent = off.video && local ? "Your camera is off." : $("preview-note").textContent;
   $("join-error").textContent = reason ?? "";
   $("join-error").hidden = !reason;
+  $("join-button").disabled = false;
+  $("join-button").focus();
 }
