@@ -12,7 +12,6 @@ const (
 	nalIDR   = 5
 	nalSPS   = 7
 	nalPPS   = 8
-	nalAUD   = 9
 	nalSTAPA = 24
 	nalFUA   = 28
 
