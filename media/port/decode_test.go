@@ -232,8 +232,8 @@ func TestHoldVideo(t *testing.T) {
 			t.Error("a picture on hold")
 		}
 		time.Sleep(time.Second)
-		if n := v.glass.counts(); n[0] != 1 || n[2] != 1 {
-			t.Errorf("%d decoders made and %d closed on hold, want 1 and 1", n[0], n[2])
+		if n := v.glass.counts(); n[1] != 1 || n[2] != 1 {
+			t.Errorf("%d decoders made and %d closed on hold, want 1 and 1", n[1], n[2])
 		}
 		before := v.asked()
 		r := *s
