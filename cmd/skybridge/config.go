@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ type config struct {
 
 	SRTP     string
 	MaxCalls int
-	Log      slog.Level
+	Log      levelFlag
 
 	AdHoc         bool
 	AdHocLayout   string
@@ -76,7 +75,7 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	c.RTP = portRange{40000, 49999}
 	fs.SortFlags = false
 	fs.StringVar(&c.Name, "name", token(host), "`name` of this node, unique in the cluster: letters, digits, - and _")
-	fs.StringSliceVar(&c.Roles, "roles", knownRoles, "what this node does, comma separated: "+strings.Join(knownRoles, ", "))
+	fs.StringSliceVar(&c.Roles, "roles", knownRoles, "`list` of what this node does, comma separated: "+strings.Join(knownRoles, ", "))
 	fs.StringVar(&c.File, "config", "", "YAML `file` with any of these settings (without the dashes) and rooms")
 	fs.StringVar(&c.Data, "data", defaultData(), "`directory` for what must survive a restart")
 	fs.Var(&c.Bind, "bind", "`address` that all listeners for calls bind to")
@@ -89,12 +88,12 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.NATS, "nats", "", "`URL` of a NATS cluster with JetStream; empty runs an embedded server")
 	fs.IntVar(&c.NATSPort, "nats-port", 0, "`port` of the embedded NATS server on 127.0.0.1, for integrations and further nodes")
 	fs.StringVar(&c.Ops, "ops", "127.0.0.1:9464", "`address` for /metrics, /healthz, /readyz and profiles, plain HTTP; empty for none")
-	fs.StringVar(&c.SRTP, "srtp", "optional", "SRTP for SIP calls: off, optional (when offered) or required")
-	fs.IntVar(&c.MaxCalls, "max-calls", 0, "most calls this node takes at a time; 0 means as many as --rtp-ports allow")
-	fs.TextVar(&c.Log, "log", slog.LevelInfo, "lowest `level` to log: debug, info, warn or error")
+	fs.StringVar(&c.SRTP, "srtp", "optional", "`when` SIP calls use SRTP: off, optional (if it is offered) or required")
+	fs.IntVar(&c.MaxCalls, "max-calls", 0, "most `calls` this node takes at a time; 0 means as many as --rtp-ports allow")
+	fs.Var(&c.Log, "log", "lowest `level` to log: debug, info, warn or error")
 	fs.BoolVar(&c.AdHoc, "adhoc", false, "open a room for any alias that is dialled and not configured")
 	fs.StringVar(&c.AdHocLayout, "adhoc-layout", "1+7", "`layout` of ad hoc rooms: "+strings.Join(compose.Layouts(), ", "))
-	fs.StringVar(&c.AdHocSelfView, "adhoc-self-view", "hidden", "hidden: nobody sees itself; shown: everybody shares one view")
+	fs.StringVar(&c.AdHocSelfView, "adhoc-self-view", "hidden", "`view` of oneself in ad hoc rooms: hidden (nobody sees itself) or shown (everybody shares one view)")
 }
 
 // validate returns everything that is wrong, each with where the value came
@@ -154,8 +153,8 @@ func (c *config) where(field string) string {
 }
 
 func validateRooms(rooms []room) (problems []error) {
-	owner := map[string]string{}
-	for _, r := range rooms {
+	owner := map[string]int{} // alias -> index of its room
+	for i, r := range rooms {
 		wrong := func(field, format string, args ...any) {
 			line := cmp.Or(r.lines[field], r.line)
 			problems = append(problems, fmt.Errorf("%s:%d: rooms.%s: %s", r.file, line, field, fmt.Sprintf(format, args...)))
@@ -168,10 +167,11 @@ func validateRooms(rooms []room) (problems []error) {
 			key := conference.NormalizeAlias(alias)
 			if key == "" {
 				wrong("aliases", "%q is empty", alias)
-			} else if other, taken := owner[key]; taken && other != r.Name {
-				wrong("aliases", "%q already leads to room %q", alias, other)
+			} else if other, taken := owner[key]; taken && other != i {
+				wrong("aliases", "%q already leads to room %q of line %d", alias, rooms[other].Name, rooms[other].line)
+			} else {
+				owner[key] = i
 			}
-			owner[key] = r.Name
 		}
 		if r.Limit < 0 {
 			wrong("limit", "%d is negative", r.Limit)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,12 @@ func configCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check FILE",
 		Short: "Say everything that is wrong with a configuration file",
-		Args:  cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one file: skybridge config check FILE")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var c config
 			fs := pflag.NewFlagSet("check", pflag.ContinueOnError)
@@ -21,7 +27,7 @@ func configCommand() *cobra.Command {
 			if err := c.load(fs, nil); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rooms, no mistakes\n", c.File, len(c.Rooms))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: no mistakes; rooms: %d\n", c.File, len(c.Rooms))
 			return nil
 		},
 	})

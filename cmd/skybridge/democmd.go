@@ -36,7 +36,7 @@ and WebRTC, with moving pictures and speech-like sound, into the room "` + demoR
 			if participants < 1 || participants > len(demoNames) {
 				return fmt.Errorf("--participants: %d is not between 1 and %d", participants, len(demoNames))
 			}
-			return serve(cmd, c, func(ctx context.Context, s *server) error { return runDemo(ctx, s, participants) })
+			return serve(cmd, c, demoRoom, func(ctx context.Context, s *server) error { return runDemo(ctx, s, participants) })
 		},
 	}
 	c.flags(cmd.Flags())

@@ -26,7 +26,10 @@ func (c *config) load(fs *pflag.FlagSet, environ []string) error {
 	if c.File != "" {
 		problems = append(problems, c.fromFile(fs, c.File)...)
 	}
-	return errors.Join(append(problems, c.validate()...)...)
+	if problems = append(problems, c.validate()...); len(problems) > 0 {
+		return fmt.Errorf("the configuration has mistakes:\n%w", errors.Join(problems...))
+	}
+	return nil
 }
 
 func (c *config) fromEnvironment(fs *pflag.FlagSet, environ []string) (problems []error) {
@@ -61,12 +64,18 @@ func (c *config) set(f *pflag.Flag, value, origin string) error {
 	return nil
 }
 
-// plain drops what strconv says of its own function.
+// plain says what strconv means.
 func plain(err error) error {
-	if num, ok := errors.AsType[*strconv.NumError](err); ok {
-		return fmt.Errorf("%q is not a number that fits (%w)", num.Num, num.Err)
+	num, ok := errors.AsType[*strconv.NumError](err)
+	switch {
+	case !ok:
+		return err
+	case num.Func == "ParseBool":
+		return fmt.Errorf("%q is neither true nor false", num.Num)
+	case errors.Is(num.Err, strconv.ErrRange):
+		return fmt.Errorf("%s is too large", num.Num)
 	}
-	return err
+	return fmt.Errorf("%q is not a number", num.Num)
 }
 
 func (c *config) fromFile(fs *pflag.FlagSet, path string) (problems []error) {
@@ -146,6 +155,10 @@ func parseRooms(path string, list *yaml.Node) (rooms []room, problems []error) {
 		}
 		for i := 0; i+1 < len(item.Content); i += 2 {
 			key, value := item.Content[i], item.Content[i+1]
+			if line, twice := r.lines[key.Value]; twice {
+				problems = append(problems, fmt.Errorf("%s:%d: rooms.%s: set before in line %d", path, key.Line, key.Value, line))
+				continue
+			}
 			r.lines[key.Value] = key.Line
 			if err := r.set(key.Value, value); err != nil {
 				problems = append(problems, fmt.Errorf("%s:%d: rooms.%s: %w", path, key.Line, key.Value, err))
@@ -158,13 +171,14 @@ func parseRooms(path string, list *yaml.Node) (rooms []room, problems []error) {
 
 func (r *room) set(key string, n *yaml.Node) error {
 	var err error
+	want := "a single value"
 	switch key {
 	case "name":
 		err = n.Decode(&r.Name)
 	case "aliases":
-		err = n.Decode(&r.Aliases)
+		err, want = n.Decode(&r.Aliases), "a list, such as [a, b]"
 	case "limit":
-		err = n.Decode(&r.Limit)
+		err, want = n.Decode(&r.Limit), "a number"
 	case "layout":
 		err = n.Decode(&r.Layout)
 	case "self-view":
@@ -173,7 +187,7 @@ func (r *room) set(key string, n *yaml.Node) error {
 		return errors.New("no such setting; there are name, aliases, limit, layout and self-view")
 	}
 	if err != nil {
-		return fmt.Errorf("%q is of the wrong kind", n.Value)
+		return fmt.Errorf("want %s", want)
 	}
 	return nil
 }

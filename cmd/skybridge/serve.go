@@ -39,26 +39,27 @@ Every setting is a flag, an environment variable (SKYBRIDGE_SIP_PORT for
 --sip-port) and a key of the YAML file (sip-port), in this order of precedence.
 Rooms are in the file; docs/manual/configuration.md shows one.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, c, nil) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, c, "", nil) },
 	}
 	c.flags(cmd.Flags())
 	return cmd
 }
 
 // serve runs a server until the command's context is done, and meanwhile, if it
-// is not nil, what else needs one.
-func serve(cmd *cobra.Command, c *config, meanwhile func(context.Context, *server) error) error {
+// is not nil, what else needs one. The links that it prints lead to room unless
+// that is empty.
+func serve(cmd *cobra.Command, c *config, room string, meanwhile func(context.Context, *server) error) error {
 	if err := c.load(cmd.Flags(), os.Environ()); err != nil {
-		return fmt.Errorf("the configuration has mistakes:\n%w", err)
+		return err
 	}
-	log := newLogger(cmd.ErrOrStderr(), c.Log)
+	log := newLogger(cmd.ErrOrStderr(), c.Log.level)
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
 	s, err := start(ctx, c, log, cancel)
 	if err != nil {
 		return err
 	}
-	s.printLinks(cmd.OutOrStdout())
+	s.printLinks(cmd.OutOrStdout(), room)
 	var work sync.WaitGroup
 	if meanwhile != nil {
 		work.Go(func() {
@@ -77,25 +78,38 @@ func serve(cmd *cobra.Command, c *config, meanwhile func(context.Context, *serve
 	return err
 }
 
-// newLogger writes text to a terminal and JSON to everything else.
+// newLogger writes text to a terminal and JSON to everything else. Durations in
+// JSON are numbers of seconds, as in the metrics.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
+	opts.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+		}
+		return a
+	}
 	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
-// printLinks says where the server can be reached. Scripts read these lines.
-func (s *server) printLinks(w io.Writer) {
+// printLinks says where the server, or one room of it, can be reached. Scripts
+// read these lines.
+func (s *server) printLinks(w io.Writer, room string) {
 	host := s.reachable()
 	at := func(port uint16) string { return netip.AddrPortFrom(host, port).String() }
 	fmt.Fprintf(w, "Skybridge %s is running as %q.\n\n", version(), s.config.Name)
-	fmt.Fprintf(w, "  web      %s/\n", s.webURL())
-	room := "ROOM"
-	if !s.config.AdHoc && len(s.config.Rooms) > 0 {
+	page := "/"
+	switch {
+	case room != "":
+		page = "/join/" + room
+	case !s.config.AdHoc && len(s.config.Rooms) > 0:
 		room = s.config.Rooms[0].Name
+	default:
+		room = "ROOM"
 	}
+	fmt.Fprintf(w, "  web      %s%s\n", s.webURL(), page)
 	fmt.Fprintf(w, "  sip      sip:%s@%s\n", room, at(s.sipPort))
 	fmt.Fprintf(w, "  sips     sips:%s@%s\n", room, at(s.sipsPort))
 	fmt.Fprintf(w, "  whip     %s/whip/%s\n", s.webURL(), room)

@@ -318,12 +318,12 @@ func (s *server) serveHTTP(context.Context) error {
 		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Actors: s.actors, Ports: s.ports,
 		System: s.system, Node: s.node, Media: browsers{s.webrtc},
 	})
-	s.onStop(func(context.Context) error { clients.Close(); return nil })
 	mux := http.NewServeMux()
 	mux.Handle("/api/", clients)
 	mux.Handle("/whip/", clients)
 	mux.Handle("/", web.New())
 	s.serve("https", s.https, s.tls, mux)
+	s.onStop(func(context.Context) error { clients.Close(); return nil }) // first, so that clients hear why
 	if s.ops != nil {
 		s.serve("ops", s.ops, nil, ops.New(ops.Config{Metrics: s.metrics, Ready: map[string]ops.Check{
 			"nats": s.checkNATS, "node": s.checkNode,

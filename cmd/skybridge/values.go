@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -39,5 +40,18 @@ func (a *addrFlag) Set(s string) error {
 		return fmt.Errorf("%q is not an IP address", s)
 	}
 	a.addr = addr
+	return nil
+}
+
+// levelFlag is the lowest level that is logged.
+type levelFlag struct{ level slog.Level }
+
+func (l *levelFlag) String() string { return strings.ToLower(l.level.String()) }
+func (l *levelFlag) Type() string   { return "level" }
+
+func (l *levelFlag) Set(s string) error {
+	if l.level.UnmarshalText([]byte(s)) != nil {
+		return fmt.Errorf("%q is not one of debug, info, warn, error", s)
+	}
 	return nil
 }
