@@ -96,6 +96,9 @@ const (
 
 	// An estimate that was not repeated for so long says nothing any more.
 	estimateAge = 10 * time.Second
+
+	// How long a fall of it counts.
+	fallAge = 3 * time.Second
 )
 
 // An adapter picks the tier for a receiver from what it reports: down at once,
@@ -105,6 +108,7 @@ type adapter struct {
 
 	estimate   int // bit/s the receiver believes it can take (REMB); 0: none
 	estimateAt time.Time
+	fell       time.Time // when it was last less than before
 
 	since   time.Time     // of the last change, or of the last bad sign
 	changed time.Time     // of the last change
@@ -118,7 +122,12 @@ func (a *adapter) begin(i int, now time.Time) {
 }
 
 // estimated takes a receiver's estimate.
-func (a *adapter) estimated(bitrate int, now time.Time) { a.estimate, a.estimateAt = bitrate, now }
+func (a *adapter) estimated(bitrate int, now time.Time) {
+	if bitrate < a.estimate {
+		a.fell = now
+	}
+	a.estimate, a.estimateAt = bitrate, now
+}
 
 // lossy takes the share of packets lost in the latest report.
 func (a *adapter) lossy(loss float64, now time.Time) {
@@ -134,9 +143,10 @@ func (a *adapter) lossy(loss float64, now time.Time) {
 // a while without bad signs. ceiling is the best tier allowed.
 func (a *adapter) review(rate, ceiling int, now time.Time) {
 	fresh := a.estimate > 0 && now.Sub(a.estimateAt) < estimateAge
-	// A receiver's estimate does not grow beyond one and a half times what it
-	// gets, so that only one that we exceed means that the path is full.
-	if fresh && rate > a.estimate && now.Sub(a.changed) >= settle {
+	// A receiver's estimate grows slowly, and not beyond one and a half times
+	// what it gets: after a still picture it is low and says nothing. Only one
+	// that falls below what we send means that the path is full.
+	if fresh && rate > a.estimate && now.Sub(a.fell) < fallAge && now.Sub(a.changed) >= settle {
 		fit := len(tiers) - 1
 		for i, t := range tiers {
 			if t.bitrate <= a.estimate {

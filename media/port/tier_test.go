@@ -83,11 +83,12 @@ func TestAdapter(t *testing.T) {
 		{"up after a while", 0, []phase{{4, 0.2, 0, 1_800_000, 2}, {8, 0, 0, 200_000, 2}, {4, 0, 0, 200_000, 1}, {12, 0, 0, 600_000, 0}}},
 		{"some loss holds", 0, []phase{{2, 0.2, 0, 1_800_000, 1}, {60, 0.05, 0, 600_000, 1}}},
 		{"not above the ceiling", 1, []phase{{300, 0, 0, 600_000, 1}}},
-		{"estimate far below what is sent", 0, []phase{{3, 0, 0, 0, 0}, {1, 0, 250_000, 1_800_000, 2}}},
-		{"estimate just below", 0, []phase{{3, 0, 0, 0, 0}, {1, 0, 1_000_000, 1_800_000, 1}}},
+		{"estimate far below what is sent", 0, []phase{{3, 0, 2_500_000, 0, 0}, {1, 0, 250_000, 1_800_000, 2}}},
+		{"estimate just below", 0, []phase{{3, 0, 2_500_000, 0, 0}, {1, 0, 1_000_000, 1_800_000, 1}}},
 		{"low estimate, but nothing is sent: a still picture", 0, []phase{{60, 0, 250_000, 150_000, 0}}},
-		{"estimate cannot grow beyond 1.5 times: a try is made", 0, []phase{{3, 0, 0, 0, 0}, {1, 0, 700_000, 1_800_000, 1}, {12, 0, 900_000, 600_000, 0}}},
-		{"no room in the estimate", 0, []phase{{3, 0, 0, 0, 0}, {1, 0, 700_000, 1_800_000, 1}, {60, 0, 650_000, 600_000, 1}}},
+		{"low estimate that does not fall: motion after a still picture", 0, []phase{{60, 0, 250_000, 150_000, 0}, {30, 0, 300_000, 1_800_000, 0}}},
+		{"estimate cannot grow beyond 1.5 times: a try is made", 0, []phase{{3, 0, 2_500_000, 0, 0}, {1, 0, 700_000, 1_800_000, 1}, {12, 0, 900_000, 600_000, 0}}},
+		{"no room in the estimate", 0, []phase{{3, 0, 2_500_000, 0, 0}, {1, 0, 700_000, 1_800_000, 1}, {60, 0, 650_000, 600_000, 1}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -327,10 +327,12 @@ func TestTiers(t *testing.T) {
 			p.WriteVideo(f)
 			time.Sleep(33 * time.Millisecond)
 		}
-		p.VideoRTCP([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 250_000, SSRCs: []uint32{0x3333}}})
+		for _, bitrate := range []float32{2_500_000, 250_000} {
+			p.VideoRTCP([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: bitrate, SSRCs: []uint32{0x3333}}})
+		}
 		time.Sleep(300 * time.Millisecond)
 		if o := spec(); o.Width != 320 || o.Bitrate != 200_000 {
-			t.Errorf("after an estimate of 250 kbit/s %+v", o)
+			t.Errorf("after the estimate fell to 250 kbit/s %+v", o)
 		}
 	})
 }
