@@ -14,12 +14,12 @@ const dismissPatience = 5 * time.Second
 
 // dismissed is who has been told to go, and has not gone yet.
 type dismissed struct {
-	who       *Address
+	*Participant
 	stopTimer func() bool
 }
 
-// overdue is sent to self when who has had the time to go.
-type overdue struct{ who *Address }
+// overdue is sent to self when a call has had the time to go.
+type overdue struct{ call string }
 
 // command carries out what hosts may ask for, and reports whether c's message
 // is such a thing.
@@ -59,37 +59,47 @@ func (x *conference) disconnect(c actor.Context, m *Disconnect) {
 		x.reply(c, nil)
 		return
 	}
+	x.ending = true
+	for _, j := range x.joining {
+		x.refuse(c, j.sender, ErrEnded)
+	}
+	x.joining = nil
 	for len(x.roster.members) > 0 {
 		x.dismiss(c, x.roster.members[0], reasonEnded, m.Reason)
 	}
 	x.reply(c, nil)
-	x.end(c, reasonDisconnected)
+	x.idle(c, reasonDisconnected)
 }
 
+// dismiss takes a participant out and tells it to go. The conference does not
+// end before it has gone.
 func (x *conference) dismiss(c actor.Context, p *Participant, code, text string) {
-	c.Send(p.Address.PID(), &Dismiss{Code: code, Text: text, Epoch: x.roster.epoch})
-	x.leave(c, p.Id, code)
-	c.Watch(p.Address.PID())
-	stop := actors.After(c, dismissPatience, &overdue{p.Address})
-	x.dismissed = append(x.dismissed, dismissed{p.Address, stop})
+	c.Send(p.Address.PID(), &Dismiss{
+		Code: code, Text: text, Epoch: x.roster.epoch, Conference: AddressOf(c.Self()),
+	})
+	x.roster.leave(p.Id)
+	x.dismissed = append(x.dismissed, dismissed{p, actors.After(c, dismissPatience, &overdue{p.Id})})
+	x.Log.Info("participant dismissed", "call", p.Id, "reason", code, "participants", len(x.roster.members))
 }
 
 // overdue stops a participant that was dismissed and is still there: the
 // message to it was lost, and Stop is not.
-func (x *conference) overdue(c actor.Context, who *Address) {
-	if x.forgetDismissed(who) {
-		c.Unwatch(who.PID())
-		c.Stop(who.PID())
+func (x *conference) overdue(c actor.Context, call string) {
+	if p := x.forgetDismissed(func(p *Participant) bool { return p.Id == call }); p != nil {
+		c.Unwatch(p.Address.PID())
+		c.Stop(p.Address.PID())
+		x.idle(c, reasonEmpty)
 	}
 }
 
-// forgetDismissed reports whether who had been told to go.
-func (x *conference) forgetDismissed(who *Address) bool {
-	i := slices.IndexFunc(x.dismissed, func(d dismissed) bool { return d.who.Same(who) })
+// forgetDismissed returns whom it no longer waits for; nil if nobody is such.
+func (x *conference) forgetDismissed(such func(*Participant) bool) *Participant {
+	i := slices.IndexFunc(x.dismissed, func(d dismissed) bool { return such(d.Participant) })
 	if i < 0 {
-		return false
+		return nil
 	}
-	x.dismissed[i].stopTimer()
+	d := x.dismissed[i]
+	d.stopTimer()
 	x.dismissed = slices.Delete(x.dismissed, i, i+1)
-	return true
+	return d.Participant
 }

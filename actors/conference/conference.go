@@ -32,6 +32,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -121,7 +122,7 @@ type conference struct {
 	dismissed []dismissed
 	counted   int // participants in the metrics
 	stopTimer func() bool
-	moved     bool // another owner goes on with all of the conference
+	ending    bool // everybody has been told to go; nobody comes in any more
 	closed    bool
 }
 
@@ -149,7 +150,7 @@ func (x *conference) Receive(c actor.Context) {
 			x.roster.update(m.Participant)
 		}
 	case *Leave:
-		x.leave(c, m.Id, m.Reason)
+		x.left(c, m)
 		x.reply(c, nil)
 	case *Spoke:
 		x.roster.spoke(m.Id)
@@ -168,15 +169,11 @@ func (x *conference) Receive(c actor.Context) {
 	case *Supersede:
 		x.supersede(c)
 	case *Resync:
-		for _, p := range x.roster.members {
-			if p.Address.Node == m.Address {
-				c.Send(p.Address.PID(), &Report{})
-			}
-		}
+		x.report(c, func(p *Participant) bool { return p.Address.Node == m.Address })
 	case *EndIfEmpty:
 		x.endIfIdle(c, reasonStopping)
 	case *overdue:
-		x.overdue(c, m.who)
+		x.overdue(c, m.call)
 	case *flush:
 		x.out.waiting = false
 	case *idled:
@@ -216,19 +213,52 @@ func (x *conference) reply(c actor.Context, err error) {
 	c.Respond(&Done{})
 }
 
-func (x *conference) leave(c actor.Context, id, reason string) {
-	p := x.roster.leave(id, reason, time.Now())
+// left takes a participant out that says so itself.
+func (x *conference) left(c actor.Context, m *Leave) {
+	p := x.roster.leave(m.Id)
+	if p == nil {
+		p = x.forgetDismissed(func(p *Participant) bool { return p.Id == m.Id })
+	}
 	if p == nil {
 		return // it was never admitted, or has left already
 	}
-	if pid := p.Address.PID(); !x.out.has(p.Address) {
-		c.Unwatch(pid)
+	if !x.out.has(p.Address) {
+		c.Unwatch(p.Address.PID())
 	}
-	x.Log.Info("participant left", "call", id, "reason", reason, "participants", len(x.roster.members))
-	if reason != reasonStopping {
-		reason = reasonEmpty
+	x.Log.Info("participant left", "call", m.Id, "reason", m.Reason, "participants", len(x.roster.members))
+	switch m.Reason {
+	case reasonStopping, ReasonMoved:
+		x.idle(c, m.Reason)
+	default:
+		x.idle(c, reasonEmpty)
 	}
-	x.idle(c, reason)
+}
+
+// report asks participants how they are, and whom they follow.
+func (x *conference) report(c actor.Context, such func(*Participant) bool) {
+	for _, p := range x.roster.members {
+		if such(p) {
+			c.Send(p.Address.PID(), &Report{Conference: AddressOf(c.Self())})
+		}
+	}
+}
+
+// gone takes a participant out that could not say so: its actor has ended in a
+// panic, or with its node.
+func (x *conference) gone(c actor.Context, who *Address, reason string) {
+	there := func(p *Participant) bool { return p.Address.Same(who) }
+	p := x.forgetDismissed(there)
+	if i := slices.IndexFunc(x.roster.members, there); i >= 0 {
+		p = x.roster.leave(x.roster.members[i].Id)
+	}
+	if p == nil {
+		return
+	}
+	if reason == reasonNodeLost {
+		x.roster.lost(p, time.Now())
+	}
+	x.Log.Info("participant gone", "call", p.Id, "reason", reason, "participants", len(x.roster.members))
+	x.idle(c, reasonEmpty)
 }
 
 // terminated handles the end of an actor that the conference watches:
@@ -240,24 +270,16 @@ func (x *conference) terminated(c actor.Context, m *actor.Terminated) {
 	}
 	who := AddressOf(m.Who)
 	x.out.remove(who)
-	x.forgetDismissed(who)
-	for _, p := range x.roster.members {
-		if p.Address.Same(who) {
-			x.leave(c, p.Id, reason)
-			break
-		}
-	}
+	x.gone(c, who, reason)
 	if x.media.transcoder != nil && AddressOf(x.media.transcoder).Same(who) {
 		x.lostMedia(reason)
 	}
 }
 
-// supersede makes room for another owner.
+// supersede makes room for another owner, as far as that is followed.
 func (x *conference) supersede(c actor.Context) {
-	x.Log.Warn("conference has another owner; this one goes on for its own node", "epoch", x.roster.epoch)
-	x.roster.forget(func(p *Participant) bool { return p.Address.Node != x.here.address })
-	x.moved = len(x.roster.members) == 0
-	x.idle(c, reasonEmpty)
+	x.Log.Warn("conference has another owner; this one goes on for who follows it", "epoch", x.roster.epoch)
+	x.report(c, func(*Participant) bool { return true })
 }
 
 // idle starts the time that the conference may be empty, if it is.
@@ -266,7 +288,11 @@ func (x *conference) idle(c actor.Context, reason string) {
 		x.stopTimer()
 		x.stopTimer = nil
 	}
-	if len(x.roster.members) == 0 && len(x.joining) == 0 && !x.closed {
+	switch {
+	case !x.empty() || x.closed:
+	case x.ending:
+		x.end(c, reasonDisconnected)
+	default:
 		linger := x.Linger
 		if x.roster.started.IsZero() {
 			linger = firstJoin // it was only just made; let the next one try
@@ -276,8 +302,13 @@ func (x *conference) idle(c actor.Context, reason string) {
 	}
 }
 
+// empty reports whether nobody is here, nor on the way in or out.
+func (x *conference) empty() bool {
+	return len(x.roster.members) == 0 && len(x.joining) == 0 && len(x.dismissed) == 0
+}
+
 func (x *conference) endIfIdle(c actor.Context, reason string) {
-	if len(x.roster.members) == 0 && len(x.joining) == 0 {
+	if x.empty() {
 		x.end(c, reason)
 	} // else somebody joined while the timer was already firing
 }
@@ -288,11 +319,7 @@ func (x *conference) end(c actor.Context, reason string) {
 		return
 	}
 	x.closed = true
-	for _, j := range x.joining {
-		x.refuse(c, j.sender, ErrEnded)
-	}
-	x.joining = nil
-	if !x.moved {
+	if reason != ReasonMoved { // it goes on under another owner
 		x.roster.end(reason, time.Now())
 	}
 	x.closeMedia(c)

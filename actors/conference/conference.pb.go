@@ -1004,6 +1004,7 @@ type Dismiss struct {
 	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"` // "disconnected" or "conference_ended"
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Conference    *Address               `protobuf:"bytes,4,opt,name=conference,proto3" json:"conference,omitempty"` // who says so; others are not obeyed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1059,9 +1060,18 @@ func (x *Dismiss) GetEpoch() uint64 {
 	return 0
 }
 
-// Report asks the actor of a participant for an Update, because some may have been lost. No reply.
+func (x *Dismiss) GetConference() *Address {
+	if x != nil {
+		return x.Conference
+	}
+	return nil
+}
+
+// Report asks the actor of a participant for an Update, because some may have been lost. One that follows
+// another owner answers with Leave. No reply.
 type Report struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Conference    *Address               `protobuf:"bytes,1,opt,name=conference,proto3" json:"conference,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,6 +1104,13 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
 	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Report) GetConference() *Address {
+	if x != nil {
+		return x.Conference
+	}
+	return nil
 }
 
 // GetRoster asks who is here. Reply: Roster.
@@ -1509,6 +1526,7 @@ func (x *MediaOpened) GetTranscoder() *Address {
 type CloseMedia struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Conference    *Address               `protobuf:"bytes,2,opt,name=conference,proto3" json:"conference,omitempty"` // who says so; others are not obeyed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1548,6 +1566,13 @@ func (x *CloseMedia) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *CloseMedia) GetConference() *Address {
+	if x != nil {
+		return x.Conference
+	}
+	return nil
 }
 
 // Spoke comes from a transcoder: who speaks now. No reply.
@@ -1667,12 +1692,18 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
 	"\aSetRole\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04role\x18\x02 \x01(\tR\x04role\"G\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\"\x86\x01\n" +
 	"\aDismiss\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\b\n" +
-	"\x06Report\"\v\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12=\n" +
+	"\n" +
+	"conference\x18\x04 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
+	"conference\"G\n" +
+	"\x06Report\x12=\n" +
+	"\n" +
+	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
+	"conference\"\v\n" +
 	"\tGetRoster\"\x80\x03\n" +
 	"\x06Roster\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
@@ -1712,10 +1743,13 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\vMediaOpened\x12=\n" +
 	"\n" +
 	"transcoder\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"transcoder\"\"\n" +
+	"transcoder\"a\n" +
 	"\n" +
 	"CloseMedia\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"\x17\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12=\n" +
+	"\n" +
+	"conference\x18\x02 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
+	"conference\"\x17\n" +
 	"\x05Spoke\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02idB8Z6github.com/skybridge-media/skybridge/actors/conferenceb\x06proto3"
 
@@ -1767,19 +1801,22 @@ var file_conference_conference_proto_depIdxs = []int32{
 	1,  // 1: skybridge.conference.Join.participant:type_name -> skybridge.conference.Participant
 	0,  // 2: skybridge.conference.Joined.transcoder:type_name -> skybridge.conference.Address
 	1,  // 3: skybridge.conference.Update.participant:type_name -> skybridge.conference.Participant
-	1,  // 4: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
-	0,  // 5: skybridge.conference.Roster.conference:type_name -> skybridge.conference.Address
-	0,  // 6: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
-	0,  // 7: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
-	0,  // 8: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
-	20, // 9: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
-	0,  // 10: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
-	0,  // 11: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	0,  // 4: skybridge.conference.Dismiss.conference:type_name -> skybridge.conference.Address
+	0,  // 5: skybridge.conference.Report.conference:type_name -> skybridge.conference.Address
+	1,  // 6: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
+	0,  // 7: skybridge.conference.Roster.conference:type_name -> skybridge.conference.Address
+	0,  // 8: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
+	0,  // 9: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
+	0,  // 10: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
+	20, // 11: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
+	0,  // 12: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
+	0,  // 13: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
+	0,  // 14: skybridge.conference.CloseMedia.conference:type_name -> skybridge.conference.Address
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_conference_conference_proto_init() }

@@ -20,7 +20,7 @@ func (x *conference) join(c actor.Context, m *Join) {
 	case p.GetId() == "" || p.GetAddress().GetId() == "":
 		x.refuse(c, c.Sender(), ErrParticipant)
 		return
-	case x.closed:
+	case x.closed || x.ending:
 		x.refuse(c, c.Sender(), ErrEnded)
 		return
 	}

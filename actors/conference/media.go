@@ -77,7 +77,7 @@ func (x *conference) rejoin(c actor.Context, m *Rejoin) {
 	case transcoder == nil || m.Last == nil || m.Last.Room != x.Name:
 		x.reply(c, ErrParticipant)
 		return
-	case x.closed:
+	case x.closed || x.ending:
 		x.reply(c, ErrEnded)
 		return
 	case x.media.node != "" && x.media.node != transcoder.Address:
@@ -113,7 +113,7 @@ func (x *conference) closeMedia(c actor.Context) {
 		return
 	}
 	c.Unwatch(x.media.transcoder)
-	c.Send(x.media.transcoder, &CloseMedia{Epoch: x.roster.epoch})
+	c.Send(x.media.transcoder, &CloseMedia{Epoch: x.roster.epoch, Conference: AddressOf(c.Self())})
 	x.media = media{}
 	x.out.transcoder = nil
 }

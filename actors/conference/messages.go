@@ -15,9 +15,9 @@ type (
 	// which this node owns it now. No reply.
 	Adopt struct{ Epoch uint64 }
 
-	// Supersede says that another owner has taken the conference over: it
-	// forgets the participants of other nodes, who follow that owner, and goes
-	// on for those of its own node until the last of them has left. No reply.
+	// Supersede says that another owner has the conference's name: it asks its
+	// participants whom they follow, and goes on for those that follow it until
+	// the last of them has left. No reply.
 	Supersede struct{}
 
 	// Resync says that messages from a node, by its protoactor address, were
@@ -44,6 +44,10 @@ type Placement interface {
 	// It returns nil when there is none besides those in except.
 	Media(prefer string, except []string) *actor.PID
 }
+
+// ReasonMoved is the reason of a Leave by a participant that follows another
+// owner. It has not left the conference.
+const ReasonMoved = "moved"
 
 // Reasons not to be admitted, and not to be obeyed.
 var (

@@ -23,6 +23,10 @@ const (
 // no actor, no clock and no I/O, so its tests are tables. Every change adds one
 // to the version, and what the world should know of it to the facts.
 //
+// What participants know first (that they joined, connected, held, left) they
+// publish themselves: owners come and go, and the next one cannot know what the
+// one before has published last. Only who is lost with its node cannot.
+//
 // A Participant is replaced, never changed: snapshots that are on their way to
 // other actors share it.
 type roster struct {
@@ -94,12 +98,6 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 	}
 	r.start(now, again)
 	r.total++
-	if !again {
-		r.fact(bus.ParticipantJoined{
-			Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), Protocol: p.Protocol, Name: p.Name,
-			Remote: p.Remote, Outgoing: p.Outgoing, Audio: p.Audio, Video: p.Video, Role: p.Role,
-		})
-	}
 	return true, nil
 }
 
@@ -117,8 +115,7 @@ func (r *roster) start(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold and name. The rest belongs to the conference. It is no fact here: the
-// participant publishes what it knows first, whoever owns the conference.
+// hold and name. The rest belongs to the conference.
 func (r *roster) update(p *Participant) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(m *Participant) {
@@ -128,7 +125,7 @@ func (r *roster) update(p *Participant) {
 }
 
 // leave returns the participant that has gone, or nil if it was not here.
-func (r *roster) leave(id, reason string, now time.Time) *Participant {
+func (r *roster) leave(id string) *Participant {
 	i := r.find(id)
 	if i < 0 {
 		return nil
@@ -139,11 +136,15 @@ func (r *roster) leave(id, reason string, now time.Time) *Participant {
 	}
 	r.members = slices.Delete(r.members, i, i+1)
 	r.version++
-	r.fact(bus.ParticipantLeft{
-		Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(p.Address), Reason: reason,
-		Duration: bus.Seconds(since(now, p.JoinedUnixMs)),
-	})
 	return p
+}
+
+// lost notes that p has gone with its node, and so cannot say so itself.
+func (r *roster) lost(p *Participant, now time.Time) {
+	r.fact(bus.ParticipantLeft{
+		Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), Reason: reasonNodeLost,
+		Duration: bus.Seconds(max(0, now.Sub(time.UnixMilli(p.JoinedUnixMs)))),
+	})
 }
 
 // restore takes over from a former owner what its last roster said, and reports
@@ -155,8 +156,10 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
-		r.started = time.UnixMilli(last.StartedUnixMs)
 		r.version++
+		if last.StartedUnixMs > 0 {
+			r.started = time.UnixMilli(last.StartedUnixMs)
+		}
 		r.fact(bus.ConferenceMoved{
 			Room: r.cfg.Name, Node: r.here.name, From: r.here.nameOf(last.GetConference()),
 		})
@@ -202,15 +205,6 @@ func (r *roster) snapshot(self *Address) *Roster {
 	return s
 }
 
-// forget removes those who follow another owner. That is no news of theirs.
-func (r *roster) forget(gone func(*Participant) bool) {
-	n := len(r.members)
-	r.members = slices.DeleteFunc(r.members, gone)
-	if len(r.members) != n {
-		r.version++
-	}
-}
-
 // has reports whether the actor at address a is a participant.
 func (r *roster) has(a *Address) bool {
 	return slices.ContainsFunc(r.members, func(p *Participant) bool { return p.Address.Same(a) })
@@ -250,8 +244,4 @@ func (r *roster) change(i int, f func(*Participant)) bool {
 	r.members[i] = p
 	r.version++
 	return true
-}
-
-func since(now time.Time, unixMs int64) time.Duration {
-	return max(0, now.Sub(time.UnixMilli(unixMs)))
 }

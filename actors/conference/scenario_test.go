@@ -60,7 +60,11 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	case "update":
 		s.Send(s.conference, &conference.Update{Participant: s.participant(d, id)})
 	case "leave":
-		s.ask(&out, &conference.Leave{Id: id, Reason: "hangup"})
+		reason := "hangup"
+		if d.HasArg("moved") {
+			reason = conference.ReasonMoved
+		}
+		s.ask(&out, &conference.Leave{Id: id, Reason: reason})
 	case "kill":
 		s.kill(id)
 	case "lose":

@@ -87,7 +87,12 @@ func (p *placement) Media(prefer string, except []string) *actor.PID {
 	if eligible(p.self.Address, own) {
 		best, bestFree = p.self, own.free()
 	}
-	for _, n := range p.others() {
+	others := p.others()
+	if p.stranger(prefer, others) && !slices.Contains(except, prefer) {
+		// The directory does not show everybody, and somebody is there.
+		return actor.NewPID(prefer, ActorName)
+	}
+	for _, n := range others {
 		a := parseAnnouncement(n.Meta)
 		if n.Address == prefer {
 			a.MaxCalls = 0
@@ -103,6 +108,12 @@ func (p *placement) Media(prefer string, except []string) *actor.PID {
 		}
 	}
 	return best
+}
+
+// stranger reports whether a node is not in the directory.
+func (p *placement) stranger(address string, others []claim.Node) bool {
+	return address != p.self.Address && address != "" &&
+		!slices.ContainsFunc(others, func(n claim.Node) bool { return n.Address == address })
 }
 
 // others lists the other nodes by name, so that equal ones are chosen in the

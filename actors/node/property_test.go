@@ -185,7 +185,7 @@ func (s *stage) panicCalls(n *member, from, to int) {
 			n.Send(c.pid, &participant.Hold{On: true})
 		case 3:
 			n.panicNext("hangup")
-			n.Send(c.pid, &conference.Dismiss{Code: "disconnected", Epoch: 1 << 60})
+			n.Send(c.pid, &conference.Dismiss{Code: "disconnected", Epoch: 1 << 60, Conference: conference.AddressOf(c.conf)})
 		}
 		synctest.Wait()
 		if p := n.fault.Load(); p != nil {

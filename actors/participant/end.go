@@ -25,6 +25,7 @@ const detachPatience = time.Second
 // ending is what has been done, and must be done once, at the end of a call.
 type ending struct {
 	hungUp   bool
+	told     bool // ParticipantLeft is published
 	released bool // begun; the port is closed in the background
 	open     int  // background work that the actor waits for before it stops
 }
@@ -50,6 +51,7 @@ func (p *participant) end(c actor.Context, reason Reason) {
 	p.Log.Info("call ended", "reason", reason.Code, "duration", time.Since(p.began))
 
 	p.hangUp(reason)
+	p.tellLeft()
 	p.ending.open = 1
 	self, root := c.Self(), c.ActorSystem().Root
 	leave := &conference.Leave{Id: string(p.ID), Reason: reason.Code}
@@ -67,6 +69,16 @@ func (p *participant) ended(c actor.Context) {
 	if p.ending.open--; p.ending.open == 0 {
 		c.Stop(c.Self())
 	}
+}
+
+// tellLeft publishes the end of the call, once.
+func (p *participant) tellLeft() {
+	e := bus.ParticipantLeft{
+		Room: p.Room, Participant: string(p.ID), Node: p.Node, Reason: p.reason.Code,
+		Duration: bus.Seconds(time.Since(p.admitted)),
+	}
+	p.publish(e)
+	p.ending.told = true
 }
 
 // hangUp ends the call towards the peer, once.
@@ -115,9 +127,10 @@ func (p *participant) stopped(c actor.Context) {
 		c.Unwatch(p.transcoder) // or it remembers us for as long as the conference lasts
 	}
 	p.release(c, func() {})
-	p.Metrics.over(p.Protocol, p.reason.Code, p.admitted)
-	if p.admitted {
+	p.Metrics.over(p.Protocol, p.reason.Code, p.isAdmitted())
+	if p.isAdmitted() {
 		contain(p.Log, "hang up", func() { p.hangUp(p.reason) })
+		contain(p.Log, "publish", p.tellLeft)
 	}
 }
 

@@ -1,7 +1,9 @@
 package participant
 
 import (
+	"cmp"
 	"errors"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
@@ -21,7 +23,7 @@ func (p *participant) join(c actor.Context) {
 	}
 	owner := p.Conference
 	ask := &conference.Join{Participant: p.entry(c), Epoch: p.epoch}
-	if p.admitted && p.epoch == 0 {
+	if p.isAdmitted() && p.epoch == 0 {
 		ask.Epoch = 1 // admitted by an owner without a claim
 	}
 	actors.Request(c, owner, ask, joinPatience, func(r proto.Message, err error) {
@@ -46,12 +48,16 @@ func (p *participant) joined(c actor.Context, r *conference.Joined) {
 		c.Watch(t)
 	}
 	if p.state == joining {
-		p.state, p.admitted = connecting, true
+		p.state, p.admitted = connecting, time.Now()
 		p.stopTimer()
 		if !p.API {
 			p.stopTimer = actors.After(c, connectTimeout, &timedOut{connecting})
 		}
 		p.Log.Info("call admitted", "peer", p.Remote, "protocol", p.Protocol)
+		p.publish(bus.ParticipantJoined{
+			Room: p.Room, Participant: string(p.ID), Node: p.Node, Protocol: p.Protocol, Name: p.Name, Remote: p.Remote,
+			Outgoing: p.Outgoing, Audio: p.Audio, Video: p.Video, Role: cmp.Or(p.Role, conference.RoleHost),
+		})
 		c.Send(c.Parent(), &Admitted{p.ID})
 		return
 	}
@@ -75,6 +81,9 @@ func (p *participant) notJoined(c actor.Context, owner *actor.PID, err error) {
 		c.Send(c.Parent(), &Lost{p.ID, owner})
 	case p.state == joining:
 		p.refused(c, err)
+	case errors.Is(err, conference.ErrNoMedia) && p.rejoins < maxRejoins:
+		p.rejoins++
+		actors.After(c, rejoinPause, &rejoin{})
 	default:
 		p.end(c, Reason{Code: "failed", Text: err.Error()})
 	}
@@ -96,8 +105,12 @@ func (p *participant) refused(c actor.Context, err error) {
 	c.Send(c.Parent(), &Refused{p.ID, err})
 }
 
-// follow joins the conference at another owner.
+// follow joins the conference at another owner. The former one, if it lives
+// after all, need not wait for this call to end.
 func (p *participant) follow(c actor.Context, owner *actor.PID) {
+	if p.state != ended && p.isAdmitted() && !p.Conference.Equal(owner) {
+		c.Send(p.Conference, &conference.Leave{Id: string(p.ID), Reason: conference.ReasonMoved})
+	}
 	p.Conference = owner
 	p.join(c)
 }

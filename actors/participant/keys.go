@@ -50,7 +50,7 @@ func (k *keys) pressed(digit byte, source string, now time.Time) (string, bool) 
 
 // pressed publishes a key press, once.
 func (p *participant) pressed(digit byte, source string) {
-	if !p.admitted || p.state == ended {
+	if !p.isAdmitted() || p.state == ended {
 		return
 	}
 	d, ok := p.keys.pressed(digit, source, time.Now())

@@ -106,8 +106,8 @@ type participant struct {
 	began time.Time
 	held  bool
 
-	epoch      uint64 // of the owner that admitted us; zero: none has
-	admitted   bool
+	epoch      uint64    // of the owner that admitted us last
+	admitted   time.Time // by the first owner; zero: not yet
 	transcoder *actor.PID
 	rejoins    int
 	attached   bool
@@ -157,7 +157,7 @@ func (p *participant) Receive(c actor.Context) {
 	case *Follow:
 		p.follow(c, m.Conference)
 	case *conference.Report:
-		p.update(c)
+		p.report(c, m)
 	case *conference.Dismiss:
 		p.dismissed(c, m)
 	case *Ended:
@@ -189,9 +189,18 @@ func (p *participant) entry(c actor.Context) *conference.Participant {
 }
 
 func (p *participant) update(c actor.Context) {
-	if p.admitted && p.state != ended {
+	if p.isAdmitted() && p.state != ended {
 		c.Send(p.Conference, &conference.Update{Participant: p.entry(c)})
 	}
+}
+
+// report tells a conference how this call is, or that it follows another one.
+func (p *participant) report(c actor.Context, m *conference.Report) {
+	if asker := m.Conference.PID(); asker != nil && !asker.Equal(p.Conference) {
+		c.Send(asker, &conference.Leave{Id: string(p.ID), Reason: conference.ReasonMoved})
+		return
+	}
+	p.update(c)
 }
 
 // connect takes over the port and enters the conference with it.
@@ -237,10 +246,13 @@ func (p *participant) rename(c actor.Context, name string) {
 	p.update(c)
 }
 
-// publish tells what this actor is the first to know. Nothing is published of a
-// call that was not admitted, or has ended.
+func (p *participant) isAdmitted() bool { return !p.admitted.IsZero() }
+
+// publish tells what this actor is the first to know, as it will not be asked
+// again: owners of the conference come and go, the call stays. Nothing is
+// published of a call that was not admitted, or has left.
 func (p *participant) publish(e bus.Event) {
-	if !p.admitted || p.state == ended {
+	if !p.isAdmitted() || p.ending.told {
 		return
 	}
 	if err := p.Events.Publish(context.Background(), e); err != nil {
@@ -280,7 +292,7 @@ func (p *participant) timedOut(c actor.Context, in state) {
 }
 
 func (p *participant) dismissed(c actor.Context, m *conference.Dismiss) {
-	if m.Epoch < p.epoch {
+	if m.Epoch < p.epoch || !m.Conference.Same(conference.AddressOf(p.Conference)) {
 		p.Log.Warn("dismissal by a former owner ignored", "epoch", m.Epoch)
 		return
 	}

@@ -32,7 +32,7 @@ func TestLife(t *testing.T) {
 		media := &actortest.Port{}
 		b.Send(pid, &participant.Connect{Port: media})
 		s.want("conference: update Anna connected audio", "transcoder: attach a")
-		s.published("participant.connected")
+		s.published("participant.joined", "participant.connected")
 		if !media.Attached() {
 			b.Error("the port is not attached")
 		}
@@ -42,7 +42,7 @@ func TestLife(t *testing.T) {
 		b.Send(pid, &participant.Rename{Name: "Anne"})
 		b.Send(pid, &participant.SetMedia{Audio: true, Video: true})
 		b.Send(pid, &participant.Hold{On: false})
-		b.Send(pid, &conference.Report{})
+		b.Send(pid, &conference.Report{Conference: conference.AddressOf(s.conference)})
 		s.want(
 			"conference: update Anna connected audio held", "conference: update Anne connected audio held",
 			"conference: update Anne connected audio video held", "conference: update Anne connected audio video",
@@ -52,7 +52,7 @@ func TestLife(t *testing.T) {
 		b.Send(pid, &participant.Ended{Reason: participant.Reason{Code: "hangup"}})
 		b.Send(pid, &participant.Hold{On: true})
 		s.want("conference: leave a hangup", "transcoder: detach a", "stopped")
-		s.published()
+		s.published("participant.left")
 		s.wantPort(media)
 	})
 }
@@ -78,10 +78,14 @@ func TestEnds(t *testing.T) {
 				media := &actortest.Port{}
 				b.Send(pid, &participant.Connect{Port: media})
 				s.flush()
+				if m, ok := tt.msg.(*conference.Dismiss); ok {
+					m.Conference = conference.AddressOf(s.conference)
+				}
 				b.Send(pid, tt.msg)
 				b.Send(pid, tt.msg)
 				s.want("conference: leave a "+tt.code, "hang up: "+tt.code, "transcoder: detach a", "stopped")
 				s.wantPort(media)
+				s.published("participant.joined", "participant.connected", "participant.left")
 			})
 		})
 	}
@@ -92,7 +96,8 @@ func TestFormerOwnerIsIgnored(t *testing.T) {
 		s := newStage(b)
 		pid := s.call(participant.Config{ID: "a"})
 		s.flush()
-		b.Send(pid, &conference.Dismiss{Code: "disconnected", Epoch: 4})
+		b.Send(pid, &conference.Dismiss{Code: "disconnected", Epoch: 4, Conference: conference.AddressOf(s.conference)})
+		b.Send(pid, &conference.Dismiss{Code: "disconnected", Epoch: 6, Conference: &conference.Address{Node: "n2@x", Id: "other"}})
 		s.want()
 	})
 }
@@ -158,6 +163,7 @@ func TestNotAdmitted(t *testing.T) {
 				s.want("conference: join a connecting epoch 0", tt.want)
 				b.System.Root.Stop(pid)
 				s.want("stopped")
+				s.published()
 			})
 		})
 	}
@@ -179,7 +185,7 @@ func TestConferenceLost(t *testing.T) {
 		b.Send(pid, &participant.Connect{Port: media})
 		s.flush()
 		b.Send(pid, &participant.Follow{Conference: b.System.NewLocalPID("nobody")})
-		s.want("parent: a lost its conference")
+		s.want("conference: leave a moved", "parent: a lost its conference")
 		time.Sleep(time.Hour)
 		b.Send(pid, &participant.Follow{Conference: s.conference})
 		s.want("conference: join a connected epoch 5", "conference: update  connected")
@@ -247,7 +253,7 @@ func TestPanics(t *testing.T) {
 			&participant.End{Reason: participant.Reason{Code: "disconnected"}},
 		},
 		{
-			"publishing", func(s *stage, _ *actortest.Port) { s.publish = func() { panic("publish") } },
+			"publishing", func(s *stage, _ *actortest.Port) { s.publish = func() { s.publish = nil; panic("publish") } },
 			&participant.Pressed{Digit: '1'},
 		},
 	}
@@ -259,6 +265,7 @@ func TestPanics(t *testing.T) {
 				pid := s.call(participant.Config{ID: "a"})
 				b.Send(pid, &participant.Connect{Port: media})
 				s.flush()
+				s.events.Take()
 				tt.setup(s, media)
 				b.Send(pid, tt.do)
 				time.Sleep(5 * time.Second)
@@ -266,6 +273,7 @@ func TestPanics(t *testing.T) {
 				if n := count(got, "hang up: "); n != 1 {
 					b.Errorf("hung up %d times: %q", n, got)
 				}
+				s.published("participant.left")
 				if n := count(got, "stopped"); n != 1 {
 					b.Errorf("stopped %d times: %q", n, got)
 				}
@@ -303,6 +311,8 @@ func TestKeys(t *testing.T) {
 			actortest.Run(t, func(b *actortest.Bench) {
 				s := newStage(b)
 				pid := s.call(participant.Config{ID: "a", Room: "r"})
+				b.Settle()
+				s.published("participant.joined")
 				for _, p := range tt.presses {
 					time.Sleep(p.after)
 					b.Send(pid, p.msg)

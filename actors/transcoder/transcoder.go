@@ -169,7 +169,7 @@ func (t *transcoder) follow(c actor.Context, m *Follow) {
 }
 
 func (t *transcoder) close(c actor.Context, m *conference.CloseMedia) {
-	if m.Epoch < t.seen.epoch {
+	if m.Epoch < t.seen.epoch || !m.Conference.Same(conference.AddressOf(t.Conference)) {
 		return // from a former owner
 	}
 	t.closing = true

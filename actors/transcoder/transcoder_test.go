@@ -108,11 +108,15 @@ func TestClosing(t *testing.T) {
 		pid, bridges := spawn(b)
 		mustAsk[*transcoder.Attached](b, pid, &transcoder.Attach{ID: "a", Participant: b.Self, Leg: &actortest.Port{}})
 		b.Send(pid, roster(b.Self, 5, 1))
-		b.Send(pid, &conference.CloseMedia{Epoch: 4})
+		b.Send(pid, &conference.CloseMedia{Epoch: 4, Conference: conference.AddressOf(b.Self)})
 		if got := b.Received(); len(got) != 0 {
 			b.Fatalf("a former owner closed the media: %v", got)
 		}
-		b.Send(pid, &conference.CloseMedia{Epoch: 5})
+		b.Send(pid, &conference.CloseMedia{Epoch: 6, Conference: &conference.Address{Node: "n2@x", Id: "other"}})
+		if got := b.Received(); len(got) != 0 {
+			b.Fatalf("another owner closed the media: %v", got)
+		}
+		b.Send(pid, &conference.CloseMedia{Epoch: 5, Conference: conference.AddressOf(b.Self)})
 		if got := b.Received(); len(got) != 1 || got[0].(*transcoder.Closing).Room != "r" {
 			b.Fatalf("received %v, want Closing", got)
 		}
