@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
-	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
@@ -187,41 +186,16 @@ func (m *media) set(k sdp.Kind, s *sdp.Stream, l *line) {
 }
 
 func (m *media) audio(s *sdp.Stream, l *line) *port.Audio {
-	a := s.Audio
-	options := codecs.AudioOptions{DTX: a.DTX}
-	if a.FEC {
-		options.Loss = expectedLoss
-	}
-	if s.Bitrate > 0 && s.Bitrate < usualBitrate {
-		options.Bitrate = s.Bitrate
-	}
-	return &port.Audio{
-		Codec: a.Codec, Options: options, SendType: s.SendType, RecvType: s.RecvType,
-		EventSendType: a.EventSendType, EventRecvType: a.EventRecvType, EventClock: a.EventClock,
-		CNType: a.NoiseType, LevelExt: a.LevelExt, Ticks: int(a.Ptime / (20 * time.Millisecond)),
-		Send: s.Send, Recv: s.Recv, SSRC: l.ssrc, CNAME: m.cname, Out: l,
-	}
+	return port.AgreedAudio(s, port.Local{SSRC: l.ssrc, CNAME: m.cname, Out: l})
 }
 
-// What Opus is told where the peer asks for redundancy, in percent, and the
-// bitrate below which it is told to be modest, in bit/s.
-const (
-	expectedLoss = 10
-	usualBitrate = 32_000
-)
-
 func (m *media) video(s *sdp.Stream, l *line) *port.Video {
-	v := s.Video
-	p := &port.Video{
-		Codec: v.Codec, SendType: s.SendType, RecvType: s.RecvType,
-		Mode: v.Mode, MaxPayload: maxPayload, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate,
-		MaxBitrate: s.Bitrate, NACK: v.NACK, PLI: v.PLI, FIR: v.FIR, REMB: v.REMB, Parameters: v.Parameters,
-		Send: s.Send, Recv: s.Recv, SSRC: l.ssrc, CNAME: m.cname, Out: l,
-	}
+	v := port.AgreedVideo(s, port.Local{SSRC: l.ssrc, CNAME: m.cname, Out: l})
+	v.MaxPayload = maxPayload
 	if !v.PLI && !v.FIR {
-		p.KeyFrame = m.keyFrame
+		v.KeyFrame = m.keyFrame
 	}
-	return p
+	return v
 }
 
 // wantsKeyFrame says that the peer asked for a key frame by signalling.
