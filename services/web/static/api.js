@@ -35,7 +35,10 @@ export class Seat {
       if (!node || this.moved) throw err;
       this.moved = true;
       this.base = new URL(new URL(this.base, location.href).pathname, node).href;
-      result = await this.post("request_token", { display_name: displayName });
+      result = await this.post("request_token", { display_name: displayName }).catch((err) => {
+        if (err.status === 0) err.elsewhere = node; // its certificate is not trusted yet, most likely
+        throw err;
+      });
     }
     Object.assign(this, { token: result.token, id: result.participant_uuid, conference: result.conference_name });
     this.timer = setInterval(() => this.refresh(), (Number(result.expires) || 120) * 400);

@@ -78,11 +78,12 @@ function meter(stream) {
 }
 
 async function join() {
+  const alias = $("room").value.trim();
   $("join-button").disabled = true;
   $("join-error").hidden = true;
   localStorage.setItem("name", $("name").value);
   try {
-    seat = new Seat($("room").value.trim());
+    seat = new Seat(alias);
     await seat.take($("name").value.trim());
     seat.onlost = () => end("The server has ended this call. You can join again.");
     seat.onsilent = (seconds) => {
@@ -95,12 +96,14 @@ async function join() {
     $("mute").focus();
     $("room-name").textContent = seat.conference;
     document.title = `${seat.conference} – Skybridge`;
-    history.replaceState(null, "", `/join/${encodeURIComponent($("room").value.trim())}`);
+    history.replaceState(null, "", `/join/${encodeURIComponent(alias)}`);
     drawMutes();
     seat.listen(handlers);
     await connect();
   } catch (err) {
     end(err.message);
+    // The browser can ask about a certificate on a page, not in a request.
+    if (err.elsewhere) location.assign(`${err.elsewhere}/?${new URLSearchParams({ room: alias, name: $("name").value.trim() })}`);
   }
 }
 
