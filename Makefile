@@ -35,7 +35,7 @@ test: deps ## run all tests with the race detector; tests of absent peers are sk
 	$(GO) test -race -shuffle=on -count=1 -p 1 -timeout 20m ./...
 
 .PHONY: check
-check: deps ## vet, lint, formatting, go.mod, generated files
+check: deps ## vet, lint, formatting, go.mod
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(LINT) run
@@ -54,7 +54,7 @@ fuzz: deps ## run every fuzz target for FUZZTIME (60s) each
 	done
 
 .PHONY: bench
-bench: build ## measure this machine: codecs and the latency that the bridge adds
+bench: build ## measure the latency that the bridge adds on this machine
 	$(BIN) bench latency
 
 .PHONY: peers
