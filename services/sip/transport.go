@@ -219,8 +219,16 @@ func (t *transport) flowTo(ctx context.Context, key streamKey, config *tls.Confi
 		return s, nil
 	}
 	// Whoever asks first dials for everybody, and does not stop when its own
-	// caller loses patience.
-	result := t.dialling.DoChan(fmt.Sprint(key), func() (any, error) { return t.dial(key, config) })
+	// caller loses patience. Another may have finished since we looked.
+	result := t.dialling.DoChan(fmt.Sprint(key), func() (any, error) {
+		t.mu.Lock()
+		s := t.dialled[key]
+		t.mu.Unlock()
+		if s != nil && s.alive() {
+			return s, nil
+		}
+		return t.dial(key, config)
+	})
 	select {
 	case r := <-result:
 		if r.Err != nil {
