@@ -9,10 +9,12 @@ export class Refusal extends Error {
   }
 }
 
+// What people read, by the reason that the server gives.
 const words = {
-  404: "There is no such room.",
-  403: "The room is locked, or the invitation has expired.",
-  503: "The server has no capacity left. Please try again in a minute.",
+  locked: "The room is locked.",
+  full: "The room is full.",
+  capacity: "The server has no capacity left. Please try again in a minute.",
+  maintenance: "The server takes no new calls now.",
 };
 
 /**
@@ -31,6 +33,7 @@ export class Seat {
     try {
       result = await this.post("request_token", { display_name: displayName });
     } catch (err) {
+      if (err.status === 404) err.message = "There is no such room.";
       const node = err.body?.alternate;
       if (!node || this.moved) throw err;
       this.moved = true;
@@ -94,7 +97,7 @@ export class Seat {
     const answer = await response.json().catch(() => ({}));
     if (!response.ok || answer.status === "failed") {
       const said = typeof answer.result === "string" ? answer.result : undefined;
-      throw new Refusal(response.status, said ?? words[response.status] ?? `The server answered ${response.status}.`, answer);
+      throw new Refusal(response.status, words[answer.reason] ?? said ?? `The server answered ${response.status}.`, answer);
     }
     return answer.result;
   }
