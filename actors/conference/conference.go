@@ -189,12 +189,7 @@ func (x *conference) Receive(c actor.Context) {
 // settle tells the world what the message just handled has changed. Every way
 // out of the actor's code ends here.
 func (x *conference) settle(c actor.Context) {
-	for _, e := range x.roster.take() {
-		if err := x.Events.Publish(context.Background(), e); err != nil {
-			// A conference outlives its bus.
-			x.Log.Warn("event not published", "subject", e.Subject(), "err", err)
-		}
-	}
+	x.publish()
 	if n := len(x.roster.members); n != x.counted {
 		x.Metrics.participants.Add(float64(n - x.counted))
 		x.counted = n
@@ -202,15 +197,30 @@ func (x *conference) settle(c actor.Context) {
 	x.send(c)
 }
 
+func (x *conference) publish() {
+	for _, e := range x.roster.take() {
+		if err := x.Events.Publish(context.Background(), e); err != nil {
+			// A conference outlives its bus.
+			x.Log.Warn("event not published", "subject", e.Subject(), "err", err)
+		}
+	}
+}
+
+// respond answers whoever waits for it, after the facts that led to the answer:
+// what it makes others publish comes after them.
+func (x *conference) respond(c actor.Context, to *actor.PID, msg any) {
+	x.publish()
+	if to != nil {
+		c.Send(to, msg)
+	}
+}
+
 func (x *conference) reply(c actor.Context, err error) {
-	if c.Sender() == nil {
-		return
-	}
 	if err != nil {
-		c.Respond(Refuse(err))
+		x.respond(c, c.Sender(), Refuse(err))
 		return
 	}
-	c.Respond(&Done{})
+	x.respond(c, c.Sender(), &Done{})
 }
 
 // left takes a participant out that says so itself.
@@ -324,7 +334,7 @@ func (x *conference) end(c actor.Context, reason string) {
 	}
 	x.closeMedia(c)
 	x.Log.Info("conference ended", "reason", reason)
-	c.Send(c.Parent(), &Ended{Room: x.Name, Epoch: x.roster.epoch})
+	c.Send(c.Parent(), &Ended{x.Name, x.roster.epoch, c.Self()})
 }
 
 // release gives back what outlives the actor, however it stops.

@@ -62,9 +62,3 @@ func (x *conference) refuse(c actor.Context, to *actor.PID, err error) {
 	x.Metrics.refused.WithLabelValues(string(bus.CodeOf(err))).Inc()
 	x.respond(c, to, Refuse(err))
 }
-
-func (x *conference) respond(c actor.Context, to *actor.PID, msg any) {
-	if to != nil {
-		c.Send(to, msg)
-	}
-}

@@ -32,8 +32,9 @@ type (
 // Ended is what a conference tells its parent when it is over. It admits nobody
 // from then on; the parent stops it.
 type Ended struct {
-	Room  string
-	Epoch uint64
+	Room       string
+	Epoch      uint64
+	Conference *actor.PID
 }
 
 // Placement is the port that says where media can be. It is called inside the

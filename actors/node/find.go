@@ -281,15 +281,20 @@ func (n *node) tell(c actor.Context, r *room) {
 // opened lets calls and waiters at the owner that was found.
 func (n *node) opened(c actor.Context, r *room) {
 	r.phase = open
-	for _, call := range r.calls {
-		if call.pid != nil && !r.conference.Equal(call.owner) {
-			n.follow(c, call)
-		}
-	}
+	n.followAll(c, r)
 	for _, w := range r.take(everybody) {
 		w.then(c, nil)
 	}
 	n.tidy(c, r)
+}
+
+// followAll sends the calls of a room to its owner, if they follow another.
+func (n *node) followAll(c actor.Context, r *room) {
+	for _, call := range r.calls {
+		if r.phase == open && !r.conference.Equal(call.owner) {
+			n.follow(c, call)
+		}
+	}
 }
 
 func (n *node) follow(c actor.Context, call *call) {

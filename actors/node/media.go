@@ -30,18 +30,28 @@ func (n *node) openMedia(c actor.Context, m *conference.OpenMedia) {
 	cfg.Name = m.Room
 	r := n.room(cfg)
 	switch {
-	case r.transcoder == nil:
-		n.startMedia(c, r, m)
-	case m.Epoch < r.mediaEpoch && !r.mine:
+	case owner.Equal(r.conference):
+	case m.Epoch < r.mediaEpoch, r.mine && m.Epoch <= r.epoch:
 		c.Respond(conference.Refuse(ErrStale))
-	default:
-		n.keepMedia(c, r, m)
+		n.tidy(c, r)
+		return
+	case r.phase == unknown, r.phase == open:
+		// Ours, if there is one, was without a claim, or has lost it: what is
+		// here of the conference becomes part of the other one.
+		r.obey(c, owner)
+		r.phase = open
+	}
+	r.mediaEpoch = m.Epoch
+	if r.transcoder == nil {
+		n.startMedia(c, r, owner)
+	} else {
+		n.keepMedia(c, r, owner)
 	}
 }
 
-func (n *node) startMedia(c actor.Context, r *room, m *conference.OpenMedia) {
+func (n *node) startMedia(c actor.Context, r *room, owner *actor.PID) {
 	n.seq++
-	pid, err := c.SpawnNamed(transcoder.Props(transcoder.Config{Room: r.cfg.Name, Conference: m.Conference.PID()},
+	pid, err := c.SpawnNamed(transcoder.Props(transcoder.Config{Room: r.cfg.Name, Conference: owner},
 		transcoder.Deps{Log: n.Log, Metrics: n.Metrics.Transcoder, Actors: n.Metrics.Actors, NewBridge: n.NewBridge},
 	), childName("transcoder", r.key, n.seq))
 	if err != nil {
@@ -49,24 +59,24 @@ func (n *node) startMedia(c actor.Context, r *room, m *conference.OpenMedia) {
 		c.Respond(conference.Refuse(conference.ErrNoMedia))
 		return
 	}
-	r.transcoder, r.mediaEpoch = pid, m.Epoch
-	if r.phase == unknown {
-		r.obey(c, m.Conference.PID())
-		r.phase = open
-	}
+	r.transcoder = pid
 	c.Respond(&conference.MediaOpened{Transcoder: conference.AddressOf(pid)})
+	n.followAll(c, r)
 }
 
-func (n *node) keepMedia(c actor.Context, r *room, m *conference.OpenMedia) {
-	r.mediaEpoch = m.Epoch
+func (n *node) keepMedia(c actor.Context, r *room, owner *actor.PID) {
 	pid := r.transcoder
-	actors.Request(c, pid, &transcoder.Follow{Conference: m.Conference.PID()}, followPatience,
+	actors.Request(c, pid, &transcoder.Follow{Conference: owner}, followPatience,
 		func(_ *transcoder.Following, err error) {
 			if err != nil {
 				c.Respond(conference.Refuse(err))
+				if r.phase == open && owner.Equal(r.conference) && !r.mine {
+					n.lost(c, r)
+				}
 				return
 			}
 			c.Respond(&conference.MediaOpened{Transcoder: conference.AddressOf(pid)})
+			n.followAll(c, r)
 		})
 }
 
@@ -106,7 +116,8 @@ func (n *node) detach(c actor.Context, r *room) {
 // conferenceEnded stops a conference of ours that is over.
 func (n *node) conferenceEnded(c actor.Context, m *conference.Ended) {
 	r, ok := n.table[keyOf(m.Room)]
-	if !ok || !r.mine || r.phase == closing {
+	if !ok || !r.mine || !r.conference.Equal(m.Conference) {
+		c.Stop(m.Conference) // its calls follow another one
 		return
 	}
 	n.detach(c, r)

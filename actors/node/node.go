@@ -14,8 +14,9 @@
 // owner is lost, every node that has something of the conference claims again;
 // the transcoder brings the winner the roster, and then the calls follow. When
 // the directory is out of reach, a conference is started here without its word,
-// so that rooms can be entered all the same; it is claimed later, and if
-// somebody else has it by then, both go on until they are empty.
+// so that rooms can be entered all the same; it is claimed later. If somebody
+// else has it by then, both go on until one is empty, or until the other wants
+// its media here, which makes them one.
 //
 // # Failures
 //
