@@ -34,7 +34,7 @@ type program struct {
 	dir  string
 	done chan struct{} // closed when the process has ended
 
-	Web, SIP, SIPS, Metrics, NATS string // as printed at start: URL, host:port, host:port, URL, URL
+	Web, SIP, SIPS, WebRTC, Metrics, NATS string // as printed at start: URLs, or host:port
 
 	mu  sync.Mutex // guards log
 	log strings.Builder
@@ -88,7 +88,7 @@ func (p *program) logged() string {
 }
 
 // link matches one line of what is printed at start: what, where.
-var link = regexp.MustCompile(`^ *(web|sip|sips|metrics|nats) +(\S+)`)
+var link = regexp.MustCompile(`^ *(web|sip|sips|webrtc|metrics|nats) +(\S+)`)
 
 func (p *program) readLinks(t *testing.T, out io.Reader) {
 	t.Helper()
@@ -105,6 +105,8 @@ func (p *program) readLinks(t *testing.T, out io.Reader) {
 					p.SIP = host
 				case "sips":
 					p.SIPS = host
+				case "webrtc":
+					p.WebRTC = m[2]
 				case "metrics":
 					p.Metrics = m[2]
 				case "nats":
