@@ -146,7 +146,7 @@ func (n *node) dialFrom(c actor.Context, name string, m *Dial, sender *actor.PID
 		n.reply(c, sender, ErrUnavailable)
 		return
 	}
-	ask := &PlaceCall{Alias: m.Alias, Uri: m.URI, Name: m.Name}
+	ask := &PlaceCall{Alias: m.Alias, Uri: m.URI, Name: m.Name, Role: m.Role}
 	actors.Request(c, target, ask, placePatience, func(r *CallPlaced, err error) {
 		if err != nil {
 			n.reply(c, sender, err)
@@ -162,7 +162,7 @@ func (n *node) placeCall(c actor.Context, m *PlaceCall) {
 		c.Respond(conference.Refuse(ErrURI))
 		return
 	}
-	switch r := n.call(&Dial{Alias: m.Alias, URI: m.Uri, Name: m.Name}).(type) {
+	switch r := n.call(&Dial{Alias: m.Alias, URI: m.Uri, Name: m.Name, Role: m.Role}).(type) {
 	case *Dialing:
 		c.Respond(&CallPlaced{Call: string(r.Call)})
 	case error:

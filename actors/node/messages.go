@@ -45,6 +45,7 @@ type (
 		Alias string
 		URI   string // sip: or sips:
 		Name  string // shown in the roster; the URI's user part when empty
+		Role  string // "host" or "guest"; empty means host
 	}
 
 	// GetConferences asks for the conferences that this node owns. The reply is

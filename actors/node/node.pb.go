@@ -78,6 +78,7 @@ type PlaceCall struct {
 	Alias         string                 `protobuf:"bytes,1,opt,name=alias,proto3" json:"alias,omitempty"`
 	Uri           string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Role          string                 `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"` // "host" or "guest"; empty means host
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,6 +130,13 @@ func (x *PlaceCall) GetUri() string {
 func (x *PlaceCall) GetName() string {
 	if x != nil {
 		return x.Name
+	}
+	return ""
+}
+
+func (x *PlaceCall) GetRole() string {
+	if x != nil {
+		return x.Role
 	}
 	return ""
 }
@@ -236,11 +244,12 @@ const file_node_node_proto_rawDesc = "" +
 	"\n" +
 	"\x0fnode/node.proto\x12\x0eskybridge.node\x1a\x1bconference/conference.proto\"\x1c\n" +
 	"\x06Locate\x12\x12\n" +
-	"\x04room\x18\x01 \x01(\tR\x04room\"G\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"[\n" +
 	"\tPlaceCall\x12\x14\n" +
 	"\x05alias\x18\x01 \x01(\tR\x05alias\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\" \n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
+	"\x04role\x18\x04 \x01(\tR\x04role\" \n" +
 	"\n" +
 	"CallPlaced\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\tR\x04call\"^\n" +

@@ -21,7 +21,7 @@ type Signalling interface {
 
 // Reason says why a call ends.
 type Reason struct {
-	Code string // a token: "disconnected", "conference_ended", "media_lost", "node_stopping", "timeout", "failed"
+	Code string // a token: "hangup", "disconnected", "conference_ended", "media_lost", "node_stopping", "timeout", "failed"
 	Text string // for people, such as "Disconnected by host"
 }
 

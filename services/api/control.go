@@ -160,7 +160,9 @@ func (s *Server) dial(st *seat, w http.ResponseWriter, r *http.Request) (any, er
 	if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
 		return nil, errRole
 	}
-	dialing, err := ask[*node.Dialing](r.Context(), s, s.deps.Node, &node.Dial{Alias: st.room.name, URI: uri, Name: shown})
+	dialing, err := ask[*node.Dialing](r.Context(), s, s.deps.Node, &node.Dial{
+		Alias: st.room.name, URI: uri, Name: shown, Role: strings.ToLower(body.Role),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ func (e *callError) Unwrap() error { return e.err }
 
 // Tokens of participant.Reason that this service tells.
 const (
+	reasonHangup       = "hangup" // the peer wanted it
 	reasonDisconnected = "disconnected"
 	reasonTimeout      = "timeout"
 	reasonFailed       = "failed"

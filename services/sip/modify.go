@@ -88,7 +88,7 @@ func (c *call) byeFromPeer(tx *serverTx) {
 		return
 	}
 	tx.reply(sip.StatusOK, "OK")
-	c.finish(participant.Reason{Code: reasonDisconnected, Text: byeText(tx.req)})
+	c.finish(participant.Reason{Code: reasonHangup, Text: byeText(tx.req)})
 }
 
 // byeText is what the peer says about why it ends the call (RFC 3326).

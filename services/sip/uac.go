@@ -66,6 +66,7 @@ func (c *call) dial(d node.Dial, bad error) {
 		Protocol:   "sip",
 		Outgoing:   true,
 		Name:       name,
+		Role:       d.Role,
 		Remote:     printable(d.URI, 200),
 		Audio:      len(c.s.deps.Media.Audio) > 0,
 		Video:      len(c.s.deps.Media.Video) > 0,

@@ -96,7 +96,7 @@ func TestDial(t *testing.T) {
 		t.Errorf("media %+v", e) // video was offered, and not taken
 	}
 	c.bye()
-	if e := next[*participant.Ended](t, p); e.Reason.Code != "disconnected" {
+	if e := next[*participant.Ended](t, p); e.Reason.Code != "hangup" {
 		t.Errorf("ended with %+v", e.Reason)
 	}
 	settled(t, "gone", func() bool { return b.Server.Calls() == 0 && b.Ports.Used() == 0 })

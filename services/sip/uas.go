@@ -370,5 +370,5 @@ func (c *call) canceledByPeer() {
 	c.log.Info("dialog canceled")
 	c.invite.reply(sip.StatusRequestTerminated, "Request Terminated")
 	c.count("canceled")
-	c.finish(participant.Reason{Code: reasonDisconnected, Text: "Canceled"})
+	c.finish(participant.Reason{Code: reasonHangup, Text: "Canceled"})
 }

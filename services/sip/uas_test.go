@@ -25,7 +25,7 @@ func TestCall(t *testing.T) {
 			}
 			next[*participant.Connect](t, p)
 			c.do("BYE", 200, func(d *draft) { d.set("Reason", `SIP;cause=200;text="Had to go"`) })
-			if e := next[*participant.Ended](t, p); e.Reason.Code != "disconnected" || e.Reason.Text != "Had to go" {
+			if e := next[*participant.Ended](t, p); e.Reason.Code != "hangup" || e.Reason.Text != "Had to go" {
 				t.Errorf("ended with %+v", e.Reason)
 			}
 			settled(t, "gone", func() bool { return b.Server.Calls() == 0 })
@@ -142,7 +142,7 @@ func TestCancel(t *testing.T) {
 	}
 	// The node lets the call in after all: it is told at once.
 	release()
-	if e := next[*participant.Ended](t, b.Node.participant(t, 0)); e.Reason.Code != "disconnected" {
+	if e := next[*participant.Ended](t, b.Node.participant(t, 0)); e.Reason.Code != "hangup" {
 		t.Errorf("ended with %+v", e.Reason)
 	}
 	settled(t, "gone", func() bool { return b.Server.Calls() == 0 && b.Ports.Used() == 0 })
