@@ -71,7 +71,7 @@ func TestSIPLoad(t *testing.T) {
 	between.close()
 	wantPairs(t, between, calls)
 	told := events.after(t, calls+2*abandoned)
-	wantTold(t, told, map[string]int{"disconnected": calls, "timeout": abandoned, "media_lost": abandoned})
+	wantTold(t, told, map[string]int{"hangup": calls, "timeout": abandoned, "media_lost": abandoned})
 	p.wantAsBefore(t, before)
 	for _, name := range footprint[:4] {
 		t.Logf("%s: %v before, %v with all calls up, %v after", name, before[name], during[name], p.metric(t, name))
@@ -118,7 +118,7 @@ func wantTold(t *testing.T, told map[string]*story, reasons map[string]int) {
 		if s.joined != 1 || s.ended != 1 {
 			t.Errorf("%s (%s) joined %d times and left %d times", s.name, id, s.joined, s.ended)
 		}
-		if s.left != "disconnected" {
+		if s.left != "hangup" {
 			if s.keys != "" {
 				t.Errorf("%s pressed %q and has no keys", s.name, s.keys)
 			}

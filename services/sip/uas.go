@@ -113,7 +113,7 @@ func (c *call) admittedAs(in *node.Admitted) {
 
 // unwanted gives a place back that came too late: the call has ended.
 func (s *Server) unwanted(in *node.Admitted) {
-	s.deps.System.Root.Send(in.Participant, &participant.Ended{Reason: participant.Reason{Code: reasonDisconnected}})
+	s.deps.System.Root.Send(in.Participant, &participant.Ended{Reason: participant.Reason{Code: reasonHangup}})
 }
 
 // negotiate decides what to answer to an INVITE, or what to offer if it leaves
