@@ -54,8 +54,12 @@ var demoNames = []string{
 
 // demoColors are the backgrounds of their pictures.
 var demoColors = []yuv.Color{
-	{Y: 90, U: 160, V: 110}, {Y: 120, U: 110, V: 150}, {Y: 100, U: 120, V: 100}, {Y: 80, U: 140, V: 150},
-	{Y: 130, U: 100, V: 120}, {Y: 95, U: 150, V: 130},
+	{Y: 90, U: 160, V: 110},
+	{Y: 120, U: 110, V: 150},
+	{Y: 100, U: 120, V: 100},
+	{Y: 80, U: 140, V: 150},
+	{Y: 130, U: 100, V: 120},
+	{Y: 95, U: 150, V: 130},
 }
 
 // runDemo keeps n callers in the room until ctx is done.

@@ -44,8 +44,10 @@ type program struct {
 func startProgram(t *testing.T, command string, args ...string) *program {
 	t.Helper()
 	p := &program{dir: t.TempDir(), done: make(chan struct{})}
-	args = append([]string{command, "--data", filepath.Join(p.dir, "data"), "--bind", "127.0.0.1", "--sip-port", "0", "--sips-port", "0",
-		"--https-port", "0", "--webrtc-port", "0", "--ops", "127.0.0.1:0"}, args...)
+	args = append([]string{
+		command, "--data", filepath.Join(p.dir, "data"), "--bind", "127.0.0.1", "--sip-port", "0", "--sips-port", "0",
+		"--https-port", "0", "--webrtc-port", "0", "--ops", "127.0.0.1:0",
+	}, args...)
 	p.cmd = exec.Command("skybridge", args...)
 	for _, kv := range os.Environ() { // what steers the tests is no setting
 		if !strings.HasPrefix(kv, "SKYBRIDGE_") {

@@ -79,7 +79,7 @@ func (s *Session) read(conn *net.UDPConn) {
 			}
 		case n > maxDatagram:
 			failed = 0
-			s.drop(dropMalformed, clean(from))
+			s.malformed(clean(from))
 		default:
 			failed = 0
 			r.datagram(buf[:n], clean(from))
@@ -104,11 +104,11 @@ func (r *reader) datagram(b []byte, from netip.AddrPort) {
 	switch {
 	case !from.IsValid() || len(b) < 8 || b[0]>>6 != version:
 		// Neither RTP nor RTCP: STUN, DTLS, or a keep-alive of a few bytes.
-		r.s.drop(dropMalformed, from)
+		r.s.malformed(from)
 	case isControl(b):
 		r.rtcp(b, from)
 	case r.onRTCP:
-		r.s.drop(dropMalformed, from)
+		r.s.malformed(from)
 	default:
 		r.rtp(b, from)
 	}
@@ -120,7 +120,7 @@ func isControl(b []byte) bool { return b[1] >= 192 && b[1] <= 223 }
 func (r *reader) rtp(b []byte, from netip.AddrPort) {
 	const headerSize = 12
 	if len(b) < headerSize {
-		r.s.drop(dropMalformed, from)
+		r.s.malformed(from)
 		return
 	}
 	size := len(b)
@@ -292,14 +292,15 @@ func newReport(b []byte) rtcp.Packet {
 	return nil
 }
 
-// drop counts a datagram that goes no further and logs the first of each kind.
-func (s *Session) drop(why dropReason, from netip.AddrPort) {
+// malformed drops what is no packet at all.
+func (s *Session) malformed(from netip.AddrPort) {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	s.dropLocked(why, from)
+	s.dropLocked(dropMalformed, from)
 }
 
-// dropLocked is drop with s.in.mu held.
+// dropLocked counts a datagram that goes no further and logs the first of each
+// kind. Callers hold s.in.mu.
 func (s *Session) dropLocked(why dropReason, from netip.AddrPort) {
 	s.count.dropped[why].Add(1)
 	s.metrics.dropped[why].Inc()
