@@ -41,6 +41,11 @@ func startChild(ctx context.Context, args ...string) (*child, error) {
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = 5 * time.Second
 	c.cmd.Stderr = os.Stderr
+	for _, kv := range os.Environ() { // what is measured does not depend on settings of the place
+		if !strings.HasPrefix(kv, "SKYBRIDGE_") {
+			c.cmd.Env = append(c.cmd.Env, kv)
+		}
+	}
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
 		err = c.cmd.Start()
