@@ -16,27 +16,14 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/yuv"
 )
 
-// units reads a file of testdata and cuts it into access units: each picture
-// there begins with the first macroblock, whose code is a single 1 bit.
+// units reads a file of testdata and cuts it into access units.
 func units(t testing.TB, name string) [][]byte {
 	t.Helper()
 	stream, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all [][]byte
-	var unit []byte
-	picture := false
-	for nal, rest := h264.NextNAL(stream); nal != nil; nal, rest = h264.NextNAL(rest) {
-		slice := nal[0]&0x1f == 1 || nal[0]&0x1f == 5
-		if picture && (!slice || nal[1]&0x80 != 0) {
-			all = append(all, unit)
-			unit, picture = nil, false
-		}
-		unit = append(append(unit, 0, 0, 1), nal...)
-		picture = picture || slice
-	}
-	return append(all, unit)
+	return slices.Collect(h264.Units(stream))
 }
 
 func newDecoder(t testing.TB) codecs.VideoDecoder {

@@ -114,3 +114,20 @@ static inline void sky_h264_decoder_free(sky_h264_decoder *d) {
 	sky_h264_decoder_close(d);
 	free(d);
 }
+
+/* One step through a film: B pictures are wanted, so that what comes out may be
+ * an earlier picture, or none yet. */
+static inline int sky_h264_film_decode(sky_h264_decoder *d, const unsigned char *data, int size) {
+	memset(&d->info, 0, sizeof d->info);
+	memset(d->planes, 0, sizeof d->planes);
+	return (*d->dec)->DecodeFrameNoDelay(d->dec, data, size, d->planes, &d->info);
+}
+
+/* The next of the pictures that wait for their turn, when nothing follows. */
+static inline int sky_h264_film_flush(sky_h264_decoder *d) {
+	int waiting = 0;
+	(*d->dec)->GetOption(d->dec, DECODER_OPTION_NUM_OF_FRAMES_REMAINING_IN_BUFFER, &waiting);
+	memset(&d->info, 0, sizeof d->info);
+	memset(d->planes, 0, sizeof d->planes);
+	return waiting > 0 ? (*d->dec)->FlushFrame(d->dec, d->planes, &d->info) : dsErrorFree;
+}
