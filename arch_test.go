@@ -36,7 +36,7 @@ var home = map[string][]string{
 	"github.com/nats-io/nats-server/":    {"bus"},
 	"github.com/nats-io/":                {"bus", "bench"},
 	"github.com/pion/rtp":                {"media", "services/webrtc", "bench"},
-	"github.com/pion/srtp/":              {"media"},
+	"github.com/pion/srtp/":              {"media", "bench"},
 	"github.com/pion/webrtc/":            {"services/webrtc", "bench"},
 }
 

@@ -1,0 +1,144 @@
+// Package calls measures how many calls a node can carry: the CPU seconds that
+// a server of its own process spends per second and call, while receivers
+// verify that everybody gets what they should.
+//
+// The server runs with its ordinary configuration and real SIP and RTP on
+// loopback; the calls come from another process (package load). A run whose
+// verification fails reports no capacity.
+package calls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Server is a process under measurement, with its listeners on loopback.
+type Server struct {
+	SIP     netip.AddrPort // UDP
+	Metrics string         // URL of its Prometheus metrics
+	PID     int
+	Stop    func()
+}
+
+// Deps are what measuring needs from the program.
+type Deps struct {
+	// Start starts a server with these arguments of "skybridge serve".
+	Start func(ctx context.Context, args ...string) (*Server, error)
+
+	// Generator returns the command of a load generator: see load.Run.
+	Generator func(ctx context.Context) *exec.Cmd
+
+	Log *slog.Logger
+}
+
+// Config says what to measure. Zero fields take what the scenario says.
+type Config struct {
+	Profile, Mode    string // "all" or "" is every one
+	Codec, Transport string
+
+	Participants, RoomSize, Talkers int
+
+	Seconds  int    // length of the window; zero means 10
+	Clip     string // H.264 Annex B file; "" generates one
+	Saturate bool   // then load the machine to 85 % and verify that quality holds
+}
+
+// Run measures every scenario that cfg selects, one after another, each with a
+// fresh server.
+func Run(ctx context.Context, cfg Config, deps Deps) (*Result, error) {
+	chosen, err := choose(cfg)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "skybridge-calls-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{cfg: cfg, deps: deps, material: &material{dir: dir, path: cfg.Clip}}
+	result := &Result{CPU: cpuModel(), VCPUs: runtime.NumCPU(), Seconds: b.seconds()}
+	for _, s := range chosen {
+		row, err := b.measure(ctx, s)
+		if err != nil {
+			return result, fmt.Errorf("%s: %w", s, err)
+		}
+		result.Rows = append(result.Rows, *row)
+	}
+	return result, nil
+}
+
+// bench is one run.
+type bench struct {
+	cfg      Config
+	deps     Deps
+	material *material
+}
+
+func (b *bench) seconds() int {
+	if b.cfg.Seconds > 0 {
+		return b.cfg.Seconds
+	}
+	return 10
+}
+
+// usage is what a process has used so far.
+type usage struct {
+	cpu        time.Duration // user and system
+	rss        int           // bytes, now
+	ticks      float64       // of all audio mixers
+	late       float64       // of them, more than 5 ms late
+	at         time.Time
+	stolen     time.Duration // from this machine, since it started
+	goroutines float64
+}
+
+var errGone = errors.New("calls: the server has ended")
+
+// read takes a server's usage.
+func read(ctx context.Context, s *Server) (usage, error) {
+	u := usage{at: time.Now()}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID))
+	if err != nil {
+		return u, errors.Join(errGone, err)
+	}
+	// Fields are counted behind the program's name, which may contain spaces
+	// (proc(5)): utime and stime are the 14th and 15th of all.
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	const utime, stime, rss = 14 - 3, 15 - 3, 24 - 3
+	if len(fields) <= rss {
+		return u, fmt.Errorf("calls: /proc/%d/stat: %q", s.PID, stat)
+	}
+	number := func(i int) int {
+		n, _ := strconv.Atoi(fields[i]) // the kernel writes numbers
+		return n
+	}
+	const hertz = 100 // USER_HZ on every architecture that Go runs on
+	u.cpu = time.Duration(number(utime)+number(stime)) * time.Second / hertz
+	u.rss = number(rss) * os.Getpagesize()
+	m, err := scrape(ctx, s.Metrics)
+	if err != nil {
+		return u, err
+	}
+	u.ticks, u.late, u.goroutines = m["skybridge_bridge_ticks_total"], m["skybridge_bridge_ticks_late_total"], m["go_goroutines"]
+	return u, nil
+}
+
+// cpuModel is what the processor calls itself.
+func cpuModel() string {
+	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model is unknown
+	for line := range strings.Lines(string(info)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}

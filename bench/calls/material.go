@@ -1,0 +1,69 @@
+package calls
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/skybridge-media/skybridge/bench/clip"
+	"github.com/skybridge-media/skybridge/bench/load"
+	"github.com/skybridge-media/skybridge/codecs"
+)
+
+// material makes what generators send, once for each size.
+type material struct {
+	dir, path string
+	film      *clip.Film
+	made      map[string]string // file by what is in it
+}
+
+// clipPictures is the length of what is sent again and again.
+const clipPictures = 150
+
+// file returns the file with pictures of that size in that codec.
+func (m *material) file(codec string, width, height, bitrate int) (string, error) {
+	name := fmt.Sprintf("%s-%dx%d-%d", codec, width, height, bitrate)
+	if f := m.made[name]; f != "" {
+		return f, nil
+	}
+	units, err := m.encode(codec, codecs.VideoOptions{
+		Width: width, Height: height, FrameRate: frameRate, Bitrate: bitrate, KeepAll: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	f := filepath.Join(m.dir, name)
+	if err := load.WriteUnits(f, units); err != nil {
+		return "", err
+	}
+	if m.made == nil {
+		m.made = map[string]string{}
+	}
+	m.made[name] = f
+	return f, nil
+}
+
+// encode makes the access units of the film at one size.
+func (m *material) encode(codec string, opts codecs.VideoOptions) ([][]byte, error) {
+	film, err := m.source()
+	if err != nil {
+		return nil, err
+	}
+	return film.Scaled(opts.Width, opts.Height).Encode(load.VideoCodec(codec), opts)
+}
+
+// source is the film that all material is made of.
+func (m *material) source() (*clip.Film, error) {
+	if m.film != nil {
+		return m.film, nil
+	}
+	if m.path == "" {
+		m.film = clip.Generate(1280, 720, clipPictures)
+		return m.film, nil
+	}
+	film, err := clip.Open(m.path)
+	if err != nil {
+		return nil, err
+	}
+	m.film = film.First(clipPictures)
+	return m.film, nil
+}

@@ -1,0 +1,259 @@
+package calls
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"github.com/skybridge-media/skybridge/bench/load"
+)
+
+const (
+	// settle is how long a server gets to come to rest before it is measured:
+	// jitter buffers and rate controls adapt, and the heap finds its size.
+	settleAudio = 4 * time.Second
+	settleVideo = 6 * time.Second
+
+	// lateTicks is the share of audio ticks that may begin more than 5 ms late.
+	lateTicks = 0.001
+
+	// load of the processors up to which a node is filled.
+	fill = 0.85
+)
+
+// measure runs one scenario with a server of its own.
+func (b *bench) measure(ctx context.Context, s scenario) (*Row, error) {
+	b.deps.Log.Info("measuring", "scenario", s.String(), "participants", s.participants)
+	spec, err := b.spec(s)
+	if err != nil {
+		return nil, err
+	}
+	server, err := b.deps.Start(ctx, s.serve()...)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Stop()
+	spec.Server = server.SIP
+	idle, err := read(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	g, err := startGenerator(b.deps.Generator(ctx))
+	if err != nil {
+		return nil, err
+	}
+	defer g.stop()
+	if err := json.NewEncoder(g.in).Encode(spec); err != nil {
+		return nil, fmt.Errorf("generator: %w", err)
+	}
+	ready, err := g.answer()
+	if err != nil {
+		return nil, err
+	}
+	if ready.Ready == nil {
+		return nil, errors.New("generator: not ready")
+	}
+	if err := pause(ctx, s.settle()); err != nil {
+		return nil, err
+	}
+	before, after, busy, err := b.window(ctx, server, g)
+	if err != nil {
+		return nil, err
+	}
+	found, err := g.answer()
+	if err != nil {
+		return nil, err
+	}
+	return s.row(idle, before, after, busy, ready.Ready, found.Report), nil
+}
+
+// window counts for as long as is configured.
+func (b *bench) window(ctx context.Context, server *Server, g *generator) (before, after usage, busy float64, err error) {
+	if err = g.say("begin"); err != nil {
+		return before, after, 0, err
+	}
+	if before, err = read(ctx, server); err != nil {
+		return before, after, 0, err
+	}
+	machine, err := readMachine()
+	if err != nil {
+		return before, after, 0, err
+	}
+	if err = pause(ctx, time.Duration(b.seconds())*time.Second); err != nil {
+		return before, after, 0, err
+	}
+	if after, err = read(ctx, server); err != nil {
+		return before, after, 0, err
+	}
+	if busy, err = machine.busy(); err != nil {
+		return before, after, 0, err
+	}
+	return before, after, busy, g.say("end")
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func (s scenario) settle() time.Duration {
+	if s.width > 0 {
+		return settleVideo
+	}
+	return settleAudio
+}
+
+// serve is how the server is started for s.
+func (s scenario) serve() []string {
+	args := []string{"--adhoc", "--rtp-ports", "40000-49999", "--log", "error"}
+	if s.layout != "" {
+		args = append(args, "--adhoc-layout", s.layout)
+	}
+	if s.selfView {
+		args = append(args, "--adhoc-self-view", "shown")
+	}
+	return args
+}
+
+// spec is what the generator is to do for s.
+func (b *bench) spec(s scenario) (*load.Spec, error) {
+	spec := &load.Spec{
+		Prefix: "bench-", Rooms: s.participants / s.roomSize, RoomSize: s.roomSize, Pace: 40,
+		Audio: s.audio, Levels: s.levels, Secure: s.transport == srtp, Talkers: s.talkers,
+	}
+	if s.width == 0 {
+		return spec, nil
+	}
+	// Callers come some pictures apart, so that no two of a room show the same.
+	spec.Pace = 1.7
+	if s.roomSize > 20 {
+		spec.Pace = 20
+	}
+	spec.Watched = min(s.participants, 4)
+	file, err := b.material.file(s.codec, s.width, s.height, s.bitrate)
+	if err != nil {
+		return nil, err
+	}
+	spec.Video = &load.Video{
+		Codec: s.codec, Width: s.width, Height: s.height, FrameRate: frameRate, Bitrate: s.bitrate,
+		Layout: s.layout, SelfView: s.selfView, Layers: []string{file},
+	}
+	return spec, nil
+}
+
+// row sums up one run.
+func (s scenario) row(idle, before, after usage, busy float64, ready *load.Ready, found *load.Report) *Row {
+	elapsed := after.at.Sub(before.at).Seconds()
+	ticks := after.ticks - before.ticks
+	v := Verified{Report: found, SetupP99: ready.P99, Busy: busy}
+	if ticks > 0 {
+		v.LateTicks = (after.late - before.late) / ticks
+	}
+	if v.LateTicks > lateTicks || ticks == 0 {
+		v.Problems = append(v.Problems, fmt.Sprintf("%.2f %% of the mixer's ticks were late", 100*v.LateTicks))
+	}
+	v.OK = len(v.Problems) == 0
+	r := &Row{
+		Profile: s.profile, Mode: s.mode, Codec: s.codec, Transport: s.transport, Levels: s.levels,
+		Participants: s.participants, RoomSize: s.roomSize, Talkers: s.talkers, Width: s.width, Height: s.height, Bitrate: s.bitrate,
+		Cost:     (after.cpu - before.cpu).Seconds() / elapsed / float64(s.participants),
+		Memory:   float64(after.rss-idle.rss) / float64(s.participants),
+		Routines: (after.goroutines - idle.goroutines) / float64(s.participants),
+		Seed:     seeds[s.profile], Reach: s.reach, Verified: v,
+	}
+	r.project()
+	return r
+}
+
+// A generator is a running load generator.
+type generator struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func startGenerator(cmd *exec.Cmd) (*generator, error) {
+	g := &generator{cmd: cmd}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if g.in, err = cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	g.out = bufio.NewScanner(out)
+	g.out.Buffer(nil, 1<<20)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("generator: %w", err)
+	}
+	return g, nil
+}
+
+// answer waits for the next line.
+func (g *generator) answer() (*load.Answer, error) {
+	if !g.out.Scan() {
+		return nil, errors.Join(errors.New("generator: ended without an answer"), g.out.Err())
+	}
+	a := &load.Answer{}
+	if err := json.Unmarshal(g.out.Bytes(), a); err != nil {
+		return nil, fmt.Errorf("generator: %w", err)
+	}
+	if a.Error != "" {
+		return nil, fmt.Errorf("generator: %s", a.Error)
+	}
+	return a, nil
+}
+
+// say sends a command and waits until it has been carried out.
+func (g *generator) say(command string) error {
+	if _, err := io.WriteString(g.in, command+"\n"); err != nil {
+		return fmt.Errorf("generator: %w", err)
+	}
+	_, err := g.answer()
+	return err
+}
+
+// stop ends the process and waits for it.
+func (g *generator) stop() {
+	_ = g.in.Close()
+	_ = g.cmd.Wait() // it has said what it had to say
+}
+
+// machine is what all processes together have used.
+type machine struct {
+	at   time.Time
+	idle float64 // seconds
+}
+
+func readMachine() (machine, error) {
+	b, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return machine{}, err
+	}
+	m, up := machine{at: time.Now()}, 0.0
+	if _, err := fmt.Sscan(string(b), &up, &m.idle); err != nil {
+		return machine{}, fmt.Errorf("/proc/uptime: %w", err)
+	}
+	return m, nil
+}
+
+// busy is the share of the processors that was used since m.
+func (m machine) busy() (float64, error) {
+	now, err := readMachine()
+	if err != nil {
+		return 0, err
+	}
+	return 1 - (now.idle-m.idle)/now.at.Sub(m.at).Seconds()/float64(runtime.NumCPU()), nil
+}

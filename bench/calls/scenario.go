@@ -1,0 +1,158 @@
+package calls
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Profiles and modes, as the flags name them.
+const (
+	audio = "audio"
+	sd    = "sd"
+	hd    = "hd"
+
+	meeting    = "meeting"
+	personal   = "personal"
+	auditorium = "auditorium"
+)
+
+// Capacities of the reference system per node of 8 vCPU: HD, SD and audio.
+var seeds = map[string]int{hd: 17, sd: 39, audio: 324}
+
+// A scenario is one row of the table.
+type scenario struct {
+	profile, mode, codec, transport string
+	levels                          bool // RFC 6464
+	participants, roomSize, talkers int
+
+	audio         string // codec
+	width, height int    // of the picture sent and received; zero: audio only
+	bitrate       int    // bit/s
+	layout        string
+	selfView      bool
+	simulcast     bool
+	pace          float64 // calls per second while joining
+
+	reach float64 // calls on 8 vCPU that are required
+}
+
+// scenarios are the rows of the published table.
+var scenarios = []scenario{
+	{profile: audio, mode: meeting, codec: "PCMU", transport: rtp, participants: 300, roomSize: 100, talkers: 3, reach: 9000},
+	{profile: audio, mode: meeting, codec: "opus", transport: srtp, levels: true, participants: 200, roomSize: 50, talkers: 3, reach: 6000},
+	{profile: audio, mode: meeting, codec: "opus", transport: rtp, participants: 200, roomSize: 50, talkers: 3, reach: 2500},
+	{profile: audio, mode: personal, codec: "opus", transport: rtp, levels: true, participants: 48, roomSize: 8, talkers: 8, reach: 550},
+
+	{profile: sd, mode: personal, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 768, height: 448, bitrate: 768_000, layout: "1+7", reach: 64},
+	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 768, height: 448, bitrate: 768_000, layout: "3x3", selfView: true, reach: 150},
+	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true, reach: 220},
+
+	{profile: hd, mode: personal, codec: "H264", transport: rtp, participants: 6, roomSize: 6, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+7", reach: 24},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 60},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 4, width: 1280, height: 720, bitrate: 1_500_000, layout: "2x2", selfView: true, reach: 48},
+	{profile: hd, mode: auditorium, codec: "H264", transport: rtp, participants: 121, roomSize: 121, talkers: 1, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+0", selfView: true, reach: 2000},
+}
+
+// Transports.
+const (
+	rtp    = "rtp"
+	srtp   = "srtp"
+	webrtc = "webrtc"
+)
+
+// frameRate is that of every scenario with video.
+const frameRate = 30
+
+func (s scenario) String() string {
+	name := fmt.Sprintf("%s %s %s %s, rooms of %d", s.profile, s.mode, s.codec, s.transport, s.roomSize)
+	if s.width > 0 {
+		name += fmt.Sprintf(", %dx%d", s.width, s.height)
+	}
+	return name
+}
+
+// choose returns the scenarios that cfg selects. What cfg says about one
+// replaces what the table says.
+func choose(cfg Config) ([]scenario, error) {
+	profiles, modes := []string{audio, sd, hd}, []string{meeting, personal, auditorium}
+	if err := known("profile", cfg.Profile, profiles); err != nil {
+		return nil, err
+	}
+	if err := known("mode", cfg.Mode, modes); err != nil {
+		return nil, err
+	}
+	if err := known("transport", cfg.Transport, []string{rtp, srtp}); err != nil {
+		return nil, err
+	}
+	switch {
+	case cfg.Participants < 0 || cfg.RoomSize < 0 || cfg.Talkers < 0 || cfg.Seconds < 0:
+		return nil, fmt.Errorf("participants, room-size, talkers and seconds cannot be negative")
+	case cfg.RoomSize > 0 && cfg.Participants%cfg.RoomSize != 0:
+		return nil, fmt.Errorf("participants: %d do not fill rooms of %d", cfg.Participants, cfg.RoomSize)
+	}
+	is := func(want, got string) bool { return want == "" || want == "all" || strings.EqualFold(want, got) }
+	var base, chosen []scenario
+	for _, s := range scenarios {
+		if is(cfg.Profile, s.profile) && is(cfg.Mode, s.mode) {
+			base = append(base, s)
+		}
+	}
+	for _, s := range base {
+		if is(cfg.Codec, s.codec) && is(cfg.Transport, s.transport) && (cfg.RoomSize == 0 || cfg.RoomSize == s.roomSize) {
+			chosen = append(chosen, s)
+		}
+	}
+	if len(base) == 0 {
+		return nil, fmt.Errorf("there is no profile %s in mode %s", cfg.Profile, cfg.Mode)
+	}
+	if len(chosen) == 0 { // a variation of a row
+		chosen = base[:1]
+	}
+	for i := range chosen {
+		chosen[i] = chosen[i].with(cfg)
+	}
+	return chosen, nil
+}
+
+func known(field, value string, values []string) error {
+	if value == "" || value == "all" || slices.Contains(values, value) {
+		return nil
+	}
+	return fmt.Errorf("%s: %q is none of %s, all", field, value, strings.Join(values, ", "))
+}
+
+// with returns s as cfg wants it. A row that is not the table's has no figure
+// to reach.
+func (s scenario) with(cfg Config) scenario {
+	was := s
+	if cfg.Codec != "" && cfg.Codec != "all" {
+		s.codec = canonical(cfg.Codec)
+	}
+	if cfg.Transport != "" && cfg.Transport != "all" {
+		s.transport = cfg.Transport
+	}
+	s.roomSize = cmp.Or(cfg.RoomSize, min(s.roomSize, cmp.Or(cfg.Participants, s.roomSize)))
+	s.participants = cmp.Or(cfg.Participants, s.participants/s.roomSize*s.roomSize, s.roomSize)
+	s.talkers = min(cmp.Or(cfg.Talkers, s.talkers), s.roomSize)
+	if s.width > 0 {
+		s.audio = "PCMU"
+	} else {
+		s.audio = s.codec
+	}
+	if s.codec != was.codec || s.transport != was.transport || s.roomSize != was.roomSize || s.talkers != was.talkers {
+		s.reach = 0
+	}
+	return s
+}
+
+// canonical is the name that SDP has for a codec.
+func canonical(codec string) string {
+	for _, name := range []string{"PCMU", "PCMA", "G722", "opus", "H264", "VP8"} {
+		if strings.EqualFold(name, codec) {
+			return name
+		}
+	}
+	return codec
+}

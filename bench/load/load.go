@@ -1,0 +1,107 @@
+// Package load plays the participants of a measurement: hundreds of SIP calls
+// from one process, as cheap as possible, because generator and server share
+// the machine. Media is encoded once beforehand; what comes back is counted
+// while the measurement runs, and decoded, listened to and looked at only
+// afterwards.
+//
+// A generator is a process of its own, so that its cost is not the server's.
+// [Run] is its life: it is driven by lines on standard input and answers with
+// lines of JSON.
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/g711"
+	"github.com/skybridge-media/skybridge/codecs/g722"
+	"github.com/skybridge-media/skybridge/codecs/h264"
+	"github.com/skybridge-media/skybridge/codecs/opus"
+	"github.com/skybridge-media/skybridge/codecs/vp8"
+)
+
+// A Spec says who calls, and what they send.
+type Spec struct {
+	Server   netip.AddrPort `json:"server"` // SIP over UDP
+	Prefix   string         `json:"prefix"` // of the rooms' names
+	Rooms    int            `json:"rooms"`
+	RoomSize int            `json:"room_size"`
+	Pace     float64        `json:"pace"` // calls per second
+
+	Audio  string `json:"audio"`  // SDP name of the codec
+	Levels bool   `json:"levels"` // offer and send RFC 6464 levels
+	Secure bool   `json:"secure"` // SDES-SRTP
+
+	// Talkers of each room speak all the time, and each has a tone of its own;
+	// the others send quiet noise, without DTX.
+	Talkers int `json:"talkers"`
+
+	Video *Video `json:"video,omitempty"`
+
+	// Watched is how many receivers' video is kept, to be decoded and looked at.
+	Watched int `json:"watched"`
+}
+
+// Video is what a Spec says about pictures.
+type Video struct {
+	Codec     string `json:"codec"` // SDP name
+	Width     int    `json:"width"` // of what is received at most
+	Height    int    `json:"height"`
+	FrameRate int    `json:"frame_rate"`
+	Bitrate   int    `json:"bitrate"` // bit/s that is offered to receive
+	Layout    string `json:"layout"`  // of the rooms, to know where tiles are
+	SelfView  bool   `json:"self_view"`
+
+	// Layers are files of access units, one for each simulcast layer, smallest
+	// first; usually there is one. See [WriteUnits].
+	Layers []string `json:"layers"`
+
+	// Senders are how many of each room send video; zero means all.
+	Senders int `json:"senders"`
+}
+
+var (
+	audioCodecs = []*codecs.Audio{&opus.Mono, &g722.G722, &g711.PCMU, &g711.PCMA}
+	videoCodecs = []*codecs.Video{&h264.H264, &vp8.VP8}
+)
+
+// AudioCodec returns the codec of an SDP name, nil if there is none.
+func AudioCodec(name string) *codecs.Audio {
+	for _, c := range audioCodecs {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// VideoCodec returns the codec of an SDP name, nil if there is none.
+func VideoCodec(name string) *codecs.Video {
+	for _, c := range videoCodecs {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// validate says what is wrong with s, naming the field.
+func (s *Spec) validate() error {
+	switch {
+	case !s.Server.IsValid() || !s.Server.Addr().IsLoopback():
+		return fmt.Errorf("load: server: %v is not an address of this machine's loopback", s.Server)
+	case s.Rooms < 1 || s.RoomSize < 1:
+		return fmt.Errorf("load: rooms: %d of %d participants", s.Rooms, s.RoomSize)
+	case s.Talkers < 0 || s.Talkers > s.RoomSize || s.Talkers > maxTalkers:
+		return fmt.Errorf("load: talkers: %d of %d, at most %d", s.Talkers, s.RoomSize, maxTalkers)
+	case s.Pace <= 0:
+		return errors.New("load: pace: must be positive")
+	case AudioCodec(s.Audio) == nil:
+		return fmt.Errorf("load: audio: no codec %q", s.Audio)
+	case s.Video != nil && (VideoCodec(s.Video.Codec) == nil || len(s.Video.Layers) == 0):
+		return fmt.Errorf("load: video: codec %q with %d files", s.Video.Codec, len(s.Video.Layers))
+	}
+	return nil
+}

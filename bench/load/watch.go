@@ -1,0 +1,246 @@
+package load
+
+import (
+	"cmp"
+	"errors"
+	"image/color"
+	"slices"
+	"time"
+
+	"github.com/skybridge-media/skybridge/codecs/yuv"
+	"github.com/skybridge-media/skybridge/media/compose"
+	"github.com/skybridge-media/skybridge/media/payload"
+)
+
+const (
+	// keptVideo is how many packets of a watched receiver are kept: everything
+	// from the first key frame on, for minutes.
+	keptVideo = 60_000
+
+	// samples is how many compositions of a watched receiver are compared with
+	// what they should be.
+	samples = 8
+
+	// oldest is how long ago what is seen in a tile was sent, at most.
+	oldest = 400 * time.Millisecond
+
+	// A tile shows a picture if it is this much like it; another picture of
+	// the same pan is below 20 dB.
+	alike = 26.0 // dB
+
+	// candidates are how many pictures that look alike when small are compared
+	// in full.
+	candidates = 6
+
+	leastPSNR = 36.0 // dB, of the whole composition, on average
+)
+
+// watch decodes what watched members received, and compares some pictures with
+// the composition that they should be.
+func (g *generator) watch(r *Report) {
+	v, spec := r.Video, g.spec.Video
+	var top *clip
+	for _, clips := range g.clips {
+		top = clips[len(clips)-1]
+	}
+	if top == nil {
+		r.complain("nobody sends video")
+		return
+	}
+	film, err := newFilm(VideoCodec(spec.Codec), top.units)
+	if err != nil {
+		r.complain("%v", err)
+		return
+	}
+	w := &watcher{generator: g, film: film, report: r}
+	for _, m := range g.members[:min(g.spec.Watched, len(g.members))] {
+		v.Watched++
+		if err := w.member(m); err != nil {
+			r.complain("%s %s: %v", m.room, m.name, err)
+		}
+	}
+	if w.compared == 0 {
+		r.complain("no picture was compared")
+		return
+	}
+	v.PSNR, v.Latency = w.psnr/float64(w.compared), w.latency/float64(max(1, v.Tiles))
+	if v.PSNR < leastPSNR {
+		r.complain("pictures have %.1f dB PSNR against the ideal composition, %.0f are required", v.PSNR, leastPSNR)
+	}
+}
+
+// A watcher looks at the video of one member after another.
+type watcher struct {
+	*generator
+	film     *film
+	report   *Report
+	painter  compose.Painter
+	pool     compose.Pool
+	compared int
+	psnr     float64 // sum
+	latency  float64 // sum, ms, of tiles that are right
+}
+
+// member decodes everything that m received.
+func (w *watcher) member(m *member) error {
+	packets, err := m.video.unseal()
+	if err != nil {
+		return err
+	}
+	arrivals := m.video.inOrder()
+	codec, v := m.video.stream.Video.Codec, w.report.Video
+	a, err := payload.NewAssembler(codec.Name, nil)
+	if err != nil {
+		return err
+	}
+	d, err := codec.NewDecoder()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	every := w.window() / samples
+	next := w.engine.began.Add(every / 2)
+	var broken error
+	for i, p := range packets {
+		if p.PayloadType != m.video.stream.RecvType {
+			continue
+		}
+		if err := a.Add(p.Payload); err != nil {
+			broken = err
+		}
+		if !p.Marker {
+			continue
+		}
+		pic, err := d.Decode(a.Unit())
+		err, broken = errors.Join(broken, err), nil
+		at := arrivals[i].at
+		if at.Before(w.engine.began) || at.After(w.engine.ended) {
+			continue
+		}
+		if err != nil || pic == nil {
+			v.Undecodable++
+			w.report.complain("%s %s: a picture cannot be decoded: %v", m.room, m.name, err)
+			continue
+		}
+		v.Decoded++
+		v.Width, v.Height = pic.Width, pic.Height
+		if at.After(next) {
+			next = next.Add(every)
+			w.compare(m, pic, at)
+		}
+	}
+	return nil
+}
+
+// compare finds out what each tile of pic shows, and measures how well.
+func (w *watcher) compare(m *member, pic *yuv.Picture, at time.Time) {
+	v := w.report.Video
+	arrangement := w.arrangement(m)
+	others := w.roommates(m)
+	tiles := make([]compose.Tile, len(arrangement.Seats))
+	for i := range tiles {
+		rect := arrangement.Rect(i, pic.Width, pic.Height)
+		tile := pic.Window(rect.X, rect.Y, rect.W, rect.H)
+		found := w.find(&tile, others, at)
+		tiles[i] = compose.Tile{Rect: rect, Speaking: len(tiles) > 1 && bordered(&tile)}
+		if found == nil {
+			v.TilesWrong++
+			w.report.complain("%s %s: tile %d of %d shows nobody who should be seen", m.room, m.name, i, len(tiles))
+			continue
+		}
+		v.Tiles++
+		w.latency += float64(at.Sub(found.sent.at).Microseconds()) / 1000
+		others = slices.DeleteFunc(slices.Clone(others), func(o *member) bool { return o == found.member })
+		tiles[i].Name = found.member.name
+		tiles[i].Source = w.pool.NewSource(w.film.pictures[found.sent.pos], nil)
+	}
+	ideal := compose.NewCanvas(pic.Width, pic.Height)
+	w.painter.Paint(ideal, tiles)
+	psnr := yuv.PSNR(ideal.Picture, pic)
+	if w.compared == 0 || psnr < v.PSNRMin {
+		v.PSNRMin = psnr
+	}
+	w.compared++
+	w.psnr += psnr
+}
+
+// arrangement is where tiles are that m sees. Who sits where is found out.
+func (w *watcher) arrangement(m *member) *compose.Arrangement {
+	layout, err := compose.Parse(w.spec.Video.Layout)
+	if err != nil {
+		layout, _ = compose.Parse(compose.Default)
+	}
+	var members []compose.Member
+	for range w.roommates(m) {
+		members = append(members, compose.Member{ID: string(rune('a' + len(members)))})
+	}
+	return layout.Arrange(members, nil, "", nil)
+}
+
+// roommates are those whom m should see.
+func (w *watcher) roommates(m *member) []*member {
+	var out []*member
+	for _, o := range w.members {
+		if o.room == m.room && o.clips != nil && (o != m || w.spec.Video.SelfView) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// A sighting is what a tile shows.
+type sighting struct {
+	member *member
+	sent   sent
+	like   float64 // dB
+}
+
+// find returns who is seen in a tile: what somebody sent a moment ago.
+func (w *watcher) find(tile *yuv.Picture, among []*member, at time.Time) *sighting {
+	small := thumb(tile)
+	part := upper(small)
+	var all []sighting
+	for _, m := range among {
+		for _, s := range m.lately(at) {
+			if w.film.pictures[s.pos] == nil {
+				continue
+			}
+			other := upper(w.film.thumbs[s.pos])
+			all = append(all, sighting{m, s, yuv.PSNR(&part, &other)})
+		}
+	}
+	slices.SortFunc(all, func(a, b sighting) int { return cmp.Compare(b.like, a.like) })
+	var best *sighting
+	part = upper(tile)
+	scaled := yuv.New(tile.Width, tile.Height)
+	for _, s := range all[:min(candidates, len(all))] {
+		yuv.Scale(scaled, w.film.pictures[s.sent.pos])
+		other := upper(scaled)
+		if s.like = yuv.PSNR(&part, &other); s.like >= alike && (best == nil || s.like > best.like) {
+			best = &s
+		}
+	}
+	return best
+}
+
+// lately returns what m sent in the time before at.
+func (m *member) lately(at time.Time) []sent {
+	from, _ := slices.BinarySearchFunc(m.sent, at.Add(-oldest), func(s sent, t time.Time) int { return s.at.Compare(t) })
+	to, _ := slices.BinarySearchFunc(m.sent, at, func(s sent, t time.Time) int { return s.at.Compare(t) })
+	return m.sent[from:to]
+}
+
+// accent is the colour around who speaks.
+var accent = yuv.ColorOf(color.RGBA{R: 52, G: 211, B: 153, A: 255})
+
+// bordered reports whether a tile has the border of who speaks.
+func bordered(tile *yuv.Picture) bool {
+	near := func(a, b byte) bool { return max(a, b)-min(a, b) < 24 }
+	matching := 0
+	for x := 0; x < tile.Width/2; x += 2 {
+		if near(tile.U[x], accent.U) && near(tile.V[x], accent.V) && near(tile.Y[2*x], accent.Y) {
+			matching++
+		}
+	}
+	return matching > tile.Width/8
+}
