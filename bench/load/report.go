@@ -45,6 +45,7 @@ type VideoReport struct {
 	TilesWrong  int     `json:"tiles_wrong"`
 	PSNR        float64 `json:"psnr_mean_db"` // against the ideal composition
 	PSNRMin     float64 `json:"psnr_min_db"`
+	Limit       float64 `json:"psnr_limit_db"`   // what the codec can do with this composition at this bitrate
 	Latency     float64 `json:"latency_mean_ms"` // from sending a picture to receiving the composition
 }
 

@@ -19,37 +19,54 @@ var tiers = [...]tier{
 }
 
 // bitrates are what a peer's limit is rounded down to, for the same reason.
-var bitrates = [...]int{1_800_000, 1_500_000, 1_200_000, 1_000_000, 800_000, 600_000, 500_000, 400_000, 300_000, 200_000, 128_000, 64_000}
+var bitrates = [...]int{1_800_000, 1_500_000, 1_200_000, 1_000_000, 800_000, 768_000, 600_000, 500_000, 400_000, 300_000, 200_000, 128_000, 64_000}
 
 // best returns the best tier that a peer's bitrate limit allows: below 60 % of
 // what a size needs, a smaller one looks better.
-func best(limit int) int {
+func best(v *Video) int {
 	for i, t := range tiers {
-		if limit == 0 || limit*10 >= t.bitrate*6 {
+		width, height := v.fit(t)
+		needed := t.bitrate * width * height / (t.width * t.height)
+		if v.MaxBitrate == 0 || v.MaxBitrate*10 >= needed*6 {
 			return i
 		}
 	}
 	return len(tiers) - 1
 }
 
+// fit returns the size of a tier's picture for v: its own if the peer takes
+// that, the largest that the peer takes if that has nearly the same shape, and
+// otherwise the shape of the tier within what the peer takes.
+func (v *Video) fit(t tier) (width, height int) {
+	const tolerance = 8 // as for compositions: an eighth
+	width, height = t.width, t.height
+	across, down := v.Width*t.height, v.Height*t.width
+	if alike := across*(tolerance-1) < down*tolerance && down*(tolerance-1) < across*tolerance; v.Width > 0 && alike {
+		if v.Width <= width && v.Height <= height {
+			width, height = v.Width, v.Height
+		}
+		return max(width&^1, 2), max(height&^1, 2)
+	}
+	if v.Width > 0 && width > v.Width {
+		width, height = v.Width, height*v.Width/width
+	}
+	if v.Height > 0 && height > v.Height {
+		width, height = width*v.Height/height, v.Height
+	}
+	return max(width&^1, 2), max(height&^1, 2)
+}
+
 // options returns what to encode for v in tier i.
 func options(v *Video, i int) codecs.VideoOptions {
 	t := tiers[i]
+	width, height := v.fit(t)
 	if v.MaxBitrate > 0 {
 		t.bitrate = min(t.bitrate, roundBitrate(v.MaxBitrate))
 	}
 	if v.FrameRate > 0 {
 		t.frameRate = min(t.frameRate, v.FrameRate)
 	}
-	o := codecs.VideoOptions{Width: t.width, Height: t.height, FrameRate: t.frameRate, Bitrate: t.bitrate}
-	// Fit into the peer's largest picture, keeping the shape.
-	if v.Width > 0 && o.Width > v.Width {
-		o.Width, o.Height = v.Width, o.Height*v.Width/o.Width
-	}
-	if v.Height > 0 && o.Height > v.Height {
-		o.Width, o.Height = o.Width*v.Height/o.Height, v.Height
-	}
-	o.Width, o.Height = max(o.Width&^1, 2), max(o.Height&^1, 2)
+	o := codecs.VideoOptions{Width: width, Height: height, FrameRate: t.frameRate, Bitrate: t.bitrate}
 	if v.Codec.Name == "H264" && v.Mode == 0 {
 		o.MaxSlice = v.payload()
 	}

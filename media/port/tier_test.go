@@ -43,6 +43,12 @@ func TestOptions(t *testing.T) {
 			codecs.VideoOptions{Width: 532, Height: 300, FrameRate: 30, Bitrate: 1_800_000},
 		},
 		{
+			"448p is nearly 16:9, and 28 rows of macroblocks",
+			Video{Codec: h264, Mode: 1, Width: 768, Height: 448, MaxBitrate: 768_000},
+			0,
+			codecs.VideoOptions{Width: 768, Height: 448, FrameRate: 30, Bitrate: 768_000},
+		},
+		{
 			"single NAL units",
 			Video{Codec: h264},
 			2,
@@ -55,9 +61,13 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for limit, want := range map[int]int{0: 0, 4_000_000: 0, 1_100_000: 0, 1_000_000: 1, 400_000: 1, 300_000: 2, 1: 2} {
-		if got := best(limit); got != want {
+		if got := best(&Video{MaxBitrate: limit}); got != want {
 			t.Errorf("limit %d: tier %d, want %d", limit, got, want)
 		}
+	}
+	// 448p needs less than 720p: the limit that is small for one is enough for the other.
+	if got := best(&Video{Width: 768, Height: 448, MaxBitrate: 768_000}); got != 0 {
+		t.Errorf("448p at 768 kbit/s: tier %d, want the best", got)
 	}
 }
 

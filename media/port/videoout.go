@@ -113,8 +113,8 @@ func (o *videoOut) configure(v *Video) {
 		o.unsent = o.next
 		o.offset = rand.Uint32()
 	}
-	if before == nil || before.MaxBitrate != v.MaxBitrate {
-		o.adapter.begin(best(v.MaxBitrate), time.Now())
+	if before == nil || best(before) != best(v) || before.MaxBitrate != v.MaxBitrate {
+		o.adapter.begin(best(v), time.Now())
 	}
 	// Whoever begins to receive, again perhaps, needs a key frame.
 	o.wanted = o.wanted || v.Send && (before == nil || !before.Send || before.Codec != v.Codec)
@@ -290,7 +290,7 @@ func (s *videoStream) adapt(f func(a *adapter, ceiling int)) {
 		return
 	}
 	before := o.adapter.tier
-	f(&o.adapter, best(o.cfg.MaxBitrate))
+	f(&o.adapter, best(o.cfg))
 	switch after := o.adapter.tier; {
 	case after > before:
 		s.metrics.tiersDown.Inc()

@@ -10,12 +10,13 @@ import (
 // A size is one step of the ladder of pictures we send.
 type size struct{ width, height int }
 
-// sizes are 16:9, each fitting a level that endpoints really have.
+// sizes are 16:9 or nearly so, each fitting a level that endpoints really have.
+// 768x448 is the 448p of room systems: macroblocks without a rest.
 var sizes = []size{
 	{1920, 1080},
 	{1280, 720},
 	{960, 540},
-	{768, 432},
+	{768, 448},
 	{640, 360},
 	{512, 288},
 	{384, 216},
