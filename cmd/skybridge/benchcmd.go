@@ -14,7 +14,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine"}
-	cmd.AddCommand(latencyCommand())
+	cmd.AddCommand(latencyCommand(), compareCommand())
 	return cmd
 }
 
