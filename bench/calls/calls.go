@@ -15,10 +15,11 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/skybridge-media/skybridge/bench/result"
 )
 
 // A Server is a process under measurement, with its listeners on loopback.
@@ -54,7 +55,7 @@ type Config struct {
 
 // Run measures every scenario that cfg selects, one after another, each with a
 // fresh server.
-func Run(ctx context.Context, cfg Config, deps Deps) (*Result, error) {
+func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 	chosen, err := choose(cfg)
 	if err != nil {
 		return nil, err
@@ -65,15 +66,16 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*Result, error) {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{cfg: cfg, deps: deps, material: &material{dir: dir, path: cfg.Clip}}
-	result := &Result{CPU: cpuModel(), VCPUs: runtime.NumCPU(), Seconds: b.seconds()}
+	file := &result.File{CPU: result.Machine()}
 	for _, s := range chosen {
 		row, err := b.measure(ctx, s)
 		if err != nil {
-			return result, fmt.Errorf("%s: %w", s, err)
+			return file, fmt.Errorf("%s: %w", s.key(), err)
 		}
-		result.Rows = append(result.Rows, *row)
+		row.Derive()
+		file.Results = append(file.Results, *row)
 	}
-	return result, nil
+	return file, nil
 }
 
 // bench is one run.
@@ -97,7 +99,6 @@ type usage struct {
 	ticks      float64       // of all audio mixers
 	late       float64       // of them, more than 5 ms late
 	at         time.Time
-	stolen     time.Duration // from this machine, since it started
 	goroutines float64
 }
 
@@ -132,13 +133,3 @@ func read(ctx context.Context, s *Server) (usage, error) {
 	return u, nil
 }
 
-// cpuModel is what the processor calls itself.
-func cpuModel() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // without it the model is unknown
-	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}

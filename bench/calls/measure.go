@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/skybridge-media/skybridge/bench/load"
+	"github.com/skybridge-media/skybridge/bench/result"
 )
 
 const (
@@ -23,14 +24,11 @@ const (
 
 	// lateTicks is the share of audio ticks that may begin more than 5 ms late.
 	lateTicks = 0.001
-
-	// load of the processors up to which a node is filled.
-	fill = 0.85
 )
 
 // measure runs one scenario with a server of its own.
-func (b *bench) measure(ctx context.Context, s scenario) (*Row, error) {
-	b.deps.Log.Info("measuring", "scenario", s.String(), "participants", s.participants)
+func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
+	b.deps.Log.Info("measuring", "calls", s.key().String(), "participants", s.participants)
 	spec, err := b.spec(s)
 	if err != nil {
 		return nil, err
@@ -153,27 +151,30 @@ func (b *bench) spec(s scenario) (*load.Spec, error) {
 }
 
 // row sums up one run.
-func (s scenario) row(idle, before, after usage, busy float64, ready *load.Ready, found *load.Report) *Row {
-	elapsed := after.at.Sub(before.at).Seconds()
-	ticks := after.ticks - before.ticks
-	v := Verified{Report: found, SetupP99: ready.P99, Busy: busy}
-	if ticks > 0 {
+func (s scenario) row(idle, before, after usage, busy float64, ready *load.Ready, found *load.Report) *result.Row {
+	elapsed, calls := after.at.Sub(before.at).Seconds(), float64(s.participants)
+	v := result.Verified{Failures: found.Problems, AudioGaps: found.Audio.Gaps, SetupP99: ready.P99, Busy: busy, Details: found}
+	found.Problems = nil // they are told once
+	if found.Video != nil {
+		v.FrameRate, v.PSNR = found.Video.Rate, found.Video.PSNR
+	}
+	if ticks := after.ticks - before.ticks; ticks > 0 {
 		v.LateTicks = (after.late - before.late) / ticks
+	} else {
+		v.Failures = append(v.Failures, "the mixer did not run")
 	}
-	if v.LateTicks > lateTicks || ticks == 0 {
-		v.Problems = append(v.Problems, fmt.Sprintf("%.2f %% of the mixer's ticks were late", 100*v.LateTicks))
+	if v.LateTicks > lateTicks {
+		v.Failures = append(v.Failures, fmt.Sprintf("%.2f %% of the mixer's ticks began more than 5 ms late", 100*v.LateTicks))
 	}
-	v.OK = len(v.Problems) == 0
-	r := &Row{
-		Profile: s.profile, Mode: s.mode, Codec: s.codec, Transport: s.transport, Levels: s.levels,
-		Participants: s.participants, RoomSize: s.roomSize, Talkers: s.talkers, Width: s.width, Height: s.height, Bitrate: s.bitrate,
-		Cost:     (after.cpu - before.cpu).Seconds() / elapsed / float64(s.participants),
-		Memory:   float64(after.rss-idle.rss) / float64(s.participants),
-		Routines: (after.goroutines - idle.goroutines) / float64(s.participants),
-		Seed:     seeds[s.profile], Reach: s.reach, Verified: v,
+	v.OK = len(v.Failures) == 0
+	return &result.Row{
+		Key:          s.key(),
+		Participants: s.participants, Talkers: s.talkers, Levels: s.levels, Width: s.width, Height: s.height, Bitrate: s.bitrate,
+		Cost:       (after.cpu - before.cpu).Seconds() / elapsed / calls,
+		RSSPerCall: int64(float64(after.rss-idle.rss) / calls),
+		Goroutines: (after.goroutines - idle.goroutines) / calls,
+		Seed:       seeds[s.profile], Reach: s.reach, Verified: v,
 	}
-	r.project()
-	return r
 }
 
 // A generator is a running load generator.

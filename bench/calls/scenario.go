@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/skybridge-media/skybridge/bench/result"
 )
 
 // Profiles and modes, as the flags name them.
 const (
 	audio = "audio"
-	sd    = "sd"
+	sd    = "sd"    // 448p
+	sd360 = "sd360" // 360p
 	hd    = "hd"
 
 	meeting    = "meeting"
@@ -19,7 +22,7 @@ const (
 )
 
 // Capacities of the reference system per node of 8 vCPU: HD, SD and audio.
-var seeds = map[string]int{hd: 17, sd: 39, audio: 324}
+var seeds = map[string]float64{hd: 17, sd: 39, sd360: 39, audio: 324}
 
 // A scenario is one row of the table.
 type scenario struct {
@@ -47,7 +50,7 @@ var scenarios = []scenario{
 
 	{profile: sd, mode: personal, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 768, height: 448, bitrate: 768_000, layout: "1+7", reach: 64},
 	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 768, height: 448, bitrate: 768_000, layout: "3x3", selfView: true, reach: 150},
-	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true, reach: 220},
+	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true, reach: 220},
 
 	{profile: hd, mode: personal, codec: "H264", transport: rtp, participants: 6, roomSize: 6, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+7", reach: 24},
 	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 60},
@@ -59,24 +62,21 @@ var scenarios = []scenario{
 const (
 	rtp    = "rtp"
 	srtp   = "srtp"
-	webrtc = "webrtc"
 )
 
 // frameRate is that of every scenario with video.
 const frameRate = 30
 
-func (s scenario) String() string {
-	name := fmt.Sprintf("%s %s %s %s, rooms of %d", s.profile, s.mode, s.codec, s.transport, s.roomSize)
-	if s.width > 0 {
-		name += fmt.Sprintf(", %dx%d", s.width, s.height)
+func (s scenario) key() result.Key {
+	return result.Key{
+		Profile: s.profile, Mode: s.mode, Codec: s.codec, Transport: s.transport, RoomSize: s.roomSize, Simulcast: s.simulcast,
 	}
-	return name
 }
 
 // choose returns the scenarios that cfg selects. What cfg says about one
 // replaces what the table says.
 func choose(cfg Config) ([]scenario, error) {
-	profiles, modes := []string{audio, sd, hd}, []string{meeting, personal, auditorium}
+	profiles, modes := []string{audio, sd, sd360, hd}, []string{meeting, personal, auditorium}
 	if err := known("profile", cfg.Profile, profiles); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine"}
-	cmd.AddCommand(latencyCommand(), callsCommand(), loadCommand())
+	cmd.AddCommand(latencyCommand(), callsCommand(), compareCommand(), loadCommand())
 	return cmd
 }
 

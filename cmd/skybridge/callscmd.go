@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skybridge-media/skybridge/bench/calls"
 	"github.com/skybridge-media/skybridge/bench/load"
+	"github.com/skybridge-media/skybridge/bench/result"
 )
 
 func callsCommand() *cobra.Command {
@@ -41,23 +40,19 @@ Capacity is 0.85 x vCPU / cost.`,
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				err = enc.Encode(r)
+				err = r.Write(cmd.OutOrStdout())
 			} else {
-				err = printCalls(cmd.OutOrStdout(), r)
+				err = r.Print(cmd.OutOrStdout())
 			}
-			for _, row := range r.Rows {
-				if !row.Verified.OK && err == nil {
-					err = fmt.Errorf("%s %s was not verified: %v", row.Profile, row.Mode, row.Verified.Problems)
-				}
+			if err != nil {
+				return err
 			}
-			return err
+			return unverified(r)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	f.StringVar(&cfg.Profile, "profile", "all", "`profile` to measure: audio, sd, hd, all")
+	f.StringVar(&cfg.Profile, "profile", "all", "`profile` to measure: audio, sd (448p), sd360, hd, all")
 	f.StringVar(&cfg.Mode, "mode", "all", "`mode` to measure: meeting, personal, auditorium, all")
 	f.StringVar(&cfg.Codec, "codec", "", "`codec` instead of those of the table: PCMU, PCMA, G722, opus; H264, VP8")
 	f.StringVar(&cfg.Transport, "transport", "", "`transport` instead of those of the table: rtp, srtp")
@@ -95,17 +90,22 @@ func generatorCommand(ctx context.Context) *exec.Cmd {
 	return exec.CommandContext(ctx, program, "bench", "load")
 }
 
-func printCalls(w io.Writer, r *calls.Result) error {
-	fmt.Fprintf(w, "%s, %d vCPU\n\n", r.CPU, r.VCPUs)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "profile\tmode\tcodec\trooms of\tms/s per call\tper vCPU\t8 vCPU\tseed\tratio\tMiB per call\tverified\t")
-	for _, row := range r.Rows {
-		verified := "yes"
-		if !row.Verified.OK {
-			verified = "NO"
+// unverified is an error if some calls did not get what they should.
+func unverified(r *result.File) error {
+	var errs []error
+	for _, row := range r.Results {
+		for _, f := range row.Verified.Failures {
+			errs = append(errs, fmt.Errorf("%s: %s", row.Key, f))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s %s\t%d\t%.3f\t%.1f\t%.0f\t%d\t%.1f\t%.2f\t%s\t\n", row.Profile, row.Mode, row.Codec, row.Transport,
-			row.RoomSize, 1000*row.Cost, row.PerVCPU, row.Eight, row.Seed, row.Ratio, row.Memory/(1<<20), verified)
+		if row.Saturated == nil {
+			continue
+		}
+		for _, f := range row.Saturated.Verified.Failures {
+			errs = append(errs, fmt.Errorf("%s, %d calls: %s", row.Key, row.Saturated.Participants, f))
+		}
 	}
-	return t.Flush()
+	if len(errs) > 0 {
+		return fmt.Errorf("not everything could be verified:\n%w", errors.Join(errs...))
+	}
+	return nil
 }
