@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ import (
 // A Server is a process under measurement, with its listeners on loopback.
 type Server struct {
 	SIP     netip.AddrPort // UDP
+	Web     string         // origin of the client API
 	Metrics string         // URL of its Prometheus metrics
 	PID     int
 	Stop    func()
@@ -73,9 +75,28 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 			return file, fmt.Errorf("%s: %w", s.key(), err)
 		}
 		row.Derive()
+		if cfg.Saturate {
+			if row.Saturated, err = b.saturate(ctx, s, row); err != nil {
+				return file, fmt.Errorf("%s, saturated: %w", s.key(), err)
+			}
+		}
 		file.Results = append(file.Results, *row)
 	}
 	return file, nil
+}
+
+// saturate measures s again with as many rooms as fill the machine to what
+// capacity is reckoned with, and fills up what is left by wasting time.
+func (b *bench) saturate(ctx context.Context, s scenario, row *result.Row) (*result.Saturated, error) {
+	room := row.Verified.Busy / float64(s.participants/s.roomSize)
+	rooms := max(1, int(result.Usable/room))
+	s.participants = rooms * s.roomSize
+	s.burn = max(0, result.Usable-float64(rooms)*room) * float64(runtime.NumCPU())
+	full, err := b.measure(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return &result.Saturated{Participants: s.participants, Verified: full.Verified}, nil
 }
 
 // bench is one run.
@@ -132,4 +153,3 @@ func read(ctx context.Context, s *Server) (usage, error) {
 	u.ticks, u.late, u.goroutines = m["skybridge_bridge_ticks_total"], m["skybridge_bridge_ticks_late_total"], m["go_goroutines"]
 	return u, nil
 }
-

@@ -39,6 +39,9 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	}
 	defer server.Stop()
 	spec.Server = server.SIP
+	if s.transport == webrtc {
+		spec.Web = server.Web
+	}
 	idle, err := read(ctx, server)
 	if err != nil {
 		return nil, err
@@ -128,7 +131,7 @@ func (s scenario) serve() []string {
 func (b *bench) spec(s scenario) (*load.Spec, error) {
 	spec := &load.Spec{
 		Prefix: "bench-", Rooms: s.participants / s.roomSize, RoomSize: s.roomSize, Pace: 40,
-		Audio: s.audio, Levels: s.levels, Secure: s.transport == srtp, Talkers: s.talkers,
+		Audio: s.audio, Levels: s.levels, Secure: s.transport == srtp, Talkers: s.talkers, Burn: s.burn,
 	}
 	if s.width == 0 {
 		return spec, nil

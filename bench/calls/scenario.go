@@ -36,7 +36,7 @@ type scenario struct {
 	layout        string
 	selfView      bool
 	simulcast     bool
-	pace          float64 // calls per second while joining
+	burn          float64 // processors to waste
 
 	reach float64 // calls on 8 vCPU that are required
 }
@@ -62,6 +62,7 @@ var scenarios = []scenario{
 const (
 	rtp    = "rtp"
 	srtp   = "srtp"
+	webrtc = "webrtc" // ICE, DTLS-SRTP and the client API
 )
 
 // frameRate is that of every scenario with video.
@@ -83,7 +84,7 @@ func choose(cfg Config) ([]scenario, error) {
 	if err := known("mode", cfg.Mode, modes); err != nil {
 		return nil, err
 	}
-	if err := known("transport", cfg.Transport, []string{rtp, srtp}); err != nil {
+	if err := known("transport", cfg.Transport, []string{rtp, srtp, webrtc}); err != nil {
 		return nil, err
 	}
 	switch {
@@ -136,10 +137,13 @@ func (s scenario) with(cfg Config) scenario {
 	s.roomSize = cmp.Or(cfg.RoomSize, min(s.roomSize, cmp.Or(cfg.Participants, s.roomSize)))
 	s.participants = cmp.Or(cfg.Participants, s.participants/s.roomSize*s.roomSize, s.roomSize)
 	s.talkers = min(cmp.Or(cfg.Talkers, s.talkers), s.roomSize)
-	if s.width > 0 {
-		s.audio = "PCMU"
-	} else {
+	switch {
+	case s.width == 0:
 		s.audio = s.codec
+	case s.transport == webrtc:
+		s.audio = "opus"
+	default:
+		s.audio = "PCMU"
 	}
 	if s.codec != was.codec || s.transport != was.transport || s.roomSize != was.roomSize || s.talkers != was.talkers {
 		s.reach = 0

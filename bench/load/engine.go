@@ -47,6 +47,9 @@ func newEngine(spec *Spec) (*engine, error) {
 	e.sockets.Store(&[]target{})
 	e.wg.Go(e.send)
 	e.wg.Go(e.receive)
+	for left := spec.Burn; left > 0; left-- {
+		e.wg.Go(func() { e.burn(min(left, 1)) })
+	}
 	return e, nil
 }
 
@@ -61,6 +64,9 @@ func (e *engine) join(m *member) error {
 	}
 	var add []source
 	for _, f := range m.flows() {
+		if !f.hasSockets() {
+			continue
+		}
 		add = append(add, source{f.media, int32(len(sockets))}, source{f.control, int32(len(sockets) + 1)})
 		sockets = append(sockets, target{f, false}, target{f, true})
 	}
@@ -128,7 +134,7 @@ func (e *engine) send() {
 		}
 		if n%int(reportEvery/step) == 0 {
 			for _, m := range members {
-				for _, f := range m.flows() {
+				for _, f := range m.flows() { // browsers' stacks report by themselves
 					f.report()
 				}
 			}
@@ -184,7 +190,24 @@ func (e *engine) receive() {
 	}
 }
 
-// close ends both goroutines.
+// burn wastes a share of one processor.
+func (e *engine) burn(share float64) {
+	const period = 20 * time.Millisecond
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-ticker.C:
+		}
+		for begin := time.Now(); time.Since(begin) < time.Duration(share*float64(period)); {
+			continue
+		}
+	}
+}
+
+// close ends all goroutines.
 func (e *engine) close() {
 	close(e.stop)
 	e.wg.Wait()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,15 +23,18 @@ const (
 	reportEvery = 5 * time.Second
 )
 
-// A flow is one m-line of a call: what both directions share. The sending
-// goroutine owns what it sends with, the receiving one what it counts.
+// A flow is one m-line of a call, in both directions.
 type flow struct {
-	stream  *sdp.Stream
-	media   socket
-	control socket
-	cname   string
+	stream *sdp.Stream
+	cname  string
 
-	// Sending.
+	// By SIP a flow has sockets of its own; a browser's has none.
+	media, control socket
+
+	// How datagrams leave. They report false for one that is lost.
+	write, writeControl func([]byte) bool
+
+	// Sending, of the sending goroutine.
 	ssrc uint32
 	seq  uint16
 	seal *srtp.Context // nil: plain; RTCP as well
@@ -40,14 +44,15 @@ type flow struct {
 	// Receiving.
 	from      atomic.Uint32 // SSRC of the server
 	highest   atomic.Uint32 // sequence number received last, extended
-	in        counts
-	began     counts // as of the beginning of the window
-	ended     counts // as of its end
 	keyWanted atomic.Bool
 	open      *srtp.Context // of RTCP; nil: plain
 
-	kept []packet // see keep
-	keep int      // most packets to keep; beyond that the oldest go
+	mu    sync.Mutex // guards what follows
+	in    counts
+	began counts   // as of the beginning of the window
+	ended counts   // as of its end
+	kept  []packet // see keep
+	keep  int      // most packets to keep; beyond that the oldest go
 }
 
 // counts is what has arrived.
@@ -78,6 +83,7 @@ func (f *flow) connect(s *sdp.Stream) error {
 	if err := f.control.connect(s.RTCP); err != nil {
 		return fmt.Errorf("load: connect %v: %w", s.RTCP, err)
 	}
+	f.write, f.writeControl = f.media.write, f.control.write
 	if s.Crypto == nil {
 		return nil
 	}
@@ -120,7 +126,7 @@ func (f *flow) send(ssrc uint32, seq uint16, payloadType uint8, marker bool, tim
 			return
 		}
 	}
-	if !f.media.write(b) {
+	if !f.write(b) {
 		f.lost++
 	}
 }
@@ -131,6 +137,8 @@ func (f *flow) receive(b []byte, at time.Time) {
 		return
 	}
 	seq, timestamp := binary.BigEndian.Uint16(b[2:]), binary.BigEndian.Uint32(b[4:])
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	c := &f.in
 	if c.packets == 0 {
 		f.from.Store(binary.BigEndian.Uint32(b[8:]))
@@ -182,6 +190,9 @@ func (f *flow) receiveControl(b []byte) {
 
 // report tells the server what arrived, as any receiver does.
 func (f *flow) report() {
+	if f.writeControl == nil {
+		return
+	}
 	b, err := rtcp.Marshal([]rtcp.Packet{
 		&rtcp.ReceiverReport{SSRC: f.ssrc, Reports: []rtcp.ReceptionReport{{
 			SSRC: f.from.Load(), LastSequenceNumber: f.highest.Load(),
@@ -194,17 +205,23 @@ func (f *flow) report() {
 		b, err = f.seal.EncryptRTCP(nil, b, nil)
 	}
 	if err == nil {
-		f.control.write(b)
+		f.writeControl(b)
 	}
 }
 
 func (f *flow) close() {
-	f.media.close()
-	f.control.close()
+	if f.hasSockets() {
+		f.media.close()
+		f.control.close()
+	}
 }
+
+func (f *flow) hasSockets() bool { return f.media.port != 0 }
 
 // mark notes what has arrived at the beginning or the end of the window.
 func (f *flow) mark(begin bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if begin {
 		f.began = f.in
 	} else {

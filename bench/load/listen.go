@@ -13,12 +13,15 @@ import (
 )
 
 const (
-	// keptAudio is how much of what a member hears is kept: the last 2 s.
-	keptAudio = 100
+	// keptAudio is how much of what a member hears is kept: the last 4 s.
+	keptAudio = 200
 
-	// A tone is there if it stands out of its surroundings by so much, and
-	// absent if it does not stand out by half of that.
-	standsOut = 12.0 // dB
+	// A tone is there if it stands out of its surroundings by so much.
+	standsOut = 10.0 // dB
+
+	// A tone that is weaker than it was sent by so much is an artefact of codecs
+	// between the others.
+	artefact = 18.0 // dB
 )
 
 // listen decodes what every member heard last: it must contain the tones of all
@@ -33,11 +36,11 @@ func (g *generator) listen(r *Report) {
 		r.Audio.Listened++
 		rate := AudioCodec(g.spec.Audio).Format.Rate
 		for i := range g.spec.Talkers {
-			over := prominence(heard, rate, i)
+			level, over := prominence(heard, rate, i)
 			switch own := i == m.index; {
-			case own && over > standsOut/2:
+			case own && over > standsOut/2 && level > toneLevel-artefact:
 				r.Audio.OwnHeard++
-				r.complain("%s %s hears itself: its tone stands out by %.0f dB", m.room, m.name, over)
+				r.complain("%s %s hears itself: its tone has %.0f dBFS and stands out by %.0f dB", m.room, m.name, level, over)
 			case own:
 			case over < standsOut:
 				r.Audio.TonesMissing++
@@ -49,9 +52,9 @@ func (g *generator) listen(r *Report) {
 	}
 }
 
-// prominence is by how much the tone of talker i is louder than what is beside
-// it, in dB.
-func prominence(heard pcm.Frame, rate, i int) float64 {
+// prominence returns the level of the tone of talker i, in dBFS, and by how much
+// it is louder than what is beside it, in dB.
+func prominence(heard pcm.Frame, rate, i int) (level, over float64) {
 	f := toneOf(i)
 	var beside []float64
 	for d := 15.0; d < toneStep/2; d += 5 {
@@ -59,7 +62,8 @@ func prominence(heard pcm.Frame, rate, i int) float64 {
 	}
 	levels := tone.Detect(heard, rate, beside...)
 	slices.Sort(levels)
-	return tone.Detect(heard, rate, f)[0] - levels[len(levels)/2]
+	level = tone.Detect(heard, rate, f)[0]
+	return level, level - levels[len(levels)/2]
 }
 
 // hear decodes the packets that were kept of the audio stream.

@@ -25,6 +25,7 @@ import (
 // A Spec says who calls, and what they send.
 type Spec struct {
 	Server   netip.AddrPort `json:"server"` // SIP over UDP
+	Web      string         `json:"web"`    // origin of the client API, to join as browsers do; empty: by SIP
 	Prefix   string         `json:"prefix"` // of the rooms' names
 	Rooms    int            `json:"rooms"`
 	RoomSize int            `json:"room_size"`
@@ -39,6 +40,10 @@ type Spec struct {
 	Talkers int `json:"talkers"`
 
 	Video *Video `json:"video,omitempty"`
+
+	// Burn is CPU time to waste, in processors: where another room would be too
+	// much, it fills a machine up.
+	Burn float64 `json:"burn,omitempty"`
 
 	// Watched is how many receivers' video is kept, to be decoded and looked at.
 	Watched int `json:"watched"`
@@ -98,6 +103,8 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("load: talkers: %d of %d, at most %d", s.Talkers, s.RoomSize, maxTalkers)
 	case s.Pace <= 0:
 		return errors.New("load: pace: must be positive")
+	case s.Burn < 0:
+		return fmt.Errorf("load: burn: %v processors", s.Burn)
 	case AudioCodec(s.Audio) == nil:
 		return fmt.Errorf("load: audio: no codec %q", s.Audio)
 	case s.Video != nil && (VideoCodec(s.Video.Codec) == nil || len(s.Video.Layers) == 0):

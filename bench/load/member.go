@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/emiago/sipgo"
-
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
@@ -20,7 +18,7 @@ type member struct {
 	index int // within the room
 
 	audio, video *flow // video may be nil
-	dialog       *sipgo.DialogClientSession
+	call         call
 	spec         *Spec
 
 	// Audio, touched by the sending goroutine.
@@ -36,6 +34,9 @@ type member struct {
 	sent  []sent
 }
 
+// A call is what ends when its member hangs up.
+type call interface{ hangUp() error }
+
 // sent is which picture of the clip was sent when.
 type sent struct {
 	at  time.Time
@@ -46,6 +47,12 @@ func newMember(spec *Spec, room, index int) (*member, error) {
 	m := &member{
 		spec: spec, room: fmt.Sprintf("%s%d", spec.Prefix, room), index: index, name: fmt.Sprintf("load %d", index),
 		timestamp: rand.Uint32(), clock: rand.Uint32(), at: rand.IntN(packetsLoop),
+	}
+	if spec.Web != "" {
+		if m.audio = newFlow(m.name); spec.Video != nil {
+			m.video = newFlow(m.name)
+		}
+		return m, nil
 	}
 	var err error
 	if m.audio, err = m.open(); err == nil && spec.Video != nil {

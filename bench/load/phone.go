@@ -28,11 +28,11 @@ type phone struct {
 	ua      *sipgo.UserAgent
 	conn    *net.UDPConn
 	dialogs *sipgo.DialogClientCache
-	ended   func(callID string) // by the server
+	ended   func() // the server has ended a call
 	wg      sync.WaitGroup
 }
 
-func newPhone(ctx context.Context, spec *Spec, ended func(callID string)) (*phone, error) {
+func newPhone(ctx context.Context, spec *Spec, ended func()) (*phone, error) {
 	p := &phone{spec: spec, ended: ended}
 	var err error
 	if p.conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(spec.Server.Addr(), 0))); err != nil {
@@ -55,7 +55,7 @@ func newPhone(ctx context.Context, spec *Spec, ended func(callID string)) (*phon
 	})
 	server.OnBye(func(req *sip.Request, tx sip.ServerTransaction) {
 		_ = p.dialogs.ReadBye(req, tx) // a BYE of nobody's dialog: the 481 is sipgo's
-		p.ended(req.CallID().Value())
+		p.ended()
 	})
 	p.wg.Go(func() { _ = server.ServeUDP(p.conn) }) // ends with the socket
 	return p, p.serving(ctx, self.String())
@@ -83,7 +83,7 @@ var levelLine = regexp.MustCompile(`a=extmap:\d+ urn:ietf:params:rtp-hdrext:ssrc
 
 // dial calls for m, whose sockets are open, and returns the dialog once media
 // may flow.
-func (p *phone) dial(ctx context.Context, m *member) (*sipgo.DialogClientSession, error) {
+func (p *phone) dial(ctx context.Context, m *member) (call, error) {
 	offer := sdp.NewOffer(m.capabilities(p.spec), nil)
 	body := offer.Describe(m.local(p.spec.Server.Addr()))
 	if !p.spec.Levels {
@@ -125,14 +125,16 @@ func (p *phone) dial(ctx context.Context, m *member) (*sipgo.DialogClientSession
 			}
 		}
 	}
-	return dialog, m.connect(agreed)
+	return dialed{dialog}, m.connect(agreed)
 }
 
-// hangUp ends a call.
-func (p *phone) hangUp(dialog *sipgo.DialogClientSession) error {
+// dialed is a call by SIP.
+type dialed struct{ *sipgo.DialogClientSession }
+
+func (d dialed) hangUp() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if err := dialog.Bye(ctx); err != nil {
+	if err := d.Bye(ctx); err != nil {
 		return fmt.Errorf("load: bye: %w", err)
 	}
 	return nil

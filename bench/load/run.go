@@ -88,7 +88,7 @@ type generator struct {
 	spec    *Spec
 	sounds  *sounds
 	clips   map[int][]*clip // by packetization mode
-	phone   *phone
+	dialer  dialer
 	engine  *engine
 	members []*member
 
@@ -106,14 +106,26 @@ func newGenerator(ctx context.Context, spec *Spec) (*generator, error) {
 	if g.engine, err = newEngine(spec); err != nil {
 		return nil, err
 	}
-	g.phone, err = newPhone(ctx, spec, func(string) {
+	lost := func() {
 		if !g.over.Load() {
 			g.mu.Lock()
 			g.lost++
 			g.mu.Unlock()
 		}
-	})
+	}
+	if spec.Web != "" {
+		g.dialer = newBrowser(spec, lost)
+	} else {
+		g.dialer, err = newPhone(ctx, spec, lost)
+	}
 	return g, err
+}
+
+// A dialer places calls.
+type dialer interface {
+	// dial calls for m and returns once media may flow.
+	dial(ctx context.Context, m *member) (call, error)
+	close()
 }
 
 // join places all calls at the pace of the specification, room by room.
@@ -144,7 +156,7 @@ func (g *generator) join(ctx context.Context) (*Ready, error) {
 			dialing, stop := context.WithTimeout(ctx, patience)
 			defer stop()
 			at := time.Now()
-			dialog, err := g.phone.dial(dialing, m)
+			call, err := g.dialer.dial(dialing, m)
 			if err == nil {
 				err = g.equip(m)
 			}
@@ -156,7 +168,7 @@ func (g *generator) join(ctx context.Context) (*Ready, error) {
 				return
 			}
 			g.mu.Lock()
-			m.dialog = dialog
+			m.call = call
 			setups = append(setups, time.Since(at))
 			g.mu.Unlock()
 		})
@@ -212,7 +224,7 @@ func (g *generator) end(answers *json.Encoder) error {
 	g.over.Store(true)
 	var errs []error
 	for _, m := range g.members {
-		errs = append(errs, g.phone.hangUp(m.dialog))
+		errs = append(errs, m.call.hangUp())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -221,7 +233,7 @@ func (g *generator) end(answers *json.Encoder) error {
 }
 
 func (g *generator) close() {
-	g.phone.close()
+	g.dialer.close()
 	for _, m := range g.members {
 		m.close()
 	}

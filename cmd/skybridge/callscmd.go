@@ -55,11 +55,12 @@ Capacity is 0.85 x vCPU / cost.`,
 	f.StringVar(&cfg.Profile, "profile", "all", "`profile` to measure: audio, sd (448p), sd360, hd, all")
 	f.StringVar(&cfg.Mode, "mode", "all", "`mode` to measure: meeting, personal, auditorium, all")
 	f.StringVar(&cfg.Codec, "codec", "", "`codec` instead of those of the table: PCMU, PCMA, G722, opus; H264, VP8")
-	f.StringVar(&cfg.Transport, "transport", "", "`transport` instead of those of the table: rtp, srtp")
+	f.StringVar(&cfg.Transport, "transport", "", "`transport` instead of those of the table: rtp, srtp, webrtc")
 	f.IntVar(&cfg.Participants, "participants", 0, "how many `calls`; 0 means as many as the table says")
 	f.IntVar(&cfg.RoomSize, "room-size", 0, "`calls` in a room")
 	f.IntVar(&cfg.Talkers, "talkers", 0, "how many in a room `talk`")
 	f.IntVar(&cfg.Seconds, "seconds", 10, "how many `seconds` to measure each row")
+	f.BoolVar(&cfg.Saturate, "saturate", false, "then load the machine to 85 % and verify that quality holds")
 	f.StringVar(&cfg.Clip, "clip", "", "H.264 byte stream `file` that callers send; none: one is generated")
 	return cmd
 }
@@ -79,7 +80,7 @@ func startServer(ctx context.Context, args ...string) (*calls.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &calls.Server{SIP: c.sip, Metrics: c.metrics, PID: c.cmd.Process.Pid, Stop: c.stop}, nil
+	return &calls.Server{SIP: c.sip, Web: c.web, Metrics: c.metrics, PID: c.cmd.Process.Pid, Stop: c.stop}, nil
 }
 
 func generatorCommand(ctx context.Context) *exec.Cmd {

@@ -20,7 +20,7 @@ type child struct {
 	dir string
 	sip netip.AddrPort // UDP
 
-	metrics string // URL
+	web, metrics string // origin; URL
 }
 
 // startChild runs this program as a server in a process of its own, on free
@@ -59,6 +59,9 @@ func startChild(ctx context.Context, args ...string) (*child, error) {
 		if at, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "sip "); ok {
 			_, host, _ := strings.Cut(strings.Fields(at)[0], "@")
 			c.sip, err = netip.ParseAddrPort(host)
+		}
+		if url, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "web "); ok {
+			c.web = strings.TrimSuffix(strings.TrimSpace(url), "/")
 		}
 		if url, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "metrics "); ok {
 			c.metrics = strings.TrimSpace(url)

@@ -33,6 +33,15 @@ type decoder struct {
 	queue   chan *unit
 	free    chan *unit
 	spare   spare
+
+	// wanted is the size at which the picture is seen, width<<32 | height; zero:
+	// nobody has said.
+	wanted atomic.Uint64
+}
+
+// want says at which size, in pixels, the picture is seen at most.
+func (d *decoder) want(width, height int) {
+	d.wanted.Store(uint64(max(width, 0))<<32 | uint64(uint32(max(height, 0))))
 }
 
 // A unit is an access unit on its way to the decoder.
@@ -113,7 +122,8 @@ func (d *decoder) run(show func(*decoder, *bridge.SharedPicture), corrupt func(*
 		switch {
 		case err == nil && pic != nil:
 			d.metrics.decoded.Inc()
-			show(d, d.spare.copy(pic, u.arrived))
+			wanted := d.wanted.Load()
+			show(d, d.spare.keep(pic, int(wanted>>32), int(uint32(wanted)), u.arrived))
 		case errors.Is(err, codecs.ErrCorrupt):
 			d.metrics.undecodable.Inc()
 			corrupt(d)
@@ -133,11 +143,38 @@ type spare struct {
 	pictures []*yuv.Picture
 }
 
-// copy returns a picture like pic, with one reference.
-func (s *spare) copy(pic *yuv.Picture, received time.Time) *bridge.SharedPicture {
-	own := s.take(pic.Width, pic.Height)
-	yuv.Copy(own, pic)
+// keep returns what the decoder shows, which is borrowed, as a picture of its
+// own with one reference. It is scaled down at once if it is seen smaller: the
+// bridge would do that anyway, and what is not kept need not be copied.
+func (s *spare) keep(pic *yuv.Picture, wantedWidth, wantedHeight int, received time.Time) *bridge.SharedPicture {
+	own := s.take(shrunk(pic.Width, pic.Height, wantedWidth, wantedHeight))
+	if own.Width == pic.Width {
+		yuv.Copy(own, pic)
+	} else {
+		yuv.Scale(own, pic)
+	}
 	return bridge.NewSharedPicture(*own, received, func(*bridge.SharedPicture) { s.put(own) })
+}
+
+// shrunk returns the size at which to keep a picture that covers wantedWidth by
+// wantedHeight pixels when it is seen. Its shape stays. A picture that would
+// become only a little smaller stays as it is: it is likely to be scaled once
+// more, and each time costs sharpness.
+func shrunk(width, height, wantedWidth, wantedHeight int) (int, int) {
+	w, h := wantedWidth, wantedHeight
+	switch {
+	case w <= 0 || h <= 0:
+		return width, height
+	case w*height > h*width:
+		h = (w*height + width - 1) / width
+	default:
+		w = (h*width + height - 1) / height
+	}
+	w, h = (w+1)&^1, (h+1)&^1
+	if 4*w > 3*width || 4*h > 3*height {
+		return width, height
+	}
+	return w, h
 }
 
 // take returns a picture of that size. Those of another size are dropped: the
