@@ -3,9 +3,11 @@ package calls
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/skybridge-media/skybridge/bench/load"
 	"github.com/skybridge-media/skybridge/bench/result"
 )
 
@@ -87,11 +89,8 @@ func choose(cfg Config) ([]scenario, error) {
 	if err := known("transport", cfg.Transport, []string{rtp, srtp, webrtc}); err != nil {
 		return nil, err
 	}
-	switch {
-	case cfg.Participants < 0 || cfg.RoomSize < 0 || cfg.Talkers < 0 || cfg.Seconds < 0:
-		return nil, fmt.Errorf("participants, room-size, talkers and seconds cannot be negative")
-	case cfg.RoomSize > 0 && cfg.Participants%cfg.RoomSize != 0:
-		return nil, fmt.Errorf("participants: %d do not fill rooms of %d", cfg.Participants, cfg.RoomSize)
+	if err := cfg.validate(); err != nil {
+		return nil, err
 	}
 	is := func(want, got string) bool { return want == "" || want == "all" || strings.EqualFold(want, got) }
 	var base, chosen []scenario
@@ -111,10 +110,37 @@ func choose(cfg Config) ([]scenario, error) {
 	if len(chosen) == 0 { // a variation of a row
 		chosen = base[:1]
 	}
+	for _, s := range chosen {
+		if codec := canonical(cfg.Codec); cfg.Codec != "" && cfg.Codec != "all" && (load.VideoCodec(codec) != nil) != (s.width > 0) {
+			return nil, fmt.Errorf("codec: %s is not for profile %s", codec, s.profile)
+		}
+	}
 	for i := range chosen {
 		chosen[i] = chosen[i].with(cfg)
 	}
 	return chosen, nil
+}
+
+// validate says what is wrong with figures, naming the field.
+func (cfg *Config) validate() error {
+	for field, n := range map[string]int{
+		"participants": cfg.Participants, "room-size": cfg.RoomSize, "talkers": cfg.Talkers, "seconds": cfg.Seconds,
+	} {
+		if n < 0 {
+			return fmt.Errorf("%s: %d is negative", field, n)
+		}
+	}
+	switch {
+	case cfg.RoomSize > 0 && cfg.Participants%cfg.RoomSize != 0:
+		return fmt.Errorf("participants: %d do not fill rooms of %d", cfg.Participants, cfg.RoomSize)
+	case cfg.Talkers > load.MaxTalkers:
+		return fmt.Errorf("talkers: at most %d are told apart", load.MaxTalkers)
+	case cfg.Clip != "":
+		if _, err := os.Stat(cfg.Clip); err != nil {
+			return fmt.Errorf("clip: %w", err)
+		}
+	}
+	return known("codec", canonical(cfg.Codec), codecNames)
 }
 
 func known(field, value string, values []string) error {
@@ -151,9 +177,12 @@ func (s scenario) with(cfg Config) scenario {
 	return s
 }
 
+// codecNames are those that calls can be measured with.
+var codecNames = []string{"PCMU", "PCMA", "G722", "opus", "H264", "VP8"}
+
 // canonical is the name that SDP has for a codec.
 func canonical(codec string) string {
-	for _, name := range []string{"PCMU", "PCMA", "G722", "opus", "H264", "VP8"} {
+	for _, name := range codecNames {
 		if strings.EqualFold(name, codec) {
 			return name
 		}

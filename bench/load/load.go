@@ -99,8 +99,8 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("load: server: %v is not an address of this machine's loopback", s.Server)
 	case s.Rooms < 1 || s.RoomSize < 1:
 		return fmt.Errorf("load: rooms: %d of %d participants", s.Rooms, s.RoomSize)
-	case s.Talkers < 0 || s.Talkers > s.RoomSize || s.Talkers > maxTalkers:
-		return fmt.Errorf("load: talkers: %d of %d, at most %d", s.Talkers, s.RoomSize, maxTalkers)
+	case s.Talkers < 0 || s.Talkers > s.RoomSize || s.Talkers > MaxTalkers:
+		return fmt.Errorf("load: talkers: %d of %d, at most %d", s.Talkers, s.RoomSize, MaxTalkers)
 	case s.Pace <= 0:
 		return errors.New("load: pace: must be positive")
 	case s.Burn < 0:

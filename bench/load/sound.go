@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// maxTalkers is how many tones there are. A telephone passes what lies
+	// MaxTalkers is how many of a room are told apart, by tones. A telephone passes what lies
 	// between 300 and 3400 Hz, and speech is weakest at the upper end of it.
-	maxTalkers = 8
+	MaxTalkers = 8
 	firstTone  = 1850.0 // Hz
 	toneStep   = 190.0
 
