@@ -56,8 +56,15 @@ fuzz: deps ## run every fuzz target for FUZZTIME (60s) each
 	done
 
 .PHONY: bench
-bench: build ## measure the latency that the bridge adds on this machine
-	$(BIN) bench latency
+bench: build ## measure what calls cost on this machine, verified: the whole table (10 min); CLIP=FILE sends that
+	$(BIN) bench codecs $(if $(CLIP),--clip $(CLIP))
+	$(BIN) bench calls $(if $(CLIP),--clip $(CLIP)) $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: build ## a minute of it: fails if calls became dearer by a fifth, over the codecs alone, than in bench/results/smoke.json
+	@mkdir -p .cache
+	$(BIN) bench calls --smoke --json > .cache/smoke.json
+	$(BIN) bench compare --max-regression 0.20 bench/results/smoke.json .cache/smoke.json
 
 .PHONY: peers
 peers: ## install the real peers that the tests talk to (Debian)

@@ -34,8 +34,12 @@ type Server struct {
 
 // Deps are what measuring needs from the program.
 type Deps struct {
-	// Start starts a server with these arguments of "skybridge serve".
-	Start func(ctx context.Context, args ...string) (*Server, error)
+	// Start starts a server with these arguments of "skybridge serve", that logs
+	// to a file; nil is our own standard error.
+	Start func(ctx context.Context, log *os.File, args ...string) (*Server, error)
+
+	// StartNATS starts a NATS server.
+	StartNATS func(ctx context.Context) (*NATS, error)
 
 	// Generator returns the command of a load generator: see load.Run.
 	Generator func(ctx context.Context) *exec.Cmd
@@ -53,6 +57,7 @@ type Config struct {
 	Seconds  int    // length of the window; zero means 10
 	Clip     string // H.264 Annex B file; "" generates one
 	Saturate bool   // then load the machine to 85 % and verify that quality holds
+	Hang     bool   // freeze NATS, the log and a browser while measuring
 }
 
 // Run measures every scenario that cfg selects, one after another, each with a

@@ -33,7 +33,18 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := b.deps.Start(ctx, s.serve()...)
+	args, log, h := s.serve(), (*os.File)(nil), (*hang)(nil)
+	if b.cfg.Hang {
+		if h, err = newHang(ctx, b.deps); err != nil {
+			return nil, err
+		}
+		defer h.close()
+		args, log = append(args, h.serve()...), h.log
+	}
+	if h == nil {
+		args = append(args, "--log", "error")
+	}
+	server, err := b.deps.Start(ctx, log, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +75,22 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	if err := pause(ctx, s.settle()); err != nil {
 		return nil, err
 	}
+	if h != nil {
+		if err := h.attach(ctx, server, spec.Prefix+"0"); err != nil {
+			return nil, err
+		}
+		if err := h.begin(); err != nil {
+			return nil, err
+		}
+	}
 	before, after, busy, err := b.window(ctx, server, g)
 	if err != nil {
 		return nil, err
+	}
+	if h != nil {
+		if err := h.end(); err != nil {
+			return nil, err
+		}
 	}
 	found, err := g.answer()
 	if err != nil {
@@ -117,7 +141,7 @@ func (s scenario) settle() time.Duration {
 
 // serve is how the server is started for s.
 func (s scenario) serve() []string {
-	args := []string{"--adhoc", "--rtp-ports", "40000-49999", "--log", "error"}
+	args := []string{"--adhoc", "--rtp-ports", "40000-49999"}
 	if s.layout != "" {
 		args = append(args, "--adhoc-layout", s.layout)
 	}

@@ -14,7 +14,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine"}
-	cmd.AddCommand(latencyCommand(), callsCommand(), compareCommand(), loadCommand())
+	cmd.AddCommand(latencyCommand(), callsCommand(), compareCommand(), loadCommand(), natsCommand())
 	return cmd
 }
 
@@ -31,7 +31,7 @@ that takes them out. Load generators run on the same machine and count.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg.Log = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-			server, err := startChild(cmd.Context(), "--adhoc", "--adhoc-self-view", "shown", "--rtp-ports", "40000-41999", "--log", "error")
+			server, err := startChild(cmd.Context(), "--adhoc", "--adhoc-self-view", "shown", "--rtp-ports", "40000-41999")
 			if err != nil {
 				return err
 			}

@@ -1,18 +1,22 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/skybridge-media/skybridge/bench/calls"
 	"github.com/skybridge-media/skybridge/bench/load"
 	"github.com/skybridge-media/skybridge/bench/result"
+	"github.com/skybridge-media/skybridge/bus/embedded"
 )
 
 func callsCommand() *cobra.Command {
@@ -35,7 +39,7 @@ Capacity is 0.85 x vCPU / cost.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelInfo}))
-			r, err := calls.Run(cmd.Context(), cfg, calls.Deps{Start: startServer, Generator: generatorCommand, Log: log})
+			r, err := calls.Run(cmd.Context(), cfg, calls.Deps{Start: startServer, StartNATS: startNATS, Generator: generatorCommand, Log: log})
 			if err != nil {
 				return err
 			}
@@ -61,6 +65,7 @@ Capacity is 0.85 x vCPU / cost.`,
 	f.IntVar(&cfg.Talkers, "talkers", 0, "how many in a room `talk`")
 	f.IntVar(&cfg.Seconds, "seconds", 10, "how many `seconds` to measure each row")
 	f.BoolVar(&cfg.Saturate, "saturate", false, "then load the machine to 85 % and verify that quality holds")
+	f.BoolVar(&cfg.Hang, "hang", false, "freeze NATS, the log and a browser while measuring")
 	f.StringVar(&cfg.Clip, "clip", "", "H.264 byte stream `file` that callers send; none: one is generated")
 	return cmd
 }
@@ -75,20 +80,66 @@ func loadCommand() *cobra.Command {
 	}
 }
 
-func startServer(ctx context.Context, args ...string) (*calls.Server, error) {
-	c, err := startChild(ctx, args...)
+func startServer(ctx context.Context, log *os.File, args ...string) (*calls.Server, error) {
+	c, err := startChildLogging(ctx, log, args...)
 	if err != nil {
 		return nil, err
 	}
 	return &calls.Server{SIP: c.sip, Web: c.web, Metrics: c.metrics, PID: c.cmd.Process.Pid, Stop: c.stop}, nil
 }
 
-func generatorCommand(ctx context.Context) *exec.Cmd {
+// natsCommand is a NATS server for measurements. It is not for people.
+func natsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "nats", Short: "Run a NATS server for a measurement", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := os.MkdirTemp("", "skybridge-nats-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			server, err := embedded.Start(embedded.Config{Name: "bench", Dir: dir})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), server.URL())
+			<-cmd.Context().Done()
+			return server.Close()
+		},
+	}
+}
+
+func startNATS(ctx context.Context) (*calls.NATS, error) {
+	cmd := benchChild(ctx, "nats")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		_ = cmd.Wait()
+	}
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("NATS did not start: %w", err)
+	}
+	return &calls.NATS{URL: strings.TrimSpace(url), PID: cmd.Process.Pid, Stop: stop}, nil
+}
+
+func generatorCommand(ctx context.Context) *exec.Cmd { return benchChild(ctx, "load") }
+
+// benchChild is this program again, as another part of a measurement.
+func benchChild(ctx context.Context, part string) *exec.Cmd {
 	program, err := os.Executable()
 	if err != nil {
 		program = os.Args[0]
 	}
-	return exec.CommandContext(ctx, program, "bench", "load")
+	return exec.CommandContext(ctx, program, "bench", part)
 }
 
 // unverified is an error if some calls did not get what they should.

@@ -26,6 +26,15 @@ type child struct {
 // startChild runs this program as a server in a process of its own, on free
 // ports of 127.0.0.1, with a data directory that goes with it.
 func startChild(ctx context.Context, args ...string) (*child, error) {
+	return startChildLogging(ctx, nil, append([]string{"--log", "error"}, args...)...)
+}
+
+// startChildLogging does so for a server that logs to a file; nil is our own
+// standard error.
+func startChildLogging(ctx context.Context, log *os.File, args ...string) (*child, error) {
+	if log == nil {
+		log = os.Stderr
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program: %w", err)
@@ -42,7 +51,7 @@ func startChild(ctx context.Context, args ...string) (*child, error) {
 	c.cmd = exec.CommandContext(ctx, program, args...)
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	c.cmd.WaitDelay = 5 * time.Second
-	c.cmd.Stderr = os.Stderr
+	c.cmd.Stderr = log
 	for _, kv := range os.Environ() { // what is measured does not depend on settings of the place
 		if !strings.HasPrefix(kv, "SKYBRIDGE_") {
 			c.cmd.Env = append(c.cmd.Env, kv)

@@ -52,10 +52,11 @@ func serve(cmd *cobra.Command, c *config, room string, meanwhile func(context.Co
 	if err := c.load(cmd.Flags(), os.Environ()); err != nil {
 		return err
 	}
-	log := newLogger(cmd.ErrOrStderr(), c.Log.level)
+	log, lines := newLogger(cmd.ErrOrStderr(), c.Log.level)
+	defer lines.Close()
 	ctx, cancel := context.WithCancelCause(cmd.Context())
 	defer cancel(nil)
-	s, err := start(ctx, c, log, cancel)
+	s, err := start(ctx, c, log, lines, cancel)
 	if err != nil {
 		return err
 	}
@@ -80,18 +81,23 @@ func serve(cmd *cobra.Command, c *config, room string, meanwhile func(context.Co
 
 // newLogger writes text to a terminal and JSON to everything else. Durations in
 // JSON are numbers of seconds, as in the metrics.
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: level}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(slog.NewTextHandler(w, opts))
-	}
-	opts.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+func newLogger(w io.Writer, level slog.Level) (*slog.Logger, *logWriter) {
+	opts, lines := &slog.HandlerOptions{Level: level}, newLogWriter(w)
+	seconds := func(_ []string, a slog.Attr) slog.Attr {
 		if a.Value.Kind() == slog.KindDuration {
 			a.Value = slog.Float64Value(a.Value.Duration().Seconds())
 		}
 		return a
 	}
-	return slog.New(slog.NewJSONHandler(w, opts))
+	var h slog.Handler = slog.NewTextHandler(lines, opts)
+	if f, ok := w.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		opts.ReplaceAttr = seconds
+		h = slog.NewJSONHandler(lines, opts)
+	}
+	log := slog.New(h)
+	lines.tell = func(lost int64) { log.Warn("the log was too slow", "lines_lost", lost) }
+	go lines.run()
+	return log, lines
 }
 
 // printLinks says where the server, or one room of it, can be reached. Scripts

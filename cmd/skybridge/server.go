@@ -89,14 +89,14 @@ func (s *server) stop() error {
 
 // start reads top to bottom: what depends on nothing, then what depends on
 // that. When a step fails, those before it are undone.
-func start(ctx context.Context, c *config, log *slog.Logger, fail context.CancelCauseFunc) (s *server, err error) {
+func start(ctx context.Context, c *config, log *slog.Logger, lines *logWriter, fail context.CancelCauseFunc) (s *server, err error) {
 	s = &server{config: c, log: log, metrics: prometheus.NewRegistry(), fail: fail, outward: outwardAddr()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), lines.lost())
 	for _, step := range []func(context.Context) error{
 		s.startBus, s.startActors, s.listenSIP, s.startWebRTC, s.listenHTTP, s.startNode, s.serveHTTP, s.serveSIP,
 	} {
