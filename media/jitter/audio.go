@@ -62,6 +62,10 @@ type Packet struct {
 	// are not used; like MaxLevel it says that no audio is to be missed.
 	Mute bool
 
+	// Waited is how long the packet lay in this machine before Put: its delay
+	// includes it, but the jitter of the network does not.
+	Waited time.Duration
+
 	Payload []byte // borrowed for the call
 }
 

@@ -24,7 +24,7 @@ type slot struct {
 
 func (b *Audio) slot(seq int64) *slot { return &b.ring[seq&(ringSize-1)] }
 
-// Put takes a packet as it arrives.
+// Put takes a packet that arrived then.
 func (b *Audio) Put(p Packet, arrival time.Time) {
 	if b.epoch.IsZero() {
 		b.epoch = arrival
@@ -102,7 +102,9 @@ func (b *Audio) timing(p Packet, seq int64, arrival time.Duration) (timestamp, i
 	}
 	b.estimator.track(arrival, transit)
 	if !b.fresh {
-		b.estimator.add(transit)
+		// The fastest packet counts by its arrival. What has to be waited for
+		// is the one that is here.
+		b.estimator.add(transit + p.Waited)
 	} // else it may have waited, for a socket to be opened or an address to be learned
 	return timestamp, seq
 }

@@ -105,7 +105,8 @@ func (s *audioStream) stopPlaying() {
 	s.player, s.buf, s.load = nil, nil, nil
 }
 
-// packet takes an RTP packet and returns the key whose press it begins.
+// packet takes an RTP packet that arrived then and returns the key whose press
+// it begins.
 func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, pressed bool) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
@@ -139,7 +140,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 		return 0, false
 	}
 	speech = speech && len(pkt.Payload) > 0 // some keep NAT bindings open with nothing
-	in := jitter.Packet{Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Mute: !speech}
+	in := jitter.Packet{Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Mute: !speech, Waited: time.Since(now)}
 	if speech {
 		in.Duration, in.Level = s.load.measure(pkt.Payload)
 		in.Payload = pkt.Payload

@@ -94,7 +94,7 @@ func (p *Port) SetAudio(a *Audio) {
 	if p.closed {
 		return
 	}
-	p.hear()
+	p.hear(time.Now())
 	if a == nil {
 		p.audio.link.goodbye(time.Now())
 	}
@@ -108,27 +108,28 @@ func (p *Port) SetVideo(v *Video) {
 	if p.closed {
 		return
 	}
-	p.hear()
+	p.hear(time.Now())
 	if v == nil {
 		p.video.link.goodbye(time.Now())
 	}
 	p.video.configure(v, time.Now())
 }
 
-// AudioRTP takes a packet of the audio stream, borrowed for the call.
-func (p *Port) AudioRTP(pkt *rtp.Packet) {
-	p.hear()
-	digit, pressed := p.audio.packet(pkt, time.Now())
+// AudioRTP takes a packet of the audio stream, borrowed for the call, and when
+// it arrived at this machine.
+func (p *Port) AudioRTP(pkt *rtp.Packet, arrived time.Time) {
+	p.hear(arrived)
+	digit, pressed := p.audio.packet(pkt, arrived)
 	if pressed {
 		p.cfg.Metrics.digitsReceived.Inc()
 		p.notify(Digit{digit})
 	}
 }
 
-// VideoRTP takes a packet of the video stream, borrowed for the call.
-func (p *Port) VideoRTP(pkt *rtp.Packet) {
-	p.hear()
-	p.video.packet(pkt, time.Now())
+// VideoRTP does the same for the video stream.
+func (p *Port) VideoRTP(pkt *rtp.Packet, arrived time.Time) {
+	p.hear(arrived)
+	p.video.packet(pkt, arrived)
 }
 
 // SendDigit sends a key press of the given length, 160 ms if it is zero, as
@@ -249,13 +250,13 @@ func (p *Port) keep(now time.Time) {
 	}
 }
 
-// hear notes that the peer is there.
-func (p *Port) hear() { p.heard.Store(int64(time.Since(p.born))) }
+// hear notes that the peer was there.
+func (p *Port) hear(at time.Time) { p.heard.Store(int64(at.Sub(p.born))) }
 
 // checkSilence tells if the peer is gone.
 func (p *Port) checkSilence() (told bool) {
 	if !p.audio.flows() && !p.video.flows() {
-		p.hear() // on hold: the time begins when it ends
+		p.hear(time.Now()) // on hold: the time begins when it ends
 		return false
 	}
 	silence := time.Since(p.born) - time.Duration(p.heard.Load())

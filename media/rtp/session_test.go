@@ -39,8 +39,8 @@ func listen(t testing.TB, host byte, metrics *rtp.Metrics) *side {
 	d := &side{s, make(chan *pion.Packet, 1000), make(chan []rtcp.Packet, 1000)}
 	t.Cleanup(func() { s.Close() })
 	s.Start(rtp.Handler{
-		RTP:  func(p *pion.Packet) { d.packets <- p.Clone() },
-		RTCP: func(ps []rtcp.Packet) { d.controls <- slices.Clone(ps) },
+		RTP:  func(p *pion.Packet, _ time.Time) { d.packets <- p.Clone() },
+		RTCP: func(ps []rtcp.Packet, _ time.Time) { d.controls <- slices.Clone(ps) },
 	})
 	return d
 }
