@@ -166,9 +166,9 @@ func (p *poller) add(s *socket) error {
 	if s.fd < 0 {
 		return ErrClosed
 	}
-	// Level triggered: what one round leaves in a socket the next one finds, so
-	// that a flood of one delays the others by a batch.
-	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(slot)}); err != nil {
+	// Edge triggered: otherwise epoll looks into each socket once more to see
+	// that it is empty.
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(slot)}); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
 	s.poller, s.slot = p, int32(slot)
@@ -205,7 +205,7 @@ func (p *poller) run() {
 	defer p.free()
 	idle := idleRounds
 	for {
-		n := p.wait(p.class == prompt || idle >= idleRounds)
+		n := p.wait((p.class == prompt || idle >= idleRounds) && len(p.ready) == 0)
 		if n == 0 {
 			idle++
 		} else if !p.find(n) {
@@ -213,12 +213,8 @@ func (p *poller) run() {
 		} else {
 			idle = 0
 		}
-		for i, s := range p.ready {
-			p.read(s)
-			p.ready[i] = nil
-		}
-		p.ready = p.ready[:0]
-		if p.class == patient && n < len(p.events) {
+		p.readAll()
+		if p.class == patient && n < len(p.events) && len(p.ready) == 0 {
 			time.Sleep(pollEvery)
 		}
 	}
@@ -258,20 +254,34 @@ func (p *poller) find(n int) bool {
 	return !p.stop
 }
 
-// read handles what a socket has, up to a batch.
-func (p *poller) read(s *socket) {
+// readAll reads a batch from each socket that is ready, and keeps those that
+// have more: a flood of one delays the others by no more than that.
+func (p *poller) readAll() {
+	left := p.ready[:0]
+	for _, s := range p.ready {
+		if p.read(s) {
+			left = append(left, s)
+		}
+	}
+	clear(p.ready[len(left):])
+	p.ready = left
+}
+
+// read handles a batch of what a socket has. It reports whether there may be
+// more.
+func (p *poller) read(s *socket) (more bool) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if s.session == nil {
-		return // closed
+		return false // closed
 	}
 	n, err := p.batch.receive(s.fd)
 	if err != nil {
 		if s.failed++; s.failed == maxErrors {
 			s.session.log.Error("socket cannot be read", "err", err)
-			_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, s.fd, nil)
+			return false
 		}
-		return
+		return s.failed < maxErrors
 	}
 	s.failed = 0
 	p.reader.s, p.reader.onRTCP = s.session, s.onRTCP
@@ -280,6 +290,7 @@ func (p *poller) read(s *socket) {
 		p.reader.datagram(p.batch.datagram(i), clean(p.batch.names[i].get()), p.batch.arrival(i, now))
 	}
 	p.reader.s = nil
+	return n == batchSize
 }
 
 // A batch is what recvmmsg fills.
