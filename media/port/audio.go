@@ -119,7 +119,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 	if noise := a.CNType != 0 && pkt.PayloadType == a.CNType; !speech && !event && !noise {
 		return 0, false
 	}
-	if source := s.link.source(); event && source != 0 && source != pkt.SSRC {
+	if event && s.foreign(pkt.SSRC) {
 		// RFC 4733 wants events in the stream of the speech. Where another device
 		// makes them they are keys all the same, and no reason to give up the
 		// speech.
@@ -128,11 +128,10 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 		}
 		return s.keys.Packet(pkt.Timestamp, pkt.Marker, pkt.Payload, now)
 	}
-	ok, changed := s.link.accept(pkt.SSRC, now)
+	ok, changed := s.link.accept(pkt, !event, now)
 	if !ok {
 		return 0, false
 	}
-	s.link.received(pkt.SequenceNumber, pkt.Timestamp, len(pkt.Payload), !event, now)
 	if changed {
 		s.buf.Reset()
 	}
@@ -153,6 +152,12 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 		return 0, false
 	}
 	return s.keys.Packet(pkt.Timestamp, pkt.Marker, pkt.Payload, now)
+}
+
+// foreign reports whether ssrc is not that of the stream.
+func (s *audioStream) foreign(ssrc uint32) bool {
+	source := s.link.source()
+	return source != 0 && source != ssrc
 }
 
 // levelExtension reads what the sender says about the loudness (RFC 6464

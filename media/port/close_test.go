@@ -39,7 +39,9 @@ func TestCloseWhileUsed(t *testing.T) {
 		header := func(n int, pt uint8, ssrc uint32) rtp.Header {
 			return rtp.Header{Version: 2, PayloadType: pt, SequenceNumber: uint16(n), Timestamp: uint32(n) * 960, SSRC: ssrc, Marker: true}
 		}
-		use(func(n int) { p.AudioRTP(&rtp.Packet{Header: header(n, 111, 1), Payload: []byte{0xf8, 0xff, 0xfe}}, time.Now()) })
+		use(func(n int) {
+			p.AudioRTP(&rtp.Packet{Header: header(n, 111, 1), Payload: []byte{0xf8, 0xff, 0xfe}}, time.Now())
+		})
 		use(func(n int) { p.VideoRTP(&rtp.Packet{Header: header(n, 97, 2), Payload: key}, time.Now()) })
 		use(func(n int) {
 			p.VideoRTCP([]rtcp.Packet{

@@ -144,7 +144,9 @@ func TestRemovedStream(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	packet := func(p *port.Port) { p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}, time.Now()) }
+	packet := func(p *port.Port) {
+		p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}, time.Now())
+	}
 	report := func(p *port.Port) { p.AudioRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9}}, time.Now()) }
 	hold := func(p *port.Port) {
 		a := phone(nil)
