@@ -32,6 +32,18 @@ func TestWriteAllocates(t *testing.T) {
 			}); n != 0 {
 				t.Errorf("%v allocations per packet, want 0", n)
 			}
+			packets := []Packet{{Payload: payload}, {Payload: payload}, {Payload: payload[:10]}}
+			if n := testing.AllocsPerRun(100, func() {
+				for i := range packets {
+					h.SequenceNumber++
+					packets[i].Sequence = h.SequenceNumber
+				}
+				if err := s.WriteRTPBatch(h, packets); err != nil {
+					t.Fatal(err)
+				}
+			}); n != 0 {
+				t.Errorf("%v allocations per batch, want 0", n)
+			}
 		})
 	}
 }

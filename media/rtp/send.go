@@ -53,19 +53,28 @@ func (s *Session) WriteRTP(h *pion.Header, payload []byte) error {
 		s.drop(dropUnroutable)
 		return nil
 	}
+	buf := buffers.Get().(*[maxDatagram + cryptoOverhead]byte)
+	defer buffers.Put(buf)
+	out, err := s.pack(buf[:], h, payload)
+	if err != nil {
+		return err
+	}
+	return s.send(s.pair.rtp, out, r.rtp, &s.count.rtpOut)
+}
+
+// pack makes a datagram of a packet in buf.
+func (s *Session) pack(buf []byte, h *pion.Header, payload []byte) ([]byte, error) {
 	padding := 0
 	if h.Padding {
 		padding = int(h.PaddingSize)
 	}
 	size := h.MarshalSize() + len(payload) + padding
 	if size > maxDatagram {
-		return fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
+		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
 	}
-	buf := buffers.Get().(*[maxDatagram + cryptoOverhead]byte)
-	defer buffers.Put(buf)
 	n, err := h.MarshalTo(buf[:size])
 	if err != nil {
-		return fmt.Errorf("rtp: write header: %w", err)
+		return nil, fmt.Errorf("rtp: write header: %w", err)
 	}
 	buf[0] = buf[0]&0x3f | 2<<6
 	copy(buf[n:], payload)
@@ -75,11 +84,11 @@ func (s *Session) WriteRTP(h *pion.Header, payload []byte) error {
 	} else {
 		buf[0] &^= 1 << 5
 	}
-	out, err := s.out.seal(buf[:], size)
+	out, err := s.out.seal(buf, size)
 	if err != nil {
-		return fmt.Errorf("rtp: encrypt: %w", err)
+		return nil, fmt.Errorf("rtp: encrypt: %w", err)
 	}
-	return s.send(s.pair.rtp, out, r.rtp, &s.count.rtpOut)
+	return out, nil
 }
 
 // seal encrypts the packet of size bytes at the start of buf, in place.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -33,7 +34,9 @@ type socket struct {
 	onRTCP  bool
 	failed  int // errors in a row; of the poller
 	poller  *poller
-	slot    int32 // in poller.sockets; guarded by poller.mu
+
+	whole atomic.Bool // the way to some peer cannot split what sendRun sends
+	slot  int32       // in poller.sockets; guarded by poller.mu
 }
 
 // listen binds a socket. Like package net it takes IPv4 and IPv6 at once where
@@ -112,6 +115,53 @@ func (s *socket) send(b []byte, to netip.AddrPort) error {
 		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&sa)), n)
 	return sendError(errno)
 }
+
+// A runHead is what tells the kernel how to split a run, in the form of a
+// control message.
+type runHead struct {
+	head unix.Cmsghdr
+	size uint16
+	_    [6]byte
+}
+
+// sendRun sends datagrams for the price of one (UDP_SEGMENT). After an error
+// nothing was sent.
+func (s *socket) sendRun(run [][]byte, to netip.AddrPort) error {
+	if s.whole.Load() {
+		return errWhole
+	}
+	var slices [burstSize]unix.Iovec
+	for i, b := range run {
+		slices[i].Base = unsafe.SliceData(b)
+		slices[i].SetLen(len(b))
+	}
+	var sa sockaddr
+	control := runHead{
+		head: unix.Cmsghdr{Level: unix.IPPROTO_UDP, Type: unix.UDP_SEGMENT},
+		size: uint16(len(run[0])),
+	}
+	control.head.SetLen(unix.CmsgLen(2))
+	msg := unix.Msghdr{
+		Name: (*byte)(unsafe.Pointer(&sa)), Namelen: uint32(sa.set(to, s.six)),
+		Iov: &slices[0], Control: (*byte)(unsafe.Pointer(&control)),
+	}
+	msg.SetIovlen(len(run))
+	msg.SetControllen(unix.CmsgSpace(2))
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.fd < 0 {
+		return ErrClosed
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	switch errno {
+	case unix.EIO, unix.EINVAL, unix.EOPNOTSUPP, unix.ENOPROTOOPT, unix.EMSGSIZE:
+		s.whole.Store(true) // by this network device, this kernel, or on this path
+	}
+	return sendError(errno)
+}
+
+// errWhole says that a socket sends datagrams as they are only.
+var errWhole = errors.New("rtp: datagrams cannot be split")
 
 func sendError(errno syscall.Errno) error {
 	switch errno {

@@ -37,6 +37,9 @@ func (s *socket) send(b []byte, to netip.AddrPort) error {
 	return err
 }
 
+// sendRun would send datagrams for the price of one.
+func (s *socket) sendRun([][]byte, netip.AddrPort) error { return errors.ErrUnsupported }
+
 // watch begins to hand on what the socket receives.
 func (s *socket) watch(session *Session, onRTCP, _ bool) {
 	s.reading.Go(func() { s.read(session, onRTCP) })

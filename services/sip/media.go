@@ -22,7 +22,7 @@ const maxPayload = 1200
 
 // A session is the sockets of one stream. [rtp.Session] implements it.
 type session interface {
-	rtp.Writer
+	rtp.BatchWriter
 	Start(rtp.Handler)
 	SetRemote(rtp.Remote) error
 	Port() int
