@@ -1,5 +1,8 @@
 // Package rtp moves RTP and RTCP packets between sockets and participants:
 // port ranges, symmetric RTP that learns safely, SDES-SRTP.
+//
+// On Linux a few goroutines read the sockets of all sessions (docs/adr/0009);
+// elsewhere, and with the build tag portable, each socket has one.
 package rtp
 
 import (
