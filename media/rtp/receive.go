@@ -18,7 +18,7 @@ type receiver struct {
 	media   latch
 	control controlLatch
 	mux     bool
-	types   [128]bool
+	types   [2]uint64 // a bit for each payload type taken
 	crypto  *Crypto
 	context *srtp.Context
 	sources map[uint32]bool // that context keeps a state for
@@ -55,11 +55,15 @@ func (in *receiver) decrypt(ssrc uint32, f func() ([]byte, error)) ([]byte, erro
 var errSources = errors.New("rtp: too many sources")
 
 func (in *receiver) setTypes(types []uint8) {
-	clear(in.types[:])
+	in.types = [2]uint64{}
 	for _, t := range types {
-		in.types[t&0x7f] = true
+		in.types[t>>6&1] |= 1 << (t & 63)
 	}
 }
+
+// takes reports whether packets of that type are expected. The marker bit is
+// not part of it.
+func (in *receiver) takes(t byte) bool { return in.types[t>>6&1]>>(t&63)&1 != 0 }
 
 // maxErrors in a row say that a socket is broken, and not a packet.
 const maxErrors = 100
@@ -129,7 +133,7 @@ func (r *reader) admit(b []byte, from netip.AddrPort) ([]byte, verdict, [][]byte
 		s.dropLocked(dropSource, from)
 		return nil, refused, nil
 	}
-	if !in.types[b[1]&0x7f] {
+	if !in.takes(b[1]) {
 		s.dropLocked(dropType, from)
 		return nil, refused, nil
 	}
