@@ -52,7 +52,6 @@ type poller struct {
 	class int
 	epoll int
 	wake  int // eventfd, to end it
-	ended chan struct{}
 
 	mu      sync.Mutex // guards what follows; taken after pollers.mu
 	sockets []*socket  // by slot; nil: free
@@ -84,9 +83,7 @@ func (s *socket) watch(session *Session, onRTCP, waits bool) {
 
 // unwatch returns when the handler has returned for the last time.
 func (s *socket) unwatch() {
-	if ended := shared.remove(s); ended != nil {
-		<-ended
-	}
+	shared.remove(s)
 	// A poller that learned of s before it was removed finds it closed.
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -117,22 +114,20 @@ func (ps *pollers) add(s *socket, class int) error {
 	return best.add(s)
 }
 
-// remove takes the socket from its poller, which ends with its last one: then
-// the channel that it closes is returned.
-func (ps *pollers) remove(s *socket) (ended <-chan struct{}) {
+// remove takes the socket from its poller, which ends with its last one: within
+// pollEvery, and nobody waits for it because it touches nothing any more.
+func (ps *pollers) remove(s *socket) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	p := s.poller
 	if p == nil {
-		return nil
+		return
 	}
 	s.poller = nil
-	if p.remove(s) > 0 {
-		return nil
+	if p.remove(s) == 0 {
+		ps.all[p.class] = slices.DeleteFunc(ps.all[p.class], func(q *poller) bool { return q == p })
+		p.end()
 	}
-	ps.all[p.class] = slices.DeleteFunc(ps.all[p.class], func(q *poller) bool { return q == p })
-	p.end()
-	return p.ended
 }
 
 func newPoller(class int) (*poller, error) {
@@ -145,7 +140,7 @@ func newPoller(class int) (*poller, error) {
 		unix.Close(epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	p := &poller{class: class, epoll: epoll, wake: wake, ended: make(chan struct{}), batch: newBatch()}
+	p := &poller{class: class, epoll: epoll, wake: wake, batch: newBatch()}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}); err != nil {
 		p.free()
 		return nil, os.NewSyscallError("epoll_ctl", err)
@@ -201,7 +196,6 @@ func (p *poller) free() {
 
 // run is the goroutine.
 func (p *poller) run() {
-	defer close(p.ended)
 	defer p.free()
 	idle := idleRounds
 	for {
