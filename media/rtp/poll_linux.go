@@ -81,13 +81,14 @@ func (s *socket) watch(session *Session, onRTCP, waits bool) {
 	}
 }
 
-// unwatch returns when the handler has returned for the last time.
-func (s *socket) unwatch() {
-	shared.remove(s)
-	// A poller that learned of s before it was removed finds it closed.
+// unwatch keeps the poller from being told of the socket.
+func (s *socket) unwatch() { shared.remove(s) }
+
+// quiet returns when the handler has returned for the last time.
+func (s *socket) quiet() {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	s.session = nil
+	s.session = nil // a poller that was told before knows by this
 }
 
 // add gives the socket to the poller that has least to do.
@@ -269,7 +270,7 @@ func (p *poller) read(s *socket) (more bool) {
 	if s.session == nil {
 		return false // closed
 	}
-	n, err := p.batch.receive(s.fd)
+	n, err := s.receive(p.batch)
 	if err != nil {
 		if s.failed++; s.failed == maxErrors {
 			s.session.log.Error("socket cannot be read", "err", err)
@@ -285,6 +286,16 @@ func (p *poller) read(s *socket) (more bool) {
 	}
 	p.reader.s = nil
 	return n == batchSize
+}
+
+// receive reads a batch; nothing from a closed socket.
+func (s *socket) receive(b *batch) (n int, err error) {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if s.fd < 0 {
+		return 0, nil
+	}
+	return b.receive(s.fd)
 }
 
 // A batch is what recvmmsg fills.

@@ -176,6 +176,8 @@ func (s *Session) Close() error {
 		s.pair.rtp.unwatch()
 		s.pair.rtcp.unwatch()
 		err = s.pair.close()
+		s.pair.rtp.quiet()
+		s.pair.rtcp.quiet()
 		s.metrics.sessions.Dec()
 		s.metrics.traffic.remove(s)
 	})

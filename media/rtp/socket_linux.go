@@ -173,7 +173,7 @@ func sendError(errno syscall.Errno) error {
 	return os.NewSyscallError("sendto", errno)
 }
 
-// close frees the port. Nobody reads any more: see unwatch.
+// close frees the port.
 func (s *socket) close() error {
 	s.life.Lock()
 	defer s.life.Unlock()

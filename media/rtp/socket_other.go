@@ -66,13 +66,15 @@ func (s *socket) read(session *Session, onRTCP bool) {
 	}
 }
 
-// unwatch would keep the handler from being called again; here close does.
+// unwatch would keep the socket from being read; here close does.
 func (s *socket) unwatch() {}
 
-// close frees the port and waits until the handler has returned.
+// quiet returns when the handler has returned for the last time.
+func (s *socket) quiet() { s.reading.Wait() }
+
+// close frees the port.
 func (s *socket) close() error {
 	err := s.conn.Close()
-	s.reading.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
