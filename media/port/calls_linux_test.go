@@ -106,7 +106,7 @@ func measureCalls(b *testing.B, legs int) {
 	rest, err := io.ReadAll(out)
 	must(b, err)
 	must(b, load.Wait())
-	for _, line := range strings.Split(string(rest), "\n") {
+	for line := range strings.SplitSeq(string(rest), "\n") {
 		if n, ok := strings.CutPrefix(line, "received "); ok {
 			got, err := strconv.Atoi(n)
 			must(b, err)
@@ -132,7 +132,7 @@ func readPorts(b *testing.B, r *bufio.Reader) (ports []int) {
 		if !ok {
 			continue // of package testing
 		}
-		for _, f := range strings.Fields(list) {
+		for f := range strings.FieldsSeq(list) {
 			n, err := strconv.Atoi(f)
 			must(b, err)
 			ports = append(ports, n)
