@@ -47,6 +47,9 @@ func TestMetrics(t *testing.T) {
 	if got := gauge(t, reg, "skybridge_port_open"); got != 0 {
 		t.Errorf("%v ports open after Close", got)
 	}
+	if got := gauge(t, reg, "skybridge_port_packets_total"); got != 4 {
+		t.Errorf("%v packets after Close, want 4", got)
+	}
 }
 
 // gauge sums a metric over its labels.

@@ -3,10 +3,12 @@
 package rtp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +75,19 @@ func TestArrival(t *testing.T) {
 		if at := <-arrivals; at.Before(before.Add(-time.Millisecond)) || at.After(after.Add(time.Millisecond)) {
 			t.Errorf("arrived %v after it was sent, which took %v", at.Sub(before), after.Sub(before))
 		}
+	}
+}
+
+// What the kernel has no room for is counted as lost, and nobody's error.
+func TestSendBufferFull(t *testing.T) {
+	s := open(t, loopback)
+	for errno, want := range map[syscall.Errno]error{0: nil, syscall.EAGAIN: nil, syscall.ENOBUFS: nil, syscall.EPERM: syscall.EPERM} {
+		if err := s.account(sendError(errno), 100, &s.count.rtpOut); !errors.Is(err, want) {
+			t.Errorf("errno %d: got %v, want %v", errno, err, want)
+		}
+	}
+	if st := s.Stats(); st.Unsent != 2 || st.RTPOut != (Traffic{1, 100}) {
+		t.Errorf("%+v", st)
 	}
 }
 

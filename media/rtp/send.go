@@ -137,13 +137,18 @@ func (o *sender) sealControl(b []byte) ([]byte, error) {
 // errFull says that the kernel has no room for a packet now.
 var errFull = errors.New("rtp: send buffer full")
 
-// send writes one datagram and counts it. What the kernel has no room for is
-// lost: waiting would make all other streams late.
+// send writes one datagram.
 func (s *Session) send(from *socket, b []byte, to netip.AddrPort, count *traffic) error {
-	err := from.send(b, to)
+	return s.account(from.send(b, to), len(b), count)
+}
+
+// account counts a datagram of so many bytes and says what to tell of the error
+// it was sent with. What the kernel has no room for is lost: waiting would make
+// all other streams late.
+func (s *Session) account(err error, size int, count *traffic) error {
 	switch {
 	case err == nil:
-		count.add(len(b))
+		count.add(size)
 		return nil
 	case errors.Is(err, ErrClosed):
 		return err

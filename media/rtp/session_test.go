@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -394,6 +395,15 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("sessions %v, want 2", f)
 		}
 	}
+	// What a session has counted outlives it.
+	must(t, a.Close())
+	want := `
+# HELP skybridge_rtp_packets_total RTP packets exchanged with peers of SIP calls, by direction.
+# TYPE skybridge_rtp_packets_total counter
+skybridge_rtp_packets_total{direction="in"} 1
+skybridge_rtp_packets_total{direction="out"} 1
+`
+	must(t, testutil.GatherAndCompare(reg, strings.NewReader(want), "skybridge_rtp_packets_total"))
 }
 
 func BenchmarkWriteRTP(b *testing.B) {
