@@ -73,13 +73,13 @@ func (c *Config) defaults() {
 func (c *Config) sendsVideo() bool { return c.Draw != nil || c.Clip != nil }
 
 // tapped lets tap see the payloads that go to next.
-func tapped(tap func([]byte, time.Time), next func(*rtp.Packet)) func(*rtp.Packet) {
+func tapped(tap func([]byte, time.Time), next func(*rtp.Packet, time.Time)) func(*rtp.Packet, time.Time) {
 	if tap == nil {
 		return next
 	}
-	return func(p *rtp.Packet) {
-		tap(p.Payload, time.Now())
-		next(p)
+	return func(p *rtp.Packet, arrived time.Time) {
+		tap(p.Payload, arrived)
+		next(p, arrived)
 	}
 }
 

@@ -51,7 +51,7 @@ func TestSendsWhatItOffered(t *testing.T) {
 		}
 		ssrcs := make(chan uint32, 1)
 		arrived[answer.Streams[i].Kind] = ssrcs
-		peer.Start(rtp.Handler{RTP: func(p *pion.Packet) { ssrcs <- p.SSRC }})
+		peer.Start(rtp.Handler{RTP: func(p *pion.Packet, _ time.Time) { ssrcs <- p.SSRC }})
 	}
 	described, err := sdp.Parse(answer.Describe(local))
 	if err != nil {

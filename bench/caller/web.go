@@ -215,20 +215,20 @@ func (w *Web) receive(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
 		if err != nil {
 			return
 		}
-		rtpIn(p)
+		rtpIn(p, time.Now())
 	}
 }
 
 func readRTCP(r interface {
 	ReadRTCP() ([]rtcp.Packet, interceptor.Attributes, error)
-}, handle func([]rtcp.Packet),
+}, handle func([]rtcp.Packet, time.Time),
 ) {
 	for {
 		packets, _, err := r.ReadRTCP()
 		if err != nil {
 			return
 		}
-		handle(packets)
+		handle(packets, time.Now())
 	}
 }
 

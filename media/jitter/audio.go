@@ -62,6 +62,10 @@ type Packet struct {
 	// are not used; like MaxLevel it says that no audio is to be missed.
 	Mute bool
 
+	// Waited is how long the packet lay in this machine before Put: its delay
+	// includes it, but the jitter of the network does not.
+	Waited time.Duration
+
 	Payload []byte // borrowed for the call
 }
 
@@ -109,7 +113,8 @@ type Audio struct {
 	loss        float64 // share of packets lost, of late
 	stats       AudioStats
 	ring        [ringSize]slot
-	pieces      []Piece // result of Next
+	pieces      []Piece  // result of Next
+	spent, free [][]byte // memory of payloads: of packets just played, and of none
 	epoch       time.Time
 
 	// Numbering, as packets arrive. Sequence numbers and timestamps are
@@ -154,6 +159,7 @@ func NewAudio(cfg AudioConfig) *Audio {
 // (another SSRC). What is known about the network and the counters stay.
 func (b *Audio) Reset() {
 	for i := range b.ring {
+		b.finish(&b.ring[i])
 		b.ring[i].state = empty
 	}
 	b.estimator.restart()
@@ -185,6 +191,7 @@ func (b *Audio) target() time.Duration {
 // what earlier ones have left over, fill 20 ms or more. The slice is borrowed
 // until the next call.
 func (b *Audio) Next(now time.Time) []Piece {
+	b.reclaim()
 	b.pieces = b.pieces[:0]
 	b.need = b.tick - b.ahead
 	t := now.Sub(b.epoch)
@@ -249,11 +256,12 @@ func (b *Audio) begin(s *slot, now time.Duration) {
 // play hands out s and gives up what is missing before it.
 func (b *Audio) play(s *slot) {
 	b.loss += (float64(b.missing(s)) - b.loss) * lossWeight
+	piece := Piece{Kind: Play, Duration: int(s.duration), Level: int(s.level), Payload: s.payload}
 	b.skip(s)
 	b.cursor = s.timestamp + int64(s.duration)
 	b.fresh, b.starved, b.bridged = false, 0, 0
-	b.usual, b.quiet = s.duration, s.level >= MaxLevel
-	b.hand(Piece{Kind: Play, Duration: s.duration, Level: s.level, Payload: s.payload})
+	b.usual, b.quiet = piece.Duration, s.level >= MaxLevel
+	b.hand(piece)
 }
 
 // bridge fills the time before s, which follows a loss.
@@ -271,7 +279,7 @@ func (b *Audio) bridge(s *slot, now time.Duration) {
 	case b.wants(now) >= b.tick/2: // the delay is to grow: wait, it may come yet
 		b.conceal(Piece{Kind: Conceal, Duration: b.tick})
 		return
-	case n == gap && n == b.tick && s.duration == b.tick:
+	case n == gap && n == b.tick && int(s.duration) == b.tick:
 		b.conceal(Piece{Kind: Recover, Duration: n, Payload: s.payload})
 	default:
 		b.conceal(Piece{Kind: Conceal, Duration: n})
@@ -299,9 +307,9 @@ func (b *Audio) shrink(now time.Duration) {
 	if s == nil || s.timestamp != b.cursor || len(b.pieces) == 0 {
 		return
 	}
-	excess := b.stats.Delay - b.target() - b.duration(s.duration)
+	excess := b.stats.Delay - b.target() - b.duration(int(s.duration))
 	switch {
-	case b.stats.Delay > b.estimator.max+b.duration(s.duration):
+	case b.stats.Delay > b.estimator.max+b.duration(int(s.duration)):
 	case s.level >= silentLevel && excess > silentSlack && now-b.lateAt > silentCalm:
 	case excess > speechSlack && now-b.lateAt > speechCalm && now-b.mergeAt > mergePause:
 	default:

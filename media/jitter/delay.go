@@ -15,6 +15,10 @@ const (
 	prior       = 20 * time.Millisecond
 	priorWeight = 10
 
+	// heaviest keeps the histogram far from the limits of its numbers: it is
+	// made smaller about once in two minutes.
+	heaviest = 1e9
+
 	// The fastest packet of the last few seconds is the yardstick. Seconds are
 	// few enough to follow a drifting clock and a changed route.
 	minSlot  = 500 * time.Millisecond
@@ -26,7 +30,10 @@ const (
 type estimator struct {
 	min, max time.Duration // bounds of target
 
-	histogram [buckets]float64 // of relative delays; sums to 1 once packets came
+	// The histogram of relative delays. Instead of making all of it smaller at
+	// each packet, what is added grows: it sums up to weight.
+	histogram [buckets]float64
+	weight    float64
 	packets   int
 	target    time.Duration
 
@@ -37,7 +44,7 @@ type estimator struct {
 }
 
 func newEstimator(least, most time.Duration) estimator {
-	e := estimator{min: least, max: most, packets: priorWeight, target: min(max(prior, least), most)}
+	e := estimator{min: least, max: most, weight: 1, packets: priorWeight, target: min(max(prior, least), most)}
 	e.histogram[prior/bucketWidth-1] = 1
 	return e
 }
@@ -51,10 +58,14 @@ func (e *estimator) add(transit time.Duration) {
 	i := min(int((transit-e.base)/bucketWidth), buckets-1)
 	e.packets++
 	f := min(forgetting, 1-1/float64(e.packets)) // a plain average at first
-	for j := range e.histogram {
-		e.histogram[j] *= f
+	e.weight /= f
+	e.histogram[i] += (1 - f) * e.weight
+	if e.weight > heaviest {
+		for j := range e.histogram {
+			e.histogram[j] /= e.weight
+		}
+		e.weight = 1
 	}
-	e.histogram[i] += 1 - f
 	e.target = min(max(e.percentile(), e.min), e.max)
 }
 
@@ -85,7 +96,7 @@ func (e *estimator) track(arrival, transit time.Duration) {
 func (e *estimator) percentile() time.Duration {
 	var sum float64
 	for i, share := range e.histogram {
-		if sum += share; sum >= quantile {
+		if sum += share; sum >= quantile*e.weight {
 			return time.Duration(i+1) * bucketWidth
 		}
 	}

@@ -11,21 +11,49 @@ const (
 	lost          // given up before it arrived
 )
 
-// A slot holds one packet. Its memory stays with it.
+// A slot holds one packet.
 type slot struct {
-	state     state
-	mute      bool
 	seq       int64
 	timestamp int64
-	duration  int
-	level     int
-	payload   []byte
+	payload   []byte // while waiting; nil if mute
+	duration  int32
+	level     int16
+	state     state
+	mute      bool
+}
+
+// finish is done with a packet. Its payload is borrowed by whoever plays it, so
+// its memory can be used again after the next call of Put or Next only.
+func (b *Audio) finish(s *slot) {
+	s.state = done
+	if s.payload != nil {
+		b.spent = append(b.spent, s.payload)
+		s.payload = nil
+	}
+}
+
+// reclaim makes the memory of what has been played that of packets to come. Few
+// packets wait at any time: what they are kept in stays in the cache.
+func (b *Audio) reclaim() {
+	b.free = append(b.free, b.spent...)
+	b.spent = b.spent[:0]
+}
+
+// keep returns a copy of a payload.
+func (b *Audio) keep(payload []byte) []byte {
+	var buf []byte
+	if n := len(b.free); n > 0 {
+		buf = b.free[n-1][:0]
+		b.free = b.free[:n-1]
+	}
+	return append(buf, payload...)
 }
 
 func (b *Audio) slot(seq int64) *slot { return &b.ring[seq&(ringSize-1)] }
 
-// Put takes a packet as it arrives.
+// Put takes a packet that arrived then.
 func (b *Audio) Put(p Packet, arrival time.Time) {
+	b.reclaim()
 	if b.epoch.IsZero() {
 		b.epoch = arrival
 	}
@@ -64,13 +92,12 @@ func (b *Audio) Put(p Packet, arrival time.Time) {
 	b.highest = max(b.highest, seq)
 	b.makeRoom(seq)
 	s := b.slot(seq)
-	payload := s.payload[:0]
-	if !p.Mute {
-		payload = append(payload, p.Payload...)
-	}
 	*s = slot{
 		state: waiting, mute: p.Mute, seq: seq, timestamp: timestamp,
-		duration: min(max(p.Duration, 0), 6*b.tick), level: p.Level, payload: payload,
+		duration: int32(min(max(p.Duration, 0), 6*b.tick)), level: int16(min(max(p.Level, -1), MaxLevel)),
+	}
+	if !p.Mute {
+		s.payload = b.keep(p.Payload)
 	}
 }
 
@@ -102,7 +129,9 @@ func (b *Audio) timing(p Packet, seq int64, arrival time.Duration) (timestamp, i
 	}
 	b.estimator.track(arrival, transit)
 	if !b.fresh {
-		b.estimator.add(transit)
+		// The fastest packet counts by its arrival. What has to be waited for
+		// is the one that is here.
+		b.estimator.add(transit + p.Waited)
 	} // else it may have waited, for a socket to be opened or an address to be learned
 	return timestamp, seq
 }
@@ -128,7 +157,7 @@ func (b *Audio) makeRoom(seq int64) {
 	for b.last < seq-ringSize {
 		b.idle = true
 		if s := b.slot(b.last + 1); s.state == waiting && s.seq == b.last+1 {
-			s.state = done
+			b.finish(s)
 			b.stats.Dropped++
 		} else {
 			b.stats.Lost++
@@ -182,8 +211,8 @@ func (b *Audio) skip(s *slot) {
 			b.stats.Lost++
 			continue
 		}
-		m.state = done // mute
+		b.finish(m) // mute
 	}
-	s.state = done
+	b.finish(s)
 	b.last = s.seq
 }

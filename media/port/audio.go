@@ -105,7 +105,8 @@ func (s *audioStream) stopPlaying() {
 	s.player, s.buf, s.load = nil, nil, nil
 }
 
-// packet takes an RTP packet and returns the key whose press it begins.
+// packet takes an RTP packet that arrived then and returns the key whose press
+// it begins.
 func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, pressed bool) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
@@ -118,7 +119,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 	if noise := a.CNType != 0 && pkt.PayloadType == a.CNType; !speech && !event && !noise {
 		return 0, false
 	}
-	if source := s.link.source(); event && source != 0 && source != pkt.SSRC {
+	if event && s.foreign(pkt.SSRC) {
 		// RFC 4733 wants events in the stream of the speech. Where another device
 		// makes them they are keys all the same, and no reason to give up the
 		// speech.
@@ -127,11 +128,10 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 		}
 		return s.keys.Packet(pkt.Timestamp, pkt.Marker, pkt.Payload, now)
 	}
-	ok, changed := s.link.accept(pkt.SSRC, now)
+	ok, changed := s.link.accept(pkt, !event, now)
 	if !ok {
 		return 0, false
 	}
-	s.link.received(pkt.SequenceNumber, pkt.Timestamp, len(pkt.Payload), !event, now)
 	if changed {
 		s.buf.Reset()
 	}
@@ -139,7 +139,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 		return 0, false
 	}
 	speech = speech && len(pkt.Payload) > 0 // some keep NAT bindings open with nothing
-	in := jitter.Packet{Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Mute: !speech}
+	in := jitter.Packet{Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Mute: !speech, Waited: time.Since(now)}
 	if speech {
 		in.Duration, in.Level = s.load.measure(pkt.Payload)
 		in.Payload = pkt.Payload
@@ -152,6 +152,12 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 		return 0, false
 	}
 	return s.keys.Packet(pkt.Timestamp, pkt.Marker, pkt.Payload, now)
+}
+
+// foreign reports whether ssrc is not that of the stream.
+func (s *audioStream) foreign(ssrc uint32) bool {
+	source := s.link.source()
+	return source != 0 && source != ssrc
 }
 
 // levelExtension reads what the sender says about the loudness (RFC 6464

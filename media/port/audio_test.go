@@ -259,7 +259,7 @@ func TestDigitsFromElsewhere(t *testing.T) {
 		voice := 0
 		receive := func(ssrc uint32, h rtp.Header, payload []byte) {
 			h.Version, h.SSRC = 2, ssrc
-			p.AudioRTP(&rtp.Packet{Header: h, Payload: payload})
+			p.AudioRTP(&rtp.Packet{Header: h, Payload: payload}, time.Now())
 		}
 		press := dtmf.NewSender(8000)
 		for i := range 100 {
@@ -334,7 +334,7 @@ func TestLevels(t *testing.T) {
 				for i := range 10 {
 					pkt := &rtp.Packet{Header: rtp.Header{SSRC: 9, SequenceNumber: uint16(i), Timestamp: uint32(160 * i)}}
 					tt.make(pkt)
-					p.AudioRTP(pkt)
+					p.AudioRTP(pkt, time.Now())
 					got = p.NextAudio()
 					time.Sleep(bridge.Tick)
 				}
@@ -375,7 +375,7 @@ func TestSilentPort(t *testing.T) {
 		a := phone(newWire(t))
 		a.Recv = false
 		p.SetAudio(a)
-		p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)})
+		p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}, time.Now())
 		check("on hold")
 		p.Close()
 		check("closed")

@@ -39,14 +39,16 @@ func TestCloseWhileUsed(t *testing.T) {
 		header := func(n int, pt uint8, ssrc uint32) rtp.Header {
 			return rtp.Header{Version: 2, PayloadType: pt, SequenceNumber: uint16(n), Timestamp: uint32(n) * 960, SSRC: ssrc, Marker: true}
 		}
-		use(func(n int) { p.AudioRTP(&rtp.Packet{Header: header(n, 111, 1), Payload: []byte{0xf8, 0xff, 0xfe}}) })
-		use(func(n int) { p.VideoRTP(&rtp.Packet{Header: header(n, 97, 2), Payload: key}) })
+		use(func(n int) {
+			p.AudioRTP(&rtp.Packet{Header: header(n, 111, 1), Payload: []byte{0xf8, 0xff, 0xfe}}, time.Now())
+		})
+		use(func(n int) { p.VideoRTP(&rtp.Packet{Header: header(n, 97, 2), Payload: key}, time.Now()) })
 		use(func(n int) {
 			p.VideoRTCP([]rtcp.Packet{
 				&rtcp.PictureLossIndication{MediaSSRC: 0x3333},
 				&rtcp.TransportLayerNack{MediaSSRC: 0x3333, Nacks: []rtcp.NackPair{{PacketID: uint16(n), LostPackets: 0xffff}}},
 				&rtcp.ReceiverReport{Reports: []rtcp.ReceptionReport{{SSRC: 0x3333, FractionLost: uint8(n)}}},
-			})
+			}, time.Now())
 			p.Stats()
 		})
 		frame := make(pcm.Frame, 960)

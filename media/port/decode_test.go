@@ -100,7 +100,7 @@ func (v *viewer) source(key bool, n byte) {
 	v.VideoRTP(&rtp.Packet{
 		Header:  rtp.Header{PayloadType: 97, SSRC: 9, SequenceNumber: v.seq, Timestamp: 3000 * uint32(v.seq), Marker: true},
 		Payload: []byte{0x10, head, n},
-	})
+	}, time.Now())
 	time.Sleep(33 * time.Millisecond)
 	synctest.Wait()
 }

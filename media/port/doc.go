@@ -7,8 +7,8 @@
 //
 // The bridge's Tick drives playout, and decodes what is heard on its own
 // goroutine. Video is decoded by a goroutine of its own, and only while the
-// bridge wants it. One more goroutine per port writes reports, paces large
-// pictures and notices when the peer has vanished.
+// bridge wants it. Timers write reports, pace large pictures and notice when the
+// peer has vanished.
 //
 // What the other side of the path suffers is repaired here. Received audio is
 // restored or concealed. Received video is asked for again (NACK), and when

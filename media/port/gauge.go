@@ -2,8 +2,10 @@ package port
 
 import (
 	"math"
+	"sync"
 
 	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/g711"
 	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/jitter"
@@ -22,7 +24,7 @@ type gauge interface {
 func newGauge(codec *codecs.Audio) gauge {
 	switch codec.Name {
 	case "PCMU", "PCMA":
-		if g, err := newLawGauge(codec); err == nil {
+		if g, err := laws[codec.Name](); err == nil {
 			return g
 		}
 	case "G722":
@@ -39,7 +41,13 @@ type plainGauge struct{ units int }
 func (g plainGauge) measure([]byte) (units, level int) { return g.units, unknownLevel }
 
 // lawGauge adds up what each byte of G.711 stands for.
-type lawGauge struct{ power [256]float64 } // relative to full scale
+type lawGauge struct{ power [256]uint32 } // squares of samples
+
+// All calls share the tables of both laws, which so stay in the cache.
+var laws = map[string]func() (*lawGauge, error){
+	"PCMU": sync.OnceValues(func() (*lawGauge, error) { return newLawGauge(&g711.PCMU) }),
+	"PCMA": sync.OnceValues(func() (*lawGauge, error) { return newLawGauge(&g711.PCMA) }),
+}
 
 func newLawGauge(codec *codecs.Audio) (*lawGauge, error) {
 	decoder, err := codec.NewDecoder()
@@ -57,7 +65,7 @@ func newLawGauge(codec *codecs.Audio) (*lawGauge, error) {
 	}
 	g := &lawGauge{}
 	for i, s := range samples {
-		g.power[i] = float64(s) * float64(s) / (1 << 30)
+		g.power[i] = uint32(int32(s) * int32(s))
 	}
 	return g, nil
 }
@@ -66,11 +74,17 @@ func (g *lawGauge) measure(payload []byte) (units, level int) {
 	if len(payload) == 0 {
 		return 0, unknownLevel
 	}
-	var sum float64
-	for _, b := range payload {
-		sum += g.power[b]
+	var even, odd uint64 // the processor adds both at once
+	b := payload
+	for ; len(b) >= 4; b = b[4:] {
+		even += uint64(g.power[b[0]]) + uint64(g.power[b[1]])
+		odd += uint64(g.power[b[2]]) + uint64(g.power[b[3]])
 	}
-	return len(payload), levelOf(sum / float64(len(payload)))
+	for _, code := range b {
+		even += uint64(g.power[code])
+	}
+	const fullScale = 1 << 30
+	return len(payload), levelOf(float64(even+odd) / float64(len(payload)) / fullScale)
 }
 
 // g722Gauge counts: a byte holds two samples, which are one unit of the RTP

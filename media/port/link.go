@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 
 	media "github.com/skybridge-media/skybridge/media/rtp"
 )
@@ -75,20 +76,16 @@ func (l *link) goodbye(now time.Time) {
 	}
 }
 
-// accept decides whether a packet of that SSRC belongs to the stream.
-func (l *link) accept(ssrc uint32, now time.Time) (ok, changed bool) {
+// accept decides whether a packet belongs to the stream, and counts it if it
+// does. timed says that its timestamp is that of its media. changed says that it
+// is the first of a new source.
+func (l *link) accept(pkt *rtp.Packet, timed bool, now time.Time) (ok, changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.in.accept(ssrc, now)
-}
-
-// received counts a packet that was accepted.
-func (l *link) received(seq uint16, timestamp uint32, size int, timed bool, now time.Time) {
-	l.mu.Lock()
-	l.in.packet(seq, timestamp, size, timed, now)
-	l.mu.Unlock()
-	l.metrics.packets[received].Inc()
-	l.metrics.bytes[received].Add(float64(size))
+	if ok, changed = l.in.accept(pkt.SSRC, now); ok {
+		l.in.packet(pkt.SequenceNumber, pkt.Timestamp, len(pkt.Payload), timed, now)
+	}
+	return ok, changed
 }
 
 // sent counts packets of the given total payload, sampled at the given time.
@@ -100,8 +97,16 @@ func (l *link) sent(packets, size int, timestamp uint32, sampled time.Time) {
 	l.allBytes += uint64(size)
 	l.stamp, l.stampAt = timestamp, sampled
 	l.mu.Unlock()
-	l.metrics.packets[sent].Add(float64(packets))
-	l.metrics.bytes[sent].Add(float64(size))
+}
+
+// addTo adds the traffic to sums by direction.
+func (l *link) addTo(sum *[directions]traffic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sum[received].packets += l.in.allPackets
+	sum[received].bytes += l.in.allBytes
+	sum[sent].packets += l.allPackets
+	sum[sent].bytes += l.allBytes
 }
 
 // source returns the SSRC of what is received, zero while there is none.

@@ -9,6 +9,7 @@ import (
 // label ever carries a call.
 type Metrics struct {
 	open           prometheus.Gauge
+	traffic        totals
 	audio, video   streamMetrics
 	concealed      prometheus.Counter
 	decoded        prometheus.Counter
@@ -28,10 +29,9 @@ type Metrics struct {
 
 // streamMetrics are those of one medium.
 type streamMetrics struct {
-	packets, bytes [directions]prometheus.Counter
-	lost           [directions]prometheus.Counter
-	jitter         prometheus.Observer
-	roundTrip      prometheus.Observer
+	lost      [directions]prometheus.Counter
+	jitter    prometheus.Observer
+	roundTrip prometheus.Observer
 }
 
 // A direction is a label value.
@@ -56,8 +56,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	vec := func(name, help string) *prometheus.CounterVec {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: "skybridge_port_" + name, Help: help}, perStream)
 	}
-	packets := vec("packets_total", "RTP packets that participants sent or were sent.")
-	bytes := vec("payload_bytes_total", "Bytes of RTP payload that participants sent or were sent.")
 	lost := vec("packets_lost_total", "RTP packets that did not reach us, or by their reports the participants.")
 	histogram := func(name, help string) *prometheus.HistogramVec {
 		return f.NewHistogramVec(prometheus.HistogramOpts{
@@ -70,8 +68,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	stream := func(media string) streamMetrics {
 		m := streamMetrics{jitter: jitter.WithLabelValues(media), roundTrip: roundTrip.WithLabelValues(media)}
 		for d := range directions {
-			m.packets[d] = packets.WithLabelValues(media, d.String())
-			m.bytes[d] = bytes.WithLabelValues(media, d.String())
 			m.lost[d] = lost.WithLabelValues(media, d.String())
 		}
 		return m
@@ -92,7 +88,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Name: "skybridge_port_tier_changes_total",
 		Help: "Times a participant was moved to a better or worse quality of video.",
 	}, []string{"to"})
-	return &Metrics{
+	m := &Metrics{
+		traffic: newTotals(perStream),
 		open: f.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_port_open",
 			Help: "Ports, one for each participant's media, that are open now.",
@@ -114,4 +111,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		tiersUp:        tiers.WithLabelValues("better"),
 		tiersDown:      tiers.WithLabelValues("worse"),
 	}
+	if reg != nil {
+		reg.MustRegister(&m.traffic)
+	}
+	return m
+}
+
+// add begins to count a port.
+func (m *Metrics) add(p *Port) {
+	m.open.Inc()
+	m.traffic.add(p)
+}
+
+// remove keeps what a port has counted.
+func (m *Metrics) remove(p *Port) {
+	m.open.Dec()
+	m.traffic.remove(p)
 }

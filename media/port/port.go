@@ -18,8 +18,10 @@ var _ bridge.Leg = (*Port)(nil)
 const (
 	defaultTimeout = 30 * time.Second
 
-	// housekeeping is how often reports, estimates and silence are looked at.
+	// housekeeping is how often reports, estimates and silence are looked at
+	// where there is video, and restful how often where there is not.
 	housekeeping = 200 * time.Millisecond
+	restful      = 500 * time.Millisecond
 )
 
 // ErrNoEvents is returned by [Port.SendDigit] when the peer cannot receive
@@ -59,12 +61,15 @@ type Port struct {
 
 	born  time.Time
 	heard atomic.Int64 // when the peer was heard last, since born
-	pace  chan struct{}
-	done  chan struct{}
 
-	mu      sync.Mutex // guards closed, and that streams change one at a time
-	closed  bool
-	running sync.WaitGroup
+	mu     sync.Mutex // guards closed, and that streams change one at a time
+	closed bool
+
+	// What no packet and no Tick drives runs on timers: thousands of ports need
+	// neither a stack each for it nor a channel.
+	keeping chores
+	pacing  chores
+	told    bool // of silence; of keeping
 }
 
 // New returns a Port without streams.
@@ -78,11 +83,13 @@ func New(cfg Config) *Port {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	p := &Port{cfg: cfg, born: time.Now(), pace: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &Port{cfg: cfg, born: time.Now()}
 	p.audio.log, p.audio.link.metrics = cfg.Log, cfg.Metrics.audio
 	p.video.log, p.video.link.metrics, p.video.metrics = cfg.Log, cfg.Metrics.video, cfg.Metrics
-	cfg.Metrics.open.Inc()
-	p.running.Go(p.run)
+	cfg.Metrics.add(p)
+	p.pacing.do = p.paceOn
+	p.keeping.do = p.keepUp
+	p.keeping.after(restful)
 	return p
 }
 
@@ -94,7 +101,7 @@ func (p *Port) SetAudio(a *Audio) {
 	if p.closed {
 		return
 	}
-	p.hear()
+	p.hear(time.Now())
 	if a == nil {
 		p.audio.link.goodbye(time.Now())
 	}
@@ -108,27 +115,28 @@ func (p *Port) SetVideo(v *Video) {
 	if p.closed {
 		return
 	}
-	p.hear()
+	p.hear(time.Now())
 	if v == nil {
 		p.video.link.goodbye(time.Now())
 	}
 	p.video.configure(v, time.Now())
 }
 
-// AudioRTP takes a packet of the audio stream, borrowed for the call.
-func (p *Port) AudioRTP(pkt *rtp.Packet) {
-	p.hear()
-	digit, pressed := p.audio.packet(pkt, time.Now())
+// AudioRTP takes a packet of the audio stream, borrowed for the call, and when
+// it arrived at this machine.
+func (p *Port) AudioRTP(pkt *rtp.Packet, arrived time.Time) {
+	p.hear(arrived)
+	digit, pressed := p.audio.packet(pkt, arrived)
 	if pressed {
 		p.cfg.Metrics.digitsReceived.Inc()
 		p.notify(Digit{digit})
 	}
 }
 
-// VideoRTP takes a packet of the video stream, borrowed for the call.
-func (p *Port) VideoRTP(pkt *rtp.Packet) {
-	p.hear()
-	p.video.packet(pkt, time.Now())
+// VideoRTP does the same for the video stream.
+func (p *Port) VideoRTP(pkt *rtp.Packet, arrived time.Time) {
+	p.hear(arrived)
+	p.video.packet(pkt, arrived)
 }
 
 // SendDigit sends a key press of the given length, 160 ms if it is zero, as
@@ -162,15 +170,15 @@ func (p *Port) Close() {
 		return
 	}
 	p.closed = true
-	close(p.done)
-	p.running.Wait()
+	p.keeping.end()
+	p.pacing.end()
 	now := time.Now()
 	p.audio.link.goodbye(now)
 	p.video.link.goodbye(now)
 	p.audio.configure(nil)
 	p.video.configure(nil, now)
 	p.video.running.Wait()
-	p.cfg.Metrics.open.Dec()
+	p.cfg.Metrics.remove(p)
 }
 
 // NextAudio implements [bridge.Leg].
@@ -201,39 +209,28 @@ func (p *Port) VideoOut() (bridge.VideoSpec, bool) { return p.video.out.spec() }
 // WriteVideo implements [bridge.Leg].
 func (p *Port) WriteVideo(f *bridge.VideoFrame) {
 	if p.video.write(f, time.Now()) {
-		select {
-		case p.pace <- struct{}{}:
-		default: // run knows already
-		}
+		p.pacing.after(paceEvery)
 	}
 }
 
 // TakeKeyFrameRequest implements [bridge.Leg].
 func (p *Port) TakeKeyFrameRequest() bool { return p.video.out.takeKey(time.Now()) }
 
-// run is the port's own goroutine: for what no packet and no Tick drives.
-func (p *Port) run() {
-	keep := time.NewTicker(housekeeping)
-	defer keep.Stop()
-	var step <-chan time.Time // while pacing holds packets back
-	told := false
-	for {
-		select {
-		case <-p.done:
-			return
-		case <-p.pace:
-			if step == nil {
-				step = time.After(paceEvery)
-			}
-		case <-step:
-			step = nil
-			if p.video.flush(time.Now()) {
-				step = time.After(paceEvery)
-			}
-		case <-keep.C:
-			p.keep(time.Now())
-			told = told || p.checkSilence()
-		}
+// paceOn sends more of what pacing held back.
+func (p *Port) paceOn() {
+	if p.video.flush(time.Now()) {
+		p.pacing.after(paceEvery)
+	}
+}
+
+// keepUp does what is due now and then.
+func (p *Port) keepUp() {
+	p.keep(time.Now())
+	p.told = p.told || p.checkSilence()
+	if p.video.flows() {
+		p.keeping.after(housekeeping)
+	} else {
+		p.keeping.after(restful)
 	}
 }
 
@@ -249,13 +246,13 @@ func (p *Port) keep(now time.Time) {
 	}
 }
 
-// hear notes that the peer is there.
-func (p *Port) hear() { p.heard.Store(int64(time.Since(p.born))) }
+// hear notes that the peer was there.
+func (p *Port) hear(at time.Time) { p.heard.Store(int64(at.Sub(p.born))) }
 
 // checkSilence tells if the peer is gone.
 func (p *Port) checkSilence() (told bool) {
 	if !p.audio.flows() && !p.video.flows() {
-		p.hear() // on hold: the time begins when it ends
+		p.hear(time.Now()) // on hold: the time begins when it ends
 		return false
 	}
 	silence := time.Since(p.born) - time.Duration(p.heard.Load())

@@ -28,7 +28,7 @@ func TestMetrics(t *testing.T) {
 	p := port.New(port.Config{Metrics: m})
 	p.SetAudio(phone(newWire(t)))
 	p.SetVideo(screen(newWire(t), "VP8"))
-	p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)})
+	p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}, time.Now())
 	p.WriteVideo(film(0, 3, true))
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
@@ -46,6 +46,9 @@ func TestMetrics(t *testing.T) {
 	p.Close()
 	if got := gauge(t, reg, "skybridge_port_open"); got != 0 {
 		t.Errorf("%v ports open after Close", got)
+	}
+	if got := gauge(t, reg, "skybridge_port_packets_total"); got != 4 {
+		t.Errorf("%v packets after Close, want 4", got)
 	}
 }
 
@@ -98,7 +101,7 @@ func talk(tb testing.TB, codec *codecs.Audio) func() {
 		pkt.SequenceNumber++
 		pkt.Timestamp += uint32(codec.Clock / 50)
 		if pkt.SequenceNumber%10 != 0 {
-			p.AudioRTP(pkt)
+			p.AudioRTP(pkt, time.Now())
 		}
 		p.NextAudio()
 		p.ReadAudio(dst)
@@ -195,7 +198,7 @@ func FuzzPort(f *testing.F) {
 			b = b[2+n:]
 			if where%3 == 2 {
 				if packets, err := rtcp.Unmarshal(packet); err == nil {
-					p.VideoRTCP(packets)
+					p.VideoRTCP(packets, time.Now())
 				}
 				continue
 			}
@@ -204,11 +207,11 @@ func FuzzPort(f *testing.F) {
 				continue
 			}
 			if where%3 == 0 {
-				p.AudioRTP(&pkt)
+				p.AudioRTP(&pkt, time.Now())
 				p.NextAudio()
 				p.ReadAudio(dst)
 			} else {
-				p.VideoRTP(&pkt)
+				p.VideoRTP(&pkt, time.Now())
 			}
 		}
 		p.TakeKeyFrameRequest()

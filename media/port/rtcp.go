@@ -6,18 +6,18 @@ import (
 	"github.com/pion/rtcp"
 )
 
-// AudioRTCP takes what one RTCP datagram of the audio stream held.
-func (p *Port) AudioRTCP(packets []rtcp.Packet) { p.control(packets) }
+// AudioRTCP takes what one RTCP datagram of the audio stream held, and when it
+// arrived at this machine.
+func (p *Port) AudioRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
 
-// VideoRTCP takes what one RTCP datagram of the video stream held.
-func (p *Port) VideoRTCP(packets []rtcp.Packet) { p.control(packets) }
+// VideoRTCP does the same for the video stream.
+func (p *Port) VideoRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
 
 // control takes RTCP from the network. Report blocks name the stream they are
 // about, and feedback is about video, so that it does not matter which stream
 // a packet came with: with BUNDLE it may be either.
-func (p *Port) control(packets []rtcp.Packet) {
-	p.hear()
-	now := time.Now()
+func (p *Port) control(packets []rtcp.Packet, now time.Time) {
+	p.hear(now)
 	for _, packet := range packets {
 		switch packet := packet.(type) {
 		case *rtcp.SenderReport:

@@ -34,9 +34,9 @@ func TestReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, toB, toA := call(t)
 		var n atomic.Int32
-		toB.rtp = func(p *rtp.Packet) {
+		toB.rtp = func(p *rtp.Packet, arrived time.Time) {
 			if n.Add(1)%10 != 5 {
-				b.AudioRTP(p)
+				b.AudioRTP(p, arrived)
 			}
 		}
 		began := time.Now()
@@ -144,8 +144,10 @@ func TestRemovedStream(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	packet := func(p *port.Port) { p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}) }
-	report := func(p *port.Port) { p.AudioRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9}}) }
+	packet := func(p *port.Port) {
+		p.AudioRTP(&rtp.Packet{Header: rtp.Header{SSRC: 9}, Payload: make([]byte, 160)}, time.Now())
+	}
+	report := func(p *port.Port) { p.AudioRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9}}, time.Now()) }
 	hold := func(p *port.Port) {
 		a := phone(nil)
 		a.Send, a.Out = false, nil
@@ -212,7 +214,7 @@ func TestForeignRTCP(t *testing.T) {
 			&rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: 78, SequenceNumber: 1}}},
 			&rtcp.TransportLayerNack{MediaSSRC: 78, Nacks: []rtcp.NackPair{{PacketID: 5, LostPackets: 0xffff}}},
 			&rtcp.Goodbye{Sources: []uint32{77}},
-		})
+		}, time.Now())
 		if p.TakeKeyFrameRequest() {
 			t.Error("a FIR for somebody else was answered")
 		}

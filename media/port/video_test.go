@@ -124,7 +124,7 @@ func TestRetransmission(t *testing.T) {
 			before := len(w.sent())
 			p.VideoRTCP([]rtcp.Packet{&rtcp.TransportLayerNack{
 				MediaSSRC: 0x3333, Nacks: rtcp.NackPairsFromSequenceNumbers([]uint16{last - back}),
-			}})
+			}}, time.Now())
 			again := w.sent()[before:]
 			for _, pkt := range again {
 				want := sent[len(sent)-1-int(back)]
@@ -183,23 +183,23 @@ func TestKeyFrameRequests(t *testing.T) {
 		}
 		expect("a new receiver", true)
 		expect("taken", false)
-		p.VideoRTCP(pli)
+		p.VideoRTCP(pli, time.Now())
 		expect("within 500 ms", false)
 		time.Sleep(time.Second)
 		expect("PLI", true)
-		p.VideoRTCP(pli)
+		p.VideoRTCP(pli, time.Now())
 		p.WriteVideo(film(0, 1, true))
 		time.Sleep(time.Second)
 		expect("answered by a key frame meanwhile", false)
-		p.VideoRTCP(fir(4))
+		p.VideoRTCP(fir(4), time.Now())
 		expect("FIR", true)
 		time.Sleep(time.Second)
-		p.VideoRTCP(fir(4))
+		p.VideoRTCP(fir(4), time.Now())
 		expect("the same FIR", false)
-		p.VideoRTCP(fir(5))
+		p.VideoRTCP(fir(5), time.Now())
 		expect("the next FIR", true)
 		time.Sleep(10 * time.Second)
-		p.VideoRTCP(fir(5))
+		p.VideoRTCP(fir(5), time.Now())
 		expect("the same number long after", true)
 		time.Sleep(time.Second)
 		p.PeerWantsKeyFrame()
@@ -248,7 +248,7 @@ func TestAskingForKeyFrames(t *testing.T) {
 					p.VideoRTP(&rtp.Packet{
 						Header:  rtp.Header{PayloadType: 97, SSRC: 9, SequenceNumber: uint16(n), Timestamp: uint32(3000 * n), Marker: true},
 						Payload: []byte{0x10, 0x01, 0, 0},
-					})
+					}, time.Now())
 				}
 				for n := range 60 { // nobody looks: nothing is asked for
 					inter(n)
@@ -306,7 +306,7 @@ func TestTiers(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		report := func(fraction uint8) {
-			p.VideoRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9, Reports: []rtcp.ReceptionReport{{SSRC: 0x3333, FractionLost: fraction}}}})
+			p.VideoRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 9, Reports: []rtcp.ReceptionReport{{SSRC: 0x3333, FractionLost: fraction}}}}, time.Now())
 		}
 		report(64)
 		if o := spec(); o.Width != 640 || o.Bitrate != 600_000 {
@@ -328,7 +328,7 @@ func TestTiers(t *testing.T) {
 			time.Sleep(33 * time.Millisecond)
 		}
 		for _, bitrate := range []float32{2_500_000, 250_000} {
-			p.VideoRTCP([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: bitrate, SSRCs: []uint32{0x3333}}})
+			p.VideoRTCP([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: bitrate, SSRCs: []uint32{0x3333}}}, time.Now())
 		}
 		time.Sleep(300 * time.Millisecond)
 		if o := spec(); o.Width != 320 || o.Bitrate != 200_000 {
@@ -350,7 +350,7 @@ func TestREMB(t *testing.T) {
 				if n++; lose && n%4 == 0 {
 					continue
 				}
-				p.VideoRTP(&rtp.Packet{Header: rtp.Header{PayloadType: 97, SSRC: 9, SequenceNumber: n}, Payload: make([]byte, 1000)})
+				p.VideoRTP(&rtp.Packet{Header: rtp.Header{PayloadType: 97, SSRC: 9, SequenceNumber: n}, Payload: make([]byte, 1000)}, time.Now())
 				time.Sleep(10 * time.Millisecond)
 			}
 		}

@@ -117,11 +117,10 @@ func (s *videoStream) receive(pkt *rtp.Packet, now time.Time) {
 	if v == nil || pkt.PayloadType != v.RecvType || len(pkt.Payload) > maxPayload {
 		return
 	}
-	ok, changed := s.link.accept(pkt.SSRC, now)
+	ok, changed := s.link.accept(pkt, true, now)
 	if !ok {
 		return
 	}
-	s.link.received(pkt.SequenceNumber, pkt.Timestamp, len(pkt.Payload), true, now)
 	if in.buf == nil {
 		return
 	}

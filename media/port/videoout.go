@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/skybridge-media/skybridge/media/bridge"
+	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 
 const (
@@ -41,8 +42,9 @@ const (
 // videoOut is the sent half of a video stream. Its locks are taken in the order
 // send, state.
 type videoOut struct {
-	sendMu sync.Mutex // guards header and the order of packets; held while writing
-	header rtp.Header
+	sendMu  sync.Mutex // guards header, packets, and their order; held while writing
+	header  rtp.Header
+	packets []media.Packet
 
 	mu      sync.Mutex   // guards everything below; held for moments only
 	cfg     *Video       // nil: no stream
@@ -72,6 +74,10 @@ type sentPacket struct {
 	timestamp uint32
 	marker    bool
 	resentAt  time.Time
+}
+
+func (p *sentPacket) packet() media.Packet {
+	return media.Packet{Sequence: uint16(p.seq), Timestamp: p.timestamp, Marker: p.marker, Payload: p.payload}
 }
 
 // A bucket lets bytes through at a rate, and a burst at once.
@@ -171,44 +177,56 @@ func (s *videoStream) flush(now time.Time) (more bool) {
 	o := &s.out
 	o.sendMu.Lock()
 	defer o.sendMu.Unlock()
-	for {
-		p, v, ok, more := o.take(now)
-		if !ok {
-			return more
-		}
-		o.put(v, &p)
+	v, more := o.take(now)
+	if len(o.packets) > 0 {
+		o.put(v)
 	}
+	return more
 }
 
-// take returns the next packet that may be sent now.
-func (o *videoOut) take(now time.Time) (p sentPacket, v *Video, ok, more bool) {
+// take makes packets those that may be sent now, and reports whether there are
+// more. sendMu is held.
+func (o *videoOut) take(now time.Time) (v *Video, more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.packets = o.packets[:0]
 	v = o.cfg
-	if v == nil || v.Out == nil || o.unsent >= o.next {
-		return p, nil, false, false
+	if v == nil || v.Out == nil {
+		return v, false
 	}
-	o.budget.fill(o.rate()*paceRate, burst, now)
-	if o.budget.left <= 0 {
-		return p, nil, false, true
+	if o.unsent < o.next {
+		o.budget.fill(o.rate()*paceRate, burst, now)
 	}
-	p = o.history[o.unsent%historySize]
-	o.unsent++
-	o.budget.left -= float64(len(p.payload))
-	return p, v, true, false
+	for o.unsent < o.next {
+		if o.budget.left <= 0 {
+			return v, true
+		}
+		o.packets = append(o.packets, o.history[o.unsent%historySize].packet())
+		o.unsent++
+		o.budget.left -= float64(len(o.packets[len(o.packets)-1].Payload))
+	}
+	return v, false
 }
 
 // rate returns the bitrate of the tier in bytes per second.
 func (o *videoOut) rate() float64 { return float64(tiers[o.adapter.tier].bitrate) / 8 }
 
-// put writes a packet. sendMu is held.
-func (o *videoOut) put(v *Video, p *sentPacket) {
+// put writes packets. sendMu is held. A packet that cannot be sent is a packet
+// lost; the Writer counts it.
+func (o *videoOut) put(v *Video) {
 	h := &o.header
 	h.Version = 2
 	h.PayloadType, h.SSRC = v.SendType, v.SSRC
-	h.SequenceNumber, h.Timestamp, h.Marker = uint16(p.seq), p.timestamp, p.marker
-	// A packet that cannot be sent is a packet lost; the Writer counts it.
-	_ = v.Out.WriteRTP(h, p.payload)
+	defer clear(o.packets) // the payloads are not ours to keep
+	if w, ok := v.Out.(media.BatchWriter); ok {
+		_ = w.WriteRTPBatch(h, o.packets)
+		return
+	}
+	for i := range o.packets {
+		p := &o.packets[i]
+		h.SequenceNumber, h.Timestamp, h.Marker = p.Sequence, p.Timestamp, p.Marker
+		_ = v.Out.WriteRTP(h, p.Payload)
+	}
 }
 
 // nacked sends again what the peer misses (RFC 4585 section 6.2.1).
@@ -226,7 +244,8 @@ func (s *videoStream) nacked(seq uint16, now time.Time) {
 	s.metrics.resent.Inc()
 	o.sendMu.Lock()
 	defer o.sendMu.Unlock()
-	o.put(v, &p)
+	o.packets = append(o.packets[:0], p.packet())
+	o.put(v)
 }
 
 // find returns a packet that is to be sent again; v is nil if it is not kept,

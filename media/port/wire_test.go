@@ -18,8 +18,8 @@ var _ media.Writer = (*wire)(nil)
 // does, may lose and delay it, and keeps a copy.
 type wire struct {
 	t       *testing.T
-	rtp     func(*rtp.Packet) // at the other end; nil: nobody
-	rtcp    func([]rtcp.Packet)
+	rtp     func(*rtp.Packet, time.Time) // at the other end; nil: nobody
+	rtcp    func([]rtcp.Packet, time.Time)
 	loss    float64
 	jitter  time.Duration // up to so much more than delay, which reorders
 	delay   time.Duration
@@ -50,7 +50,7 @@ func (w *wire) WriteRTP(h *rtp.Header, payload []byte) error {
 	w.mu.Unlock()
 	w.carry(func() {
 		if w.rtp != nil {
-			w.rtp(&p)
+			w.rtp(&p, time.Now())
 		}
 	})
 	return nil
@@ -73,7 +73,7 @@ func (w *wire) WriteRTCP(packets []rtcp.Packet) error {
 	w.mu.Unlock()
 	w.carry(func() {
 		if w.rtcp != nil {
-			w.rtcp(got)
+			w.rtcp(got, time.Now())
 		}
 	})
 	return nil

@@ -3,6 +3,7 @@ package rtp
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	pion "github.com/pion/rtp"
 )
@@ -31,6 +32,18 @@ func TestWriteAllocates(t *testing.T) {
 			}); n != 0 {
 				t.Errorf("%v allocations per packet, want 0", n)
 			}
+			packets := []Packet{{Payload: payload}, {Payload: payload}, {Payload: payload[:10]}}
+			if n := testing.AllocsPerRun(100, func() {
+				for i := range packets {
+					h.SequenceNumber++
+					packets[i].Sequence = h.SequenceNumber
+				}
+				if err := s.WriteRTPBatch(h, packets); err != nil {
+					t.Fatal(err)
+				}
+			}); n != 0 {
+				t.Errorf("%v allocations per batch, want 0", n)
+			}
 		})
 	}
 }
@@ -50,7 +63,7 @@ func TestReceiveAllocates(t *testing.T) {
 		}
 		must(t, s.SetRemote(remote))
 		received := 0
-		s.handler.RTP = func(*pion.Packet) { received++ }
+		s.handler.RTP = func(*pion.Packet, time.Time) { received++ }
 		r := reader{s: s}
 		packet := pion.Packet{Header: pion.Header{Version: 2, PayloadType: 96, SSRC: 7}, Payload: make([]byte, 1000)}
 		must(t, packet.SetExtension(1, []byte{0x85}))
@@ -62,7 +75,7 @@ func TestReceiveAllocates(t *testing.T) {
 			must(t, err)
 			b, err := s.out.seal(buf, size)
 			must(t, err)
-			r.datagram(b, peer)
+			r.datagram(b, peer, time.Now())
 		})
 		if n != 0 || received != runs+1 {
 			t.Errorf("suite %q: %v allocations per packet, %d received", suite, n, received)

@@ -3,6 +3,7 @@ package rtp
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/pion/rtcp"
 	pion "github.com/pion/rtp"
@@ -52,12 +53,12 @@ func FuzzDatagram(f *testing.F) {
 		}
 		must(t, s.SetRemote(remote))
 		s.handler = Handler{
-			RTP: func(p *pion.Packet) {
+			RTP: func(p *pion.Packet, _ time.Time) {
 				if p.PayloadType != 96 && p.PayloadType != 101 || len(p.Payload)+int(p.PaddingSize)+12 > len(b) {
 					t.Errorf("handed on %v of %x", p, b)
 				}
 			},
-			RTCP: func(ps []rtcp.Packet) {
+			RTCP: func(ps []rtcp.Packet, _ time.Time) {
 				if len(ps) > len(b)/4 {
 					t.Errorf("%d packets in %d bytes", len(ps), len(b))
 				}
@@ -67,10 +68,10 @@ func FuzzDatagram(f *testing.F) {
 		// is behind, half of the packets are sealed for it.
 		data := append([]byte(nil), b...)
 		r := reader{s: s}
-		r.datagram(data, peer)
+		r.datagram(data, peer, time.Time{})
 		if encrypted && len(b) >= 12 && !isControl(b) {
 			if sealed, err := s.out.seal(append(append(make([]byte, 0, len(b)+cryptoOverhead), b...), make([]byte, cryptoOverhead)...), len(b)); err == nil {
-				r.datagram(sealed, peer)
+				r.datagram(sealed, peer, time.Time{})
 			}
 		}
 	})

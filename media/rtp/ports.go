@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync"
 	"syscall"
@@ -54,7 +53,7 @@ func (r *PortRange) Used() int {
 
 // A pair is two bound sockets. Its owner closes it once.
 type pair struct {
-	rtp, rtcp *net.UDPConn
+	rtp, rtcp *socket
 	from      *PortRange
 	index     int // in from.taken; -1 when the kernel picked
 }
@@ -110,21 +109,21 @@ func (r *PortRange) release(i int) {
 func (r *PortRange) openAny(addr netip.Addr) (pair, error) {
 	var err error
 	for range 64 {
-		var probe *net.UDPConn
+		var probe *socket
 		if probe, err = listen(addr, 0); err != nil {
 			return pair{}, err
 		}
-		port := uint16(probe.LocalAddr().(*net.UDPAddr).Port)
+		port := uint16(probe.port)
 		if port%2 == 0 {
-			var rtcp *net.UDPConn
+			var rtcp *socket
 			if rtcp, err = listen(addr, port+1); err == nil {
 				return pair{rtp: probe, rtcp: rtcp, from: r, index: -1}, nil
 			}
-			probe.Close()
+			_ = probe.close()
 			continue
 		}
-		probe.Close()
-		var rtp, rtcp *net.UDPConn
+		_ = probe.close()
+		var rtp, rtcp *socket
 		if rtp, rtcp, err = bind(addr, port-1); err == nil {
 			return pair{rtp: rtp, rtcp: rtcp, from: r, index: -1}, nil
 		}
@@ -133,24 +132,20 @@ func (r *PortRange) openAny(addr netip.Addr) (pair, error) {
 }
 
 // bind opens port and the one above.
-func bind(addr netip.Addr, port uint16) (rtp, rtcp *net.UDPConn, err error) {
+func bind(addr netip.Addr, port uint16) (rtp, rtcp *socket, err error) {
 	if rtp, err = listen(addr, port); err != nil {
 		return nil, nil, err
 	}
 	if rtcp, err = listen(addr, port+1); err != nil {
-		rtp.Close()
+		_ = rtp.close()
 		return nil, nil, err
 	}
 	return rtp, rtcp, nil
 }
 
-func listen(addr netip.Addr, port uint16) (*net.UDPConn, error) {
-	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, port)))
-}
-
 // close gives sockets and ports back.
 func (p pair) close() error {
-	err := errors.Join(p.rtp.Close(), p.rtcp.Close())
+	err := errors.Join(p.rtp.close(), p.rtcp.close())
 	if p.index >= 0 {
 		p.from.release(p.index)
 	}

@@ -3,7 +3,6 @@ package rtp
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"testing"
 )
@@ -27,14 +26,14 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 func freeRange(t *testing.T, addr netip.Addr, pairs int) int {
 	t.Helper()
 	for first := 20000; first < 60000; first += 2 * pairs {
-		var conns []*net.UDPConn
+		var conns []*socket
 		for port := first; port < first+2*pairs; port++ {
 			if c, err := listen(addr, uint16(port)); err == nil {
 				conns = append(conns, c)
 			}
 		}
 		for _, c := range conns {
-			c.Close()
+			c.close()
 		}
 		if len(conns) == 2*pairs {
 			return first
@@ -80,7 +79,7 @@ func TestPortRange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		port, control := localPort(p.rtp), localPort(p.rtcp)
+		port, control := p.rtp.port, p.rtcp.port
 		if port%2 != 0 || control != port+1 || port < first || control >= first+2*pairs || seen[port] {
 			t.Errorf("pair %d, %d", port, control)
 		}
@@ -93,10 +92,10 @@ func TestPortRange(t *testing.T) {
 	if r.Used() != pairs {
 		t.Errorf("used %d, want %d", r.Used(), pairs)
 	}
-	freed := localPort(open[2].rtp)
+	freed := open[2].rtp.port
 	open[2].close()
 	p, err := r.open(loopback)
-	if err != nil || localPort(p.rtp) != freed {
+	if err != nil || p.rtp.port != freed {
 		t.Errorf("got %v, %v; want port %d again", p, err, freed)
 	}
 	open[2] = p
@@ -123,7 +122,7 @@ func TestPortRangeGoesAround(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen[localPort(p.rtp)] = true
+		seen[p.rtp.port] = true
 		p.close()
 	}
 	if len(seen) != pairs {
@@ -134,7 +133,7 @@ func TestPortRangeGoesAround(t *testing.T) {
 func TestPortRangeSkipsWhatOthersUse(t *testing.T) {
 	const pairs = 3
 	first := freeRange(t, loopback, pairs)
-	var taken []*net.UDPConn
+	var taken []*socket
 	for _, port := range []int{first, first + 3} { // RTP of the first pair, RTCP of the second
 		c, err := listen(loopback, uint16(port))
 		if err != nil {
@@ -147,7 +146,7 @@ func TestPortRangeSkipsWhatOthersUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, err := r.open(loopback)
-	if err != nil || localPort(p.rtp) != first+4 {
+	if err != nil || p.rtp.port != first+4 {
 		t.Fatalf("got %v, %v; want port %d", p, err, first+4)
 	}
 	if _, err := r.open(loopback); !errors.Is(err, ErrNoPorts) {
@@ -155,7 +154,7 @@ func TestPortRangeSkipsWhatOthersUse(t *testing.T) {
 	}
 	p.close()
 	for _, c := range taken {
-		c.Close()
+		c.close()
 	}
 	if r.Used() != 0 {
 		t.Errorf("used %d", r.Used())
@@ -172,8 +171,8 @@ func TestPortsOfTheKernel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if port := localPort(p.rtp); port%2 != 0 || localPort(p.rtcp) != port+1 {
-			t.Errorf("pair %d, %d", port, localPort(p.rtcp))
+		if port := p.rtp.port; port%2 != 0 || p.rtcp.port != port+1 {
+			t.Errorf("pair %d, %d", port, p.rtcp.port)
 		}
 		p.close()
 	}

@@ -3,9 +3,9 @@ package rtp
 import (
 	"encoding/binary"
 	"errors"
-	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/pion/rtcp"
 	pion "github.com/pion/rtp"
@@ -18,7 +18,7 @@ type receiver struct {
 	media   latch
 	control controlLatch
 	mux     bool
-	types   [128]bool
+	types   [2]uint64 // a bit for each payload type taken
 	crypto  *Crypto
 	context *srtp.Context
 	sources map[uint32]bool // that context keeps a state for
@@ -55,41 +55,22 @@ func (in *receiver) decrypt(ssrc uint32, f func() ([]byte, error)) ([]byte, erro
 var errSources = errors.New("rtp: too many sources")
 
 func (in *receiver) setTypes(types []uint8) {
-	clear(in.types[:])
+	in.types = [2]uint64{}
 	for _, t := range types {
-		in.types[t&0x7f] = true
+		in.types[t>>6&1] |= 1 << (t & 63)
 	}
 }
 
-// read is the goroutine of one socket.
-func (s *Session) read(conn *net.UDPConn) {
-	const maxErrors = 100 // in a row; then the socket is broken, not the packet
-	r := reader{s: s, onRTCP: conn == s.pair.rtcp}
-	buf := make([]byte, maxDatagram+1)
-	failed := 0
-	for {
-		n, from, err := conn.ReadFromUDPAddrPort(buf)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			if failed++; failed == maxErrors {
-				s.log.Error("socket cannot be read", "err", err)
-				return
-			}
-		case n > maxDatagram:
-			failed = 0
-			s.malformed(clean(from))
-		default:
-			failed = 0
-			r.datagram(buf[:n], clean(from))
-		}
-	}
-}
+// takes reports whether packets of that type are expected. The marker bit is
+// not part of it.
+func (in *receiver) takes(t byte) bool { return in.types[t>>6&1]>>(t&63)&1 != 0 }
 
-// A reader parses what one socket receives. It belongs to one goroutine.
+// maxErrors in a row say that a socket is broken, and not a packet.
+const maxErrors = 100
+
+// A reader parses what sockets receive. It belongs to one goroutine.
 type reader struct {
-	s       *Session
+	s       *Session    // whose socket it is
 	onRTCP  bool        // the socket is that for RTCP alone
 	packet  pion.Packet // reused: its slices are its own, its payload the socket's buffer
 	header  pion.Header
@@ -99,25 +80,25 @@ type reader struct {
 
 // datagram handles one datagram from the network, which is anything at all. b
 // is overwritten where it is encrypted.
-func (r *reader) datagram(b []byte, from netip.AddrPort) {
+func (r *reader) datagram(b []byte, from netip.AddrPort, arrived time.Time) {
 	const version = 2
 	switch {
-	case !from.IsValid() || len(b) < 8 || b[0]>>6 != version:
+	case !from.IsValid() || len(b) < 8 || len(b) > maxDatagram || b[0]>>6 != version:
 		// Neither RTP nor RTCP: STUN, DTLS, or a keep-alive of a few bytes.
 		r.s.malformed(from)
 	case isControl(b):
-		r.rtcp(b, from)
+		r.rtcp(b, from, arrived)
 	case r.onRTCP:
 		r.s.malformed(from)
 	default:
-		r.rtp(b, from)
+		r.rtp(b, from, arrived)
 	}
 }
 
 // isControl tells RTCP from RTP by the second byte (RFC 5761 section 4).
 func isControl(b []byte) bool { return b[1] >= 192 && b[1] <= 223 }
 
-func (r *reader) rtp(b []byte, from netip.AddrPort) {
+func (r *reader) rtp(b []byte, from netip.AddrPort, arrived time.Time) {
 	const headerSize = 12
 	if len(b) < headerSize {
 		r.s.malformed(from)
@@ -131,13 +112,19 @@ func (r *reader) rtp(b []byte, from netip.AddrPort) {
 	case locked:
 		// What the source sent while it was on probation comes first.
 		for _, old := range replay {
-			r.deliver(old, len(old))
+			if r.packet.Unmarshal(old) == nil {
+				r.deliver(len(old), arrived)
+			}
+		}
+		if len(replay) > 0 && r.packet.Unmarshal(b) != nil {
+			return
 		}
 	}
-	r.deliver(b, size)
+	r.deliver(size, arrived)
 }
 
-// admit decrypts a packet and decides whether it is the peer's.
+// admit decrypts a packet, parses it into r.packet and decides whether it is
+// the peer's.
 func (r *reader) admit(b []byte, from netip.AddrPort) ([]byte, verdict, [][]byte) {
 	s, in := r.s, &r.s.in
 	in.mu.Lock()
@@ -146,7 +133,7 @@ func (r *reader) admit(b []byte, from netip.AddrPort) ([]byte, verdict, [][]byte
 		s.dropLocked(dropSource, from)
 		return nil, refused, nil
 	}
-	if !in.types[b[1]&0x7f] {
+	if !in.takes(b[1]) {
 		s.dropLocked(dropType, from)
 		return nil, refused, nil
 	}
@@ -182,21 +169,16 @@ func (r *reader) admit(b []byte, from netip.AddrPort) ([]byte, verdict, [][]byte
 	return b, verdict, nil
 }
 
-// deliver hands a packet to the handler. It was parsed once already.
-func (r *reader) deliver(b []byte, size int) {
-	if err := r.packet.Unmarshal(b); err != nil {
-		return
-	}
+// deliver hands r.packet, which came in so many bytes, to the handler.
+func (r *reader) deliver(size int, arrived time.Time) {
 	s := r.s
 	s.count.rtpIn.add(size)
-	s.metrics.packets[directionIn].Inc()
-	s.metrics.bytes[directionIn].Add(float64(size))
 	if s.handler.RTP != nil {
-		s.handler.RTP(&r.packet)
+		s.handler.RTP(&r.packet, arrived)
 	}
 }
 
-func (r *reader) rtcp(b []byte, from netip.AddrPort) {
+func (r *reader) rtcp(b []byte, from netip.AddrPort, arrived time.Time) {
 	s := r.s
 	size := len(b)
 	if !r.admitControl(b, from) {
@@ -205,7 +187,7 @@ func (r *reader) rtcp(b []byte, from netip.AddrPort) {
 	s.count.rtcpIn.add(size)
 	if len(r.reports) > 0 && s.handler.RTCP != nil {
 		s.reporting.Lock()
-		s.handler.RTCP(r.reports)
+		s.handler.RTCP(r.reports, arrived)
 		s.reporting.Unlock()
 	}
 	clear(r.reports)

@@ -3,7 +3,6 @@ package rtp
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 
@@ -51,22 +50,31 @@ func (o *sender) rekey(c *Crypto, ctx *srtp.Context) {
 func (s *Session) WriteRTP(h *pion.Header, payload []byte) error {
 	r := s.route.Load()
 	if r == nil || !r.rtp.IsValid() {
-		s.unroutable()
+		s.drop(dropUnroutable)
 		return nil
 	}
+	buf := buffers.Get().(*[maxDatagram + cryptoOverhead]byte)
+	defer buffers.Put(buf)
+	out, err := s.pack(buf[:], h, payload)
+	if err != nil {
+		return err
+	}
+	return s.send(s.pair.rtp, out, r.rtp, &s.count.rtpOut)
+}
+
+// pack makes a datagram of a packet in buf.
+func (s *Session) pack(buf []byte, h *pion.Header, payload []byte) ([]byte, error) {
 	padding := 0
 	if h.Padding {
 		padding = int(h.PaddingSize)
 	}
 	size := h.MarshalSize() + len(payload) + padding
 	if size > maxDatagram {
-		return fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
+		return nil, fmt.Errorf("%w: %d bytes", ErrTooLarge, size)
 	}
-	buf := buffers.Get().(*[maxDatagram + cryptoOverhead]byte)
-	defer buffers.Put(buf)
 	n, err := h.MarshalTo(buf[:size])
 	if err != nil {
-		return fmt.Errorf("rtp: write header: %w", err)
+		return nil, fmt.Errorf("rtp: write header: %w", err)
 	}
 	buf[0] = buf[0]&0x3f | 2<<6
 	copy(buf[n:], payload)
@@ -76,17 +84,11 @@ func (s *Session) WriteRTP(h *pion.Header, payload []byte) error {
 	} else {
 		buf[0] &^= 1 << 5
 	}
-	out, err := s.out.seal(buf[:], size)
+	out, err := s.out.seal(buf, size)
 	if err != nil {
-		return fmt.Errorf("rtp: encrypt: %w", err)
+		return nil, fmt.Errorf("rtp: encrypt: %w", err)
 	}
-	if err := s.send(s.pair.rtp, out, r.rtp); err != nil {
-		return err
-	}
-	s.count.rtpOut.add(len(out))
-	s.metrics.packets[directionOut].Inc()
-	s.metrics.bytes[directionOut].Add(float64(len(out)))
-	return nil
+	return out, nil
 }
 
 // seal encrypts the packet of size bytes at the start of buf, in place.
@@ -103,7 +105,7 @@ func (o *sender) seal(buf []byte, size int) ([]byte, error) {
 func (s *Session) WriteRTCP(packets []rtcp.Packet) error {
 	r := s.route.Load()
 	if r == nil || !r.rtcp.IsValid() {
-		s.unroutable()
+		s.drop(dropUnroutable)
 		return nil
 	}
 	b, err := rtcp.Marshal(packets)
@@ -116,15 +118,11 @@ func (s *Session) WriteRTCP(packets []rtcp.Packet) error {
 	if b, err = s.out.sealControl(b); err != nil {
 		return fmt.Errorf("rtp: encrypt RTCP: %w", err)
 	}
-	conn := s.pair.rtcp
+	from := s.pair.rtcp
 	if r.mux {
-		conn = s.pair.rtp
+		from = s.pair.rtp
 	}
-	if err := s.send(conn, b, r.rtcp); err != nil {
-		return err
-	}
-	s.count.rtcpOut.add(len(b))
-	return nil
+	return s.send(from, b, r.rtcp, &s.count.rtcpOut)
 }
 
 func (o *sender) sealControl(b []byte) ([]byte, error) {
@@ -136,20 +134,33 @@ func (o *sender) sealControl(b []byte) ([]byte, error) {
 	return o.context.EncryptRTCP(nil, b, &o.control)
 }
 
-// send writes one datagram. Every packet that leaves passes here.
-func (s *Session) send(conn *net.UDPConn, b []byte, to netip.AddrPort) error {
-	_, err := conn.WriteToUDPAddrPort(b, to)
+// errFull says that the kernel has no room for a packet now.
+var errFull = errors.New("rtp: send buffer full")
+
+// send writes one datagram.
+func (s *Session) send(from *socket, b []byte, to netip.AddrPort, count *traffic) error {
+	return s.account(from.send(b, to), len(b), count)
+}
+
+// account counts a datagram of so many bytes and says what to tell of the error
+// it was sent with. What the kernel has no room for is lost: waiting would make
+// all other streams late.
+func (s *Session) account(err error, size int, count *traffic) error {
 	switch {
 	case err == nil:
+		count.add(size)
 		return nil
-	case errors.Is(err, net.ErrClosed):
-		return ErrClosed
+	case errors.Is(err, ErrClosed):
+		return err
+	case errors.Is(err, errFull):
+		s.drop(dropFull)
+		return nil
 	}
 	return fmt.Errorf("rtp: send: %w", err)
 }
 
-// unroutable counts a packet that has nowhere to go.
-func (s *Session) unroutable() {
-	s.count.dropped[dropUnroutable].Add(1)
-	s.metrics.dropped[dropUnroutable].Inc()
+// drop counts a packet that is not sent.
+func (s *Session) drop(why dropReason) {
+	s.count.dropped[why].Add(1)
+	s.metrics.dropped[why].Inc()
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,8 +40,8 @@ func listen(t testing.TB, host byte, metrics *rtp.Metrics) *side {
 	d := &side{s, make(chan *pion.Packet, 1000), make(chan []rtcp.Packet, 1000)}
 	t.Cleanup(func() { s.Close() })
 	s.Start(rtp.Handler{
-		RTP:  func(p *pion.Packet) { d.packets <- p.Clone() },
-		RTCP: func(ps []rtcp.Packet) { d.controls <- slices.Clone(ps) },
+		RTP:  func(p *pion.Packet, _ time.Time) { d.packets <- p.Clone() },
+		RTCP: func(ps []rtcp.Packet, _ time.Time) { d.controls <- slices.Clone(ps) },
 	})
 	return d
 }
@@ -394,6 +395,15 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("sessions %v, want 2", f)
 		}
 	}
+	// What a session has counted outlives it.
+	must(t, a.Close())
+	want := `
+# HELP skybridge_rtp_packets_total RTP packets exchanged with peers of SIP calls, by direction.
+# TYPE skybridge_rtp_packets_total counter
+skybridge_rtp_packets_total{direction="in"} 1
+skybridge_rtp_packets_total{direction="out"} 1
+`
+	must(t, testutil.GatherAndCompare(reg, strings.NewReader(want), "skybridge_rtp_packets_total"))
 }
 
 func BenchmarkWriteRTP(b *testing.B) {

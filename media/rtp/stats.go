@@ -15,6 +15,7 @@ type Stats struct {
 	WrongType    uint64 // RTP packets of a payload type that was not negotiated
 	AuthFailures uint64 // packets SRTP refused: forged, replayed, or of another key
 	Unroutable   uint64 // packets not sent because nobody knows where the peer is
+	Unsent       uint64 // packets that the kernel had no room for
 
 	Remote  netip.AddrPort // where RTP goes; invalid while unknown
 	Learned bool           // Remote is not what the peer signalled
@@ -40,6 +41,7 @@ func (s *Session) Stats() Stats {
 		WrongType:    c.dropped[dropType].Load(),
 		AuthFailures: c.dropped[dropAuth].Load(),
 		Unroutable:   c.dropped[dropUnroutable].Load(),
+		Unsent:       c.dropped[dropFull].Load(),
 		Remote:       remote,
 		Learned:      learned,
 	}
@@ -49,6 +51,15 @@ func (s *Session) Stats() Stats {
 type counters struct {
 	rtpIn, rtpOut, rtcpIn, rtcpOut traffic
 	dropped                        [dropReasons]atomic.Uint64
+}
+
+// addTo adds the RTP to sums by direction.
+func (c *counters) addTo(sum *[directions]Traffic) {
+	for i, t := range [directions]*traffic{directionIn: &c.rtpIn, directionOut: &c.rtpOut} {
+		n := t.load()
+		sum[i].Packets += n.Packets
+		sum[i].Bytes += n.Bytes
+	}
 }
 
 type traffic struct{ packets, bytes atomic.Uint64 }
@@ -69,10 +80,11 @@ const (
 	dropType
 	dropAuth
 	dropUnroutable
+	dropFull
 
 	dropReasons
 )
 
 func (r dropReason) String() string {
-	return [dropReasons]string{"malformed", "source", "payload_type", "auth", "unroutable"}[r]
+	return [dropReasons]string{"malformed", "source", "payload_type", "auth", "unroutable", "send_buffer_full"}[r]
 }

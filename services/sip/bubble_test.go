@@ -115,12 +115,13 @@ func (c *memConn) RemoteAddr() net.Addr { return c.remote }
 // A memSession is RTP that goes nowhere.
 type memSession struct{ remote rtp.Remote }
 
-func (s *memSession) WriteRTP(*pion.Header, []byte) error { return nil }
-func (s *memSession) WriteRTCP([]rtcp.Packet) error       { return nil }
-func (s *memSession) Start(rtp.Handler)                   {}
-func (s *memSession) Port() int                           { return 40000 }
-func (s *memSession) RTCPPort() int                       { return 40001 }
-func (s *memSession) Close() error                        { return nil }
+func (s *memSession) WriteRTP(*pion.Header, []byte) error            { return nil }
+func (s *memSession) WriteRTPBatch(*pion.Header, []rtp.Packet) error { return nil }
+func (s *memSession) WriteRTCP([]rtcp.Packet) error                  { return nil }
+func (s *memSession) Start(rtp.Handler)                              {}
+func (s *memSession) Port() int                                      { return 40000 }
+func (s *memSession) RTCPPort() int                                  { return 40001 }
+func (s *memSession) Close() error                                   { return nil }
 
 func (s *memSession) SetRemote(r rtp.Remote) error {
 	s.remote = r

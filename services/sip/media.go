@@ -22,7 +22,7 @@ const maxPayload = 1200
 
 // A session is the sockets of one stream. [rtp.Session] implements it.
 type session interface {
-	rtp.Writer
+	rtp.BatchWriter
 	Start(rtp.Handler)
 	SetRemote(rtp.Remote) error
 	Port() int
@@ -166,7 +166,7 @@ func (m *media) apply(a *sdp.Agreement) error {
 
 func (m *media) handler(k sdp.Kind) rtp.Handler {
 	if k == sdp.Audio {
-		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP}
+		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP, Patient: true}
 	}
 	return rtp.Handler{RTP: m.port.VideoRTP, RTCP: m.port.VideoRTCP}
 }

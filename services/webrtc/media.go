@@ -3,6 +3,7 @@ package webrtc
 import (
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -158,7 +159,7 @@ func (c *Call) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 }
 
 // readPackets hands over what a remote stream carries until it ends.
-func readPackets(t *pion.TrackRemote, to func(*rtp.Packet)) {
+func readPackets(t *pion.TrackRemote, to func(*rtp.Packet, time.Time)) {
 	buf := make([]byte, maxDatagram)
 	var pkt rtp.Packet
 	for {
@@ -170,14 +171,14 @@ func readPackets(t *pion.TrackRemote, to func(*rtp.Packet)) {
 		if err != nil || pkt.Unmarshal(buf[:n]) != nil {
 			continue
 		}
-		to(&pkt)
+		to(&pkt, time.Now())
 	}
 }
 
 // readSenderReports hands over what the sender of a remote stream says of it.
 // pion delivers a report to every stream that it is about, the ones that we
 // send included; the blocks about those come through readReports.
-func readSenderReports(r *pion.RTPReceiver, to func([]rtcp.Packet)) {
+func readSenderReports(r *pion.RTPReceiver, to func([]rtcp.Packet, time.Time)) {
 	readRTCP(r.Read, to, func(p rtcp.Packet) rtcp.Packet {
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
@@ -215,7 +216,7 @@ func (c *Call) readReports(k kind, ssrc uint32, s *pion.RTPSender) {
 
 // readRTCP reads until the stream ends. keep returns what to hand over of a
 // packet, nil for nothing.
-func readRTCP[A any](read func([]byte) (int, A, error), to func([]rtcp.Packet), keep func(rtcp.Packet) rtcp.Packet) {
+func readRTCP[A any](read func([]byte) (int, A, error), to func([]rtcp.Packet, time.Time), keep func(rtcp.Packet) rtcp.Packet) {
 	buf := make([]byte, maxDatagram)
 	for {
 		n, _, err := read(buf)
@@ -233,7 +234,7 @@ func readRTCP[A any](read func([]byte) (int, A, error), to func([]rtcp.Packet), 
 			}
 		}
 		if len(kept) > 0 {
-			to(kept)
+			to(kept, time.Now())
 		}
 	}
 }
