@@ -66,11 +66,19 @@ func (g *lawGauge) measure(payload []byte) (units, level int) {
 	if len(payload) == 0 {
 		return 0, unknownLevel
 	}
-	var sum float64
-	for _, b := range payload {
-		sum += g.power[b]
+	// Four sums are independent of each other, so that additions need not wait.
+	var s0, s1, s2, s3 float64
+	b := payload
+	for ; len(b) >= 4; b = b[4:] {
+		s0 += g.power[b[0]]
+		s1 += g.power[b[1]]
+		s2 += g.power[b[2]]
+		s3 += g.power[b[3]]
 	}
-	return len(payload), levelOf(sum / float64(len(payload)))
+	for _, last := range b {
+		s0 += g.power[last]
+	}
+	return len(payload), levelOf((s0 + s1 + s2 + s3) / float64(len(payload)))
 }
 
 // g722Gauge counts: a byte holds two samples, which are one unit of the RTP
