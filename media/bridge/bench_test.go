@@ -98,35 +98,6 @@ func TestTickDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkTick is 20 ms of audio of a whole room, without its packets.
-func BenchmarkTick(b *testing.B) {
-	for _, c := range []struct {
-		name      string
-		legs      int
-		talk      int
-		hasLevels bool
-		codec     *codecs.Audio
-	}{
-		{"100 PCMU, 3 talk", 100, 3, true, &g711.PCMU},
-		{"100 Opus, 3 talk", 100, 3, true, &opus.Mono},
-		{"100 Opus, 3 talk, no levels", 100, 3, false, &opus.Mono},
-		{"8 PCMU, all talk", 8, 8, true, &g711.PCMU},
-		{"8 Opus, all talk", 8, 8, true, &opus.Mono},
-		{"100 PCMU, silent", 100, 0, true, &g711.PCMU},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			ticks := ticker(b, c.legs, c.talk, c.hasLevels, c.codec)
-			for range 200 {
-				ticks.Tick()
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				ticks.Tick()
-			}
-		})
-	}
-}
-
 // pictures returns HD pictures in which everything moves.
 func pictures(n int) []*bridge.SharedPicture {
 	var out []*bridge.SharedPicture
