@@ -91,15 +91,18 @@ func (e *ear) said(band, n int) pcm.Frame {
 	if r.made == n {
 		return r.frame
 	}
-	switch {
-	case r.from != rates[e.band]:
-		r.from = rates[e.band]
-		r.resampler = resample.New(r.from, rates[band])
+	anew := r.made != n-1 // nobody listened at this rate, or nothing was said
+	if from := rates[e.band]; r.from != from {
+		r.from = from
+		r.resampler = resample.New(from, rates[band])
 		r.frame = make(pcm.Frame, 0, rates[band]/50)
-	case r.made != n-1:
+	} else if anew {
 		r.resampler.Reset()
 	}
 	r.made = n
 	r.frame = r.resampler.Process(r.frame[:0], e.frame)
+	if anew {
+		mix.FadeIn(r.frame) // it may begin in the middle of a wave
+	}
 	return r.frame
 }

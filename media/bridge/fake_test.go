@@ -28,6 +28,7 @@ type caller struct {
 	deaf    bool // receives no audio
 	ticks   int
 	decodes int
+	said    pcm.Frame // as others can decode it
 	heard   pcm.Frame // at the codec's rate
 	sent    int       // calls of WriteAudio
 	stall   time.Duration
@@ -95,7 +96,7 @@ func (c *caller) say(v voice) {
 func (c *caller) listen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard, c.sent, c.decodes = nil, 0, 0
+	c.said, c.heard, c.sent, c.decodes = nil, nil, 0, 0
 }
 
 // amplitude returns how loud a tone is in what was heard since listen.
@@ -153,6 +154,7 @@ func (c *caller) ReadAudio(dst pcm.Frame) {
 	if err != nil {
 		c.t.Error(err)
 	}
+	c.said = append(c.said, got...)
 	copy(dst, got)
 }
 
