@@ -3,13 +3,17 @@ package port
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/g711"
+	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
+	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/jitter"
+	"github.com/skybridge-media/skybridge/media/mix"
 )
 
 // tick48 is a Tick at 48 kHz.
@@ -264,5 +268,66 @@ func TestPlayerAllocates(t *testing.T) {
 	}
 	if len(p.fifo) != 0 {
 		t.Errorf("%d samples left over", len(p.fifo))
+	}
+}
+
+// TestPlayerKnowsPauses of Opus, and that a packet which restores another says
+// nothing of its own.
+func TestPlayerKnowsPauses(t *testing.T) {
+	p := newPlayer(&opus.Mono, slog.New(slog.DiscardHandler))
+	speaks := jitter.Piece{Kind: jitter.Play, Duration: 960, Level: unknownLevel, Payload: []byte{0x78, 0xff, 1}}
+	pauses := jitter.Piece{Kind: jitter.Play, Duration: 960, Level: unknownLevel, Payload: []byte{0x78, 0x3f, 1}}
+	lost := jitter.Piece{Kind: jitter.Conceal, Duration: 960}
+	tells := pauses
+	tells.Level = 40
+	quiet := bridge.AudioTick{Rate: 48000, Voice: true, Quiet: true}
+	loud := bridge.AudioTick{Rate: 48000, Voice: true}
+	for i, tt := range []struct {
+		pieces []jitter.Piece
+		want   bridge.AudioTick
+	}{
+		{[]jitter.Piece{pauses}, quiet},
+		{[]jitter.Piece{lost}, quiet},
+		{[]jitter.Piece{speaks}, loud},
+		{[]jitter.Piece{lost}, loud},
+		{[]jitter.Piece{pauses, speaks}, loud},
+		{nil, loud}, // the packet goes on
+		{[]jitter.Piece{pauses}, quiet},
+		{[]jitter.Piece{tells}, bridge.AudioTick{Rate: 48000, Voice: true, HasLevel: true, Level: 40}},
+	} {
+		if got := p.take(tt.pieces, 0); got != tt.want {
+			t.Errorf("%d: %+v, want %+v", i, got, tt.want)
+		}
+	}
+}
+
+// TestPlayerJudgesNoise that it hears now and then, of which CELT says only how
+// it changes: a decoder that begins anew each time takes it for 15 dB louder.
+func TestPlayerJudgesNoise(t *testing.T) {
+	e, err := opus.Mono.NewEncoder(codecs.AudioOptions{Bitrate: 128_000}) // CELT
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := newPlayer(&opus.Mono, slog.New(slog.DiscardHandler))
+	defer p.close()
+	hush, frame := noise{rand.New(rand.NewPCG(1, 1)), -75}, make(pcm.Frame, tick48)
+	for i := range 200 {
+		hush.Read(frame)
+		payload, err := e.Encode(nil, frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if payload[0]>>3 < 16 {
+			t.Fatalf("configuration %d, want CELT", payload[0]>>3)
+		}
+		p.take([]jitter.Piece{{Kind: jitter.Play, Duration: tick48, Level: unknownLevel, Payload: payload}}, 0)
+		if i%8 != 0 {
+			continue
+		}
+		p.read(frame)
+		if level := mix.Level(frame); i >= 16 && level < 72 {
+			t.Errorf("tick %d: noise of level 75 is taken for %d", i, level)
+		}
 	}
 }
