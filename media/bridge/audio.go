@@ -38,13 +38,13 @@ type ear struct {
 	band     int       // of what it says
 	frame    pcm.Frame // what was decoded in this tick; nil if nothing was
 
-	renditions [len(rates)]rendition // of frame, while others listen at other rates
-
 	receives bool      // it is sent audio, as spec says
 	spec     AudioSpec // what AudioOut said in this tick
 	group    *encoder  // of the full mix; nil before the first use
 	own      *mixMinus // while it is heard, and for a while after
 	epoch    int       // of the roster that had it last
+
+	renditions [len(rates)]rendition // of frame, while others listen at other rates
 }
 
 // audio is the state of a bridge's audio goroutine, which is the only one to

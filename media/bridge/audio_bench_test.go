@@ -36,6 +36,27 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
+// BenchmarkRooms is a tick of each of ninety rooms of a hundred in turn, which
+// no cache holds.
+func BenchmarkRooms(b *testing.B) {
+	var rooms []bridge.Ticker
+	for range 90 {
+		rooms = append(rooms, ticker(b, 100, 3, true, &g711.PCMU))
+	}
+	for range 5 {
+		for _, r := range rooms {
+			r.Tick()
+		}
+	}
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		rooms[n%len(rooms)].Tick()
+		n++
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/leg")
+}
+
 // run measures ticks, also as the share of a processor that a leg takes.
 func run(b *testing.B, ticks bridge.Ticker, legs int) {
 	b.Helper()
