@@ -95,6 +95,10 @@ func Pauses(packet []byte) bool {
 	return frame[0]&active == 0
 }
 
+// CELT reports whether packet is coded by CELT alone (RFC 6716, section 3.1). Its
+// loudness is then said as a difference from the packet before.
+func CELT(packet []byte) bool { return len(packet) > 0 && packet[0]>>3 >= 16 }
+
 // frameSamples reads the frame size from the configuration number in the
 // table-of-contents byte (RFC 6716, table 2).
 func frameSamples(toc byte) int {

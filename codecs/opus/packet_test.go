@@ -109,6 +109,9 @@ func TestPauses(t *testing.T) {
 		{"no count", []byte{0x4b}, false},
 		{"empty", nil, false},
 	} {
+		if want := test.name == "CELT"; opus.CELT(test.packet) != want {
+			t.Errorf("%s: CELT %v", test.name, !want)
+		}
 		if got := opus.Pauses(test.packet); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}

@@ -4,7 +4,7 @@ package bridge
 // have begun to speak is looked at soon and often, who has said nothing before
 // less and less, and who claims to pause rarely. So a room of fifty who tell
 // when they pause costs about a decode per tick, one of fifty who do not six,
-// and who begins to speak is heard within 160 ms in both.
+// and who begins to speak is heard at once in the one, within 200 ms in the other.
 const (
 	// rareLook is after how many ticks somebody is looked at whose encoder finds
 	// no speech. Music is none, and must be found all the same.

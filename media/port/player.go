@@ -23,10 +23,21 @@ const (
 	// outdated is after how many Ticks unheard the state of a decoder no longer
 	// fits what it is given. If that state is speech, half of the next Tick
 	// would be noise: the decoder begins anew. If it is quiet, it fits better
-	// than none: a fresh decoder of CELT takes noise for 15 dB louder than it
-	// is, because the stream says only what has changed (RFC 6716 section
-	// 4.3.2.1), and those who are decoded now and then are judged by that.
+	// than none.
 	outdated = 2
+
+	// preparations is how often a decoder that missed what was before decodes
+	// the first packet of CELT before that counts. The stream says only by how
+	// much the energy of each band differs from half of what it was (RFC 6716
+	// section 4.3.2.1). A fresh decoder takes noise for 10 to 15 dB louder than
+	// it is, one that has heard noise takes a voice for as much softer, and those
+	// who are listened to now and then are judged by that. Each time leaves half
+	// of the error in dB.
+	preparations = 4
+
+	// risen is by how many dB a sound must be louder than when it was decoded
+	// last to be more than noise, so that it is worth the preparations.
+	risen = 3
 
 	// quietState is the level in -dBov from which on a decoder's state is quiet.
 	quietState = 50
@@ -43,6 +54,8 @@ type player struct {
 	log   *slog.Logger
 
 	decoder codecs.AudioDecoder // nil until something is decoded
+	fresh   bool                // decoder has decoded nothing yet
+	before  uint8               // level when its state became outdated; 0 is none
 	broken  bool                // the codec cannot be had
 
 	pieces []piece // of the Tick announced last
@@ -180,7 +193,7 @@ func (p *player) decode(in piece) {
 	if p.open() {
 		switch in.kind {
 		case jitter.Play:
-			asItIs = p.attempt(func() (pcm.Frame, error) { return p.decoder.Decode(p.raw, payload) })
+			asItIs = p.play(payload)
 		case jitter.Recover:
 			p.recover(payload)
 		case jitter.Conceal:
@@ -199,6 +212,25 @@ func (p *player) decode(in piece) {
 		return
 	}
 	p.fifo = append(p.fifo, p.raw...)
+}
+
+// play decodes a packet that is there and reports whether that went well.
+func (p *player) play(payload []byte) bool {
+	before := p.before
+	unfit := p.fresh || before > 0
+	p.fresh, p.before = false, 0
+	decode := func() (pcm.Frame, error) { return p.decoder.Decode(p.raw[:0], payload) }
+	ok := p.attempt(decode)
+	if !ok || !unfit || p.codec.Name != "opus" || !opus.CELT(payload) {
+		return ok
+	}
+	if before > 0 && mix.Level(p.raw)+risen > before {
+		return ok
+	}
+	for range preparations {
+		ok = ok && p.attempt(decode)
+	}
+	return ok
 }
 
 // attempt runs the decoder. It conceals what that refuses and reports false.
@@ -258,16 +290,20 @@ func (p *player) open() bool {
 		p.log.Error("no audio decoder", "codec", p.codec.Name, "err", err)
 		return false
 	}
-	p.decoder = d
+	p.decoder, p.fresh = d, true
 	return true
 }
 
-// renew makes the decoder fit for something that it did not hear the beginning
-// of.
+// renew prepares for something that the decoder did not hear the beginning of.
 func (p *player) renew() {
-	if p.decoder == nil || mix.Level(p.raw) >= quietState {
+	if p.decoder == nil {
 		return
 	}
+	if level := mix.Level(p.raw); level >= quietState {
+		p.before = level
+		return
+	}
+	p.fresh = true
 	if r, ok := p.decoder.(codecs.Resetter); !ok || r.Reset() != nil {
 		p.close()
 	}
