@@ -53,6 +53,14 @@ type Recoverer interface {
 	Recover(dst pcm.Frame, next []byte) (pcm.Frame, error)
 }
 
+// A Resetter is an AudioDecoder that can forget all it has heard. Where making
+// a decoder is expensive (libopus: as much as decoding 80 ms), that is how one
+// continues with something else.
+type Resetter interface {
+	// Reset makes the decoder as good as new.
+	Reset() error
+}
+
 // AudioOptions tune an encoder. The zero value asks for the codec's defaults.
 // It is comparable: equal options on equal codecs give interchangeable streams.
 type AudioOptions struct {

@@ -119,7 +119,11 @@ func (e *engine) runAudio() {
 		down      *resample.Resampler
 		packet    []byte
 		said      = make(pcm.Frame, 960)
-		heard     = make(pcm.Frame, 960)
+		decoded   = make(pcm.Frame, 960)
+		silence   = make(pcm.Frame, 960)
+		heard     = make(pcm.Frame, 0, 960)
+		up        *resample.Resampler
+		upFrom    int // Hz
 		converted pcm.Frame
 	)
 	defer func() {
@@ -135,9 +139,13 @@ func (e *engine) runAudio() {
 		}
 		tick := e.port.NextAudio()
 		if e.Heard != nil {
-			clear(heard)
+			heard = append(heard[:0], silence...)
 			if tick.Voice {
-				e.port.ReadAudio(heard)
+				if up == nil || upFrom != tick.Rate {
+					up, upFrom = resample.New(tick.Rate, 48000), tick.Rate
+				}
+				e.port.ReadAudio(decoded[:tick.Rate/50])
+				heard = up.Process(heard[:0], decoded[:tick.Rate/50])
 			}
 			e.Heard(heard)
 		}

@@ -67,6 +67,17 @@ func (d *decoder) decode(dst pcm.Frame, packet []byte, samples int, fec C.int) (
 	return dst[:head+int(n)], nil
 }
 
+// Reset implements [codecs.Resetter].
+func (d *decoder) Reset() error {
+	if d.c == nil {
+		return codecs.ErrClosed
+	}
+	if status := C.sky_opus_reset(d.c); status != C.OPUS_OK {
+		return fmt.Errorf("reset decoder: %w", Error(status))
+	}
+	return nil
+}
+
 func (d *decoder) Close() error {
 	if d.c != nil {
 		C.opus_decoder_destroy(d.c)

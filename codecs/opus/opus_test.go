@@ -214,3 +214,38 @@ func FuzzDecode(f *testing.F) {
 func BenchmarkMono(b *testing.B) {
 	codectest.BenchmarkAudio(b, opus.Mono, codecs.AudioOptions{})
 }
+
+// BenchmarkDecoder compares what it takes to begin with another stream.
+func BenchmarkDecoder(b *testing.B) {
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			d, err := opus.Mono.NewDecoder()
+			if err != nil {
+				b.Fatal(err)
+			}
+			d.Close()
+		}
+	})
+	b.Run("reset", func(b *testing.B) {
+		d := newDecoder(b).(codecs.Resetter)
+		for b.Loop() {
+			d.Reset()
+		}
+	})
+}
+
+func TestReset(t *testing.T) {
+	packets := encode(t, codecs.AudioOptions{}, codectest.Speech(opus.Mono.Format))
+	dec := newDecoder(t)
+	decode(t, dec, packets[20:]...)
+	if err := dec.(codecs.Resetter).Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(decode(t, dec, packets...), decode(t, newDecoder(t), packets...)) {
+		t.Error("a decoder that was reset differs from a new one")
+	}
+	dec.Close()
+	if err := dec.(codecs.Resetter).Reset(); !errors.Is(err, codecs.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}

@@ -55,6 +55,50 @@ func Parse(packet []byte) (Packet, error) {
 	return p, nil
 }
 
+// Pauses reports whether the sender's encoder has found no speech in packet. The
+// SILK layer says so in the first bits of a frame: one per 20 ms, then one that
+// announces redundancy, and the same for the second channel (RFC 6716, section
+// 4.2.3). A packet of CELT, of more than one frame or without any does not
+// tell; nor does it mean that there is no sound: music and noise are no speech.
+func Pauses(packet []byte) bool {
+	if len(packet) == 0 {
+		return false
+	}
+	toc, frame := packet[0], packet[1:]
+	config := toc >> 3
+	if config >= 16 {
+		return false
+	}
+	switch toc & 3 {
+	case 1, 2:
+		return false
+	case 3: // one frame, with padding: that is how libopus keeps its bitrate constant
+		if len(frame) == 0 || frame[0]&0x3f != 1 {
+			return false
+		}
+		padded := frame[0]&0x40 != 0
+		if frame = frame[1:]; padded {
+			frame, _ = unpad(frame)
+		}
+	}
+	if len(frame) == 0 {
+		return false
+	}
+	parts := 1
+	if config < 12 {
+		parts = [...]int{1, 1, 2, 3}[config&3]
+	}
+	active := byte(0xff) << (8 - parts)
+	if toc&4 != 0 {
+		active |= active >> (parts + 1)
+	}
+	return frame[0]&active == 0
+}
+
+// CELT reports whether packet is coded by CELT alone (RFC 6716, section 3.1). Its
+// loudness is then said as a difference from the packet before.
+func CELT(packet []byte) bool { return len(packet) > 0 && packet[0]>>3 >= 16 }
+
 // frameSamples reads the frame size from the configuration number in the
 // table-of-contents byte (RFC 6716, table 2).
 func frameSamples(toc byte) int {

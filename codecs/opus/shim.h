@@ -20,3 +20,7 @@ static inline int sky_opus_set_loss(OpusEncoder *e, int percent) {
 static inline int sky_opus_set_dtx(OpusEncoder *e, int on) {
 	return opus_encoder_ctl(e, OPUS_SET_DTX(on));
 }
+
+static inline int sky_opus_reset(OpusDecoder *d) {
+	return opus_decoder_ctl(d, OPUS_RESET_STATE);
+}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	samples = 960 // one Tick at 48 kHz
+	samples = 960 // one Tick at 48 kHz, the most there is
 
 	// tolerated is how late a tick may be before it counts as late. Receivers'
 	// jitter buffers hide this much without anybody hearing it.
@@ -19,11 +19,6 @@ const (
 	// patience is how far behind the audio clock catches up. A process that
 	// was stopped for longer begins anew: nobody wants to hear what was said.
 	patience = 200 * time.Millisecond
-
-	// probes is how many legs per tick are decoded only to learn how loud they
-	// are. Of a hundred legs that offer no levels, each is looked at four times
-	// a second.
-	probes = 8
 
 	// videoPoll is how often, in ticks, legs are asked whether they receive
 	// video while none does: a first picture is delayed by 100 ms at most.
@@ -35,9 +30,12 @@ type ear struct {
 	voice  mix.Voice
 	source vad.Source
 
-	due      bool      // NextAudio announced something to decode
-	known    bool      // its level, without decoding
-	measured uint8     // level when it was decoded last
+	due      bool  // NextAudio announced something to decode
+	known    bool  // its level, without decoding
+	measured uint8 // level when it was decoded last
+	quiet    bool  // it claims to pause, and nobody knows
+	probe    probe
+	band     int       // of what it says
 	frame    pcm.Frame // what was decoded in this tick; nil if nothing was
 
 	receives bool      // it is sent audio, as spec says
@@ -45,6 +43,8 @@ type ear struct {
 	group    *encoder  // of the full mix; nil before the first use
 	own      *mixMinus // while it is heard, and for a while after
 	epoch    int       // of the roster that had it last
+
+	renditions [len(rates)]rendition // of frame, while others listen at other rates
 }
 
 // audio is the state of a bridge's audio goroutine, which is the only one to
@@ -60,12 +60,12 @@ type audio struct {
 
 	selector *mix.Selector
 	detector *vad.Detector
-	sum      *mix.Sum
-	full     mixdown
+	bands    [len(rates)]*band
 	groups   map[encoding]*encoder
 
 	frames  []pcm.Frame // as many as were ever decoded in one tick
 	used    int         // of them, in this tick
+	unknown int         // legs whose level has to be found out, in this tick
 	probed  int         // where in audible the last probe was
 	encodes int         // in this tick
 	n       int         // the tick
@@ -79,8 +79,6 @@ func newAudio(b *Bridge) *audio {
 		roster:   &roster{},
 		selector: mix.NewSelector(b.cfg.Heard),
 		detector: vad.New(vad.Config{}),
-		sum:      mix.NewSum(samples),
-		full:     newMixdown(),
 		groups:   map[encoding]*encoder{},
 		news:     news{notify: b.cfg.Notify},
 	}
@@ -183,12 +181,16 @@ func (a *audio) forget(l *leg) {
 // listen asks everybody what is due and finds out how loud it is, decoding
 // those who are heard already and some of those nobody knows about.
 func (a *audio) listen() {
+	a.used, a.unknown = 0, 0
 	for _, l := range a.roster.legs {
-		next := l.NextAudio()
 		e := &l.ear
-		e.due, e.known, e.frame = next.Voice, next.HasLevel, nil
+		next := l.NextAudio()
+		e.due, e.known, e.quiet, e.frame = next.Voice, next.HasLevel, next.Quiet, nil
+		e.band = bandOf(next.Rate)
 		e.spec, e.receives = l.AudioOut()
-		e.receives = e.receives && !l.held()
+		if e.receives = e.receives && !l.held(); e.receives {
+			a.tune(e.spec.Codec.Format.Rate)
+		}
 		switch {
 		case !next.Voice:
 			e.voice.Level = 127
@@ -197,9 +199,9 @@ func (a *audio) listen() {
 			e.voice.Level = next.Level
 		default:
 			e.voice.Level = e.measured
+			a.unknown++
 		}
 	}
-	a.used = 0
 	for _, l := range a.audible {
 		if l.ear.voice.Heard {
 			a.decode(l)
@@ -208,19 +210,6 @@ func (a *audio) listen() {
 	a.probe()
 	for _, l := range a.audible {
 		l.ear.source.Level = l.ear.voice.Level
-	}
-}
-
-// probe decodes a few of those whose level is unknown, in turn.
-func (a *audio) probe() {
-	n := len(a.audible)
-	for i, left := 0, probes; i < n && left > 0; i++ {
-		a.probed = (a.probed + 1) % n
-		l := a.audible[a.probed]
-		if e := &l.ear; e.due && !e.known && e.frame == nil {
-			a.decode(l)
-			left--
-		}
 	}
 }
 
@@ -234,7 +223,7 @@ func (a *audio) decode(l *leg) {
 	if a.used == len(a.frames) {
 		a.frames = append(a.frames, make(pcm.Frame, samples))
 	}
-	e.frame = a.frames[a.used]
+	e.frame = a.frames[a.used][:rates[e.band]/50]
 	a.used++
 	l.ReadAudio(e.frame)
 	e.measured = mix.Level(e.frame)
@@ -243,7 +232,6 @@ func (a *audio) decode(l *leg) {
 
 // mixDown sums what is heard.
 func (a *audio) mixDown() {
-	a.sum.Reset()
 	for _, l := range a.audible {
 		e := &l.ear
 		if !e.voice.Heard && !e.voice.Leaving {
@@ -261,11 +249,10 @@ func (a *audio) mixDown() {
 		case e.voice.Leaving:
 			mix.FadeOut(e.frame)
 		}
-		a.sum.Add(e.frame)
+		a.add(e)
 	}
 	a.bridge.cfg.Metrics.audioDecodes.Add(float64(a.used))
-	a.sum.All(a.full.frame, &a.full.limiter)
-	a.full.made = a.n
+	a.complete()
 }
 
 // speakerChanged publishes who speaks.

@@ -221,34 +221,96 @@ func TestSilentLegsAreNotDecoded(t *testing.T) {
 	})
 }
 
-// Of fifty who do not tell how loud they are, a bounded number is decoded per
-// tick, and whoever begins to speak is heard soon.
+// Of fifty who do not tell how loud they are, few are decoded per tick, fewer if
+// they tell when they pause, and whoever begins to speak is heard soon.
 func TestUnknownLevels(t *testing.T) {
+	tests := []struct {
+		name   string
+		hush   voice // of those who listen: noise at -73 dBov
+		most   float64
+		within time.Duration
+	}{
+		{"who tell when they pause", voice{hz: 300, amplitude: 10, speaks: true, pauses: true}, 1.1, 40 * time.Millisecond},
+		{"who tell nothing", unmeasured(300, 10), 6.5, 180 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		callers := func(t *testing.T) []*caller {
+			cs := newCallers(t, 50)
+			for _, c := range cs {
+				c.say(tt.hush)
+			}
+			return cs
+		}
+		t.Run(tt.name, func(t *testing.T) {
+			inRoom(t, bridge.Config{}, callers, func(t *testing.T, r *room) {
+				r.run(time.Second)
+				ticks, decodes := value(t, r.reg, "ticks_total"), value(t, r.reg, "audio_decodes_total")
+				r.run(2 * time.Second)
+				ticks, decodes = value(t, r.reg, "ticks_total")-ticks, value(t, r.reg, "audio_decodes_total")-decodes
+				if decodes > tt.most*ticks {
+					t.Errorf("%v decodes in %v ticks, want at most %v per tick", decodes, ticks, tt.most)
+				}
+				for i, c := range r.callers {
+					if _, n, _ := c.counts(); n == 0 {
+						t.Errorf("caller %d was never looked at", i)
+					}
+				}
+				for _, i := range []int{31, 7, 48, 1} {
+					r.callers[i].say(unmeasured(500, 3000))
+					r.run(tt.within)
+					r.callers[0].listen()
+					r.run(200 * time.Millisecond)
+					if a := r.callers[0].amplitude(500); a < 2500 {
+						t.Errorf("%v after caller %d began to speak, they are heard at %.0f of 3000", tt.within, i, a)
+					}
+					r.callers[i].say(tt.hush)
+					r.run(2 * time.Second)
+				}
+			})
+		})
+	}
+}
+
+// Sound that the encoder does not take for speech, such as music, is heard too,
+// a little later.
+func TestUnknownMusic(t *testing.T) {
 	callers := func(t *testing.T) []*caller {
 		cs := newCallers(t, 50)
 		for _, c := range cs {
-			c.say(unmeasured(300, 10)) // noise at -73 dBov
+			c.say(voice{hz: 300, amplitude: 10, speaks: true, pauses: true})
 		}
 		return cs
 	}
 	inRoom(t, bridge.Config{}, callers, func(t *testing.T, r *room) {
 		r.run(2 * time.Second)
-		ticks, decodes := value(t, r.reg, "ticks_total"), value(t, r.reg, "audio_decodes_total")
-		if decodes > 8*ticks {
-			t.Errorf("%v decodes in %v ticks, want at most 8 per tick", decodes, ticks)
-		}
-		for i, c := range r.callers {
-			if _, n, _ := c.counts(); n == 0 {
-				t.Errorf("caller %d was never looked at", i)
-			}
-		}
-		r.callers[31].say(unmeasured(500, 3000))
-		r.run(160 * time.Millisecond)
+		r.callers[31].say(voice{hz: 500, amplitude: 3000, speaks: true, pauses: true})
+		r.run(1200 * time.Millisecond)
 		r.callers[0].listen()
-		r.run(200 * time.Millisecond)
+		r.run(time.Second)
 		if a := r.callers[0].amplitude(500); a < 2500 {
-			t.Errorf("160 ms after somebody began to speak, they are heard at %.0f of 3000", a)
+			t.Errorf("1.2 s after the music began, it is heard at %.0f of 3000", a)
 		}
+	})
+}
+
+// Of more people than can be heard, who do not tell how loud they are, those who
+// wait are compared by how loud they are now.
+func TestUnknownLevelsOfThoseWhoWait(t *testing.T) {
+	callers := func(t *testing.T) []*caller {
+		cs := newCallers(t, 10)
+		for i, c := range cs {
+			c.say(unmeasured(500+150*float64(i), 300))
+		}
+		cs[0].say(unmeasured(500, 3000))
+		return cs
+	}
+	inRoom(t, bridge.Config{Heard: 2}, callers, func(t *testing.T, r *room) {
+		r.run(time.Second)
+		r.callers[7].say(unmeasured(500+150*7, 2000))
+		r.run(400 * time.Millisecond)
+		r.callers[9].listen()
+		r.run(time.Second)
+		r.expect(t, 9, 0, 7)
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/mix"
-	"github.com/skybridge-media/skybridge/media/resample"
 )
 
 const (
@@ -28,65 +27,10 @@ type encoding struct {
 	options codecs.AudioOptions
 }
 
-// A mixdown is one mix of one tick, at every rate that somebody asks for.
-type mixdown struct {
-	limiter mix.Limiter
-	frame   pcm.Frame // 48 kHz
-	made    int       // the tick frame is of
-	slow    [2]rendition
-}
-
-// A rendition is a mixdown at a lower rate.
-type rendition struct {
-	resampler *resample.Resampler
-	frame     pcm.Frame
-	made      int
-}
-
-func newMixdown() mixdown { return mixdown{frame: make(pcm.Frame, samples)} }
-
-// at returns the mix at a rate of 8000, 16000 or 48000 Hz, converting it once.
-func (m *mixdown) at(rate int) pcm.Frame {
-	r := m.rendition(rate)
-	if r == nil {
-		return m.frame
-	}
-	if r.made != m.made {
-		r.frame = r.resampler.Process(r.frame[:0], m.frame)
-		r.made = m.made
-	}
-	return r.frame
-}
-
-// rendition returns the place for a rate; nil is that of the mix itself.
-func (m *mixdown) rendition(rate int) *rendition {
-	var r *rendition
-	switch rate {
-	case 8000:
-		r = &m.slow[0]
-	case 16000:
-		r = &m.slow[1]
-	default:
-		return nil
-	}
-	if r.resampler == nil {
-		r.resampler = resample.New(48000, rate)
-		r.frame = make(pcm.Frame, 0, rate/50)
-	}
-	return r
-}
-
-// follow makes m continue seamlessly where other stands, at the given rate.
-func (m *mixdown) follow(other *mixdown, rate int) {
-	m.limiter = other.limiter
-	if r := m.rendition(rate); r != nil {
-		r.resampler.CopyState(other.rendition(rate).resampler)
-	}
-}
-
 // An encoder is one audio encode group: everybody who hears one mix in one encoding.
 type encoder struct {
 	encoding
+	band     int
 	instance codecs.AudioEncoder // nil while broken
 	broken   int                 // the tick in which it broke
 	payload  []byte
@@ -96,7 +40,8 @@ type encoder struct {
 
 // A mixMinus is what one participant hears while it is heard itself.
 type mixMinus struct {
-	mix     mixdown
+	limiter mix.Limiter
+	frame   pcm.Frame // at the encoder's rate
 	encoder *encoder
 	used    int // the last tick
 }
@@ -110,9 +55,9 @@ func (a *audio) speak() {
 			continue
 		}
 		if own := e.own; own != nil && own.used == a.n {
-			a.sum.Without(own.mix.frame, e.frame, &own.mix.limiter)
-			own.mix.made = a.n
-			a.encode(own.encoder, &own.mix)
+			band := own.encoder.band
+			a.bands[band].sum.Without(own.frame, e.said(band, a.n), &own.limiter)
+			a.encode(own.encoder, own.frame)
 			l.WriteAudio(own.encoder.payload)
 			continue
 		}
@@ -121,7 +66,7 @@ func (a *audio) speak() {
 			e.group = a.groupOf(key)
 		}
 		if e.group.made != a.n {
-			a.encode(e.group, &a.full)
+			a.encode(e.group, a.bands[e.group.band].frame)
 		}
 		l.WriteAudio(e.group.payload)
 	}
@@ -149,11 +94,12 @@ func (a *audio) beginOwn(l *leg) {
 		a.closeOwn(l)
 	}
 	if e.own == nil {
-		e.own = &mixMinus{mix: newMixdown(), encoder: a.newEncoder(key)}
+		enc := a.newEncoder(key)
+		e.own = &mixMinus{frame: make(pcm.Frame, rates[enc.band]/50), encoder: enc}
 		a.bridge.cfg.Metrics.mixMinuses.Inc()
 	}
 	if e.own.used != a.n-1 {
-		e.own.mix.follow(&a.full, key.codec.Format.Rate)
+		e.own.limiter = a.bands[e.own.encoder.band].limiter
 	}
 	e.own.used = a.n
 }
@@ -167,8 +113,8 @@ func (a *audio) closeOwn(l *leg) {
 	}
 }
 
-// encode fills e.payload with this tick of m.
-func (a *audio) encode(e *encoder, m *mixdown) {
+// encode fills e.payload with this tick.
+func (a *audio) encode(e *encoder, frame pcm.Frame) {
 	e.made = a.n
 	e.payload = e.payload[:0]
 	if e.instance == nil && a.n-e.broken >= retryTicks {
@@ -177,7 +123,7 @@ func (a *audio) encode(e *encoder, m *mixdown) {
 	if e.instance == nil {
 		return
 	}
-	payload, err := e.instance.Encode(e.payload, m.at(e.codec.Format.Rate))
+	payload, err := e.instance.Encode(e.payload, frame)
 	a.encodes++
 	if err != nil {
 		a.fail(e, err)
@@ -187,7 +133,7 @@ func (a *audio) encode(e *encoder, m *mixdown) {
 }
 
 func (a *audio) newEncoder(key encoding) *encoder {
-	e := &encoder{encoding: key, payload: make([]byte, 0, maxPayload)}
+	e := &encoder{encoding: key, band: bandOf(key.codec.Format.Rate), payload: make([]byte, 0, maxPayload)}
 	a.open(e)
 	return e
 }

@@ -17,9 +17,9 @@ type Leg interface {
 	// NextAudio advances playout by one Tick and says what is due now.
 	NextAudio() AudioTick
 
-	// ReadAudio decodes what NextAudio found due into dst: one Tick, 960
-	// samples of 48 kHz mono, concealing losses. It is called at most once
-	// after each NextAudio; a stream nobody hears is skipped without it.
+	// ReadAudio decodes what NextAudio found due into dst: one Tick, mono, of
+	// the rate that NextAudio said, concealing losses. It is called at most
+	// once after each NextAudio; a stream nobody hears is skipped without it.
 	ReadAudio(dst pcm.Frame)
 
 	// AudioOut says what the participant can receive. ok is false while it
@@ -59,11 +59,19 @@ type AudioTick struct {
 	// nothing is to be concealed, or the peer is silent by DTX.
 	Voice bool
 
+	// Rate is the sampling rate of what ReadAudio decodes, in Hz: that of the
+	// peer's codec, 8000, 16000 or 48000. Without Voice it means nothing.
+	Rate int
+
 	// Level is the loudness in -dBov, 0 (loudest) to 127 (silent), as RFC 6464
 	// defines it. HasLevel is false when neither the header extension nor the
 	// codec's payload tells; the bridge then decodes to find out.
 	Level    uint8
 	HasLevel bool
+
+	// Quiet says, of a Tick without level, that the peer's encoder has found no
+	// speech in it: the bridge looks at those who speak first.
+	Quiet bool
 }
 
 // AudioSpec identifies an audio encoding; legs with equal specs that hear the

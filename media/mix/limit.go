@@ -11,10 +11,10 @@ const (
 	// room for the overshoot of the resampler and of lossy codecs.
 	ceiling = 31600
 
-	// attack is over how many samples the gain falls to what a tick needs:
-	// 1.3 ms at 48 kHz, fast enough not to be heard as a change of volume and
-	// slow enough not to be heard as a click.
-	attack = 64
+	// attack is over which part of a tick the gain falls to what that needs:
+	// 1.3 ms, fast enough not to be heard as a change of volume and slow enough
+	// not to be heard as a click.
+	attack = 15
 
 	// release is by how much the gain recovers in each tick: 6 dB in 240 ms.
 	release = 1.06
@@ -29,16 +29,21 @@ type Limiter struct {
 	lowered float32 // 1 - gain after the last tick
 }
 
-// limit fills out with sum less own.
-func (l *Limiter) limit(out pcm.Frame, sum []int32, own pcm.Frame) {
+// limit fills out with sum less own, in which so many voices remain. One voice
+// alone needs no room: whoever made its samples has kept them within the range.
+func (l *Limiter) limit(out pcm.Frame, sum []int32, own pcm.Frame, voices int) {
 	if len(own) == 0 {
 		own = silence[:min(len(silence), len(sum))]
 	}
-	peak := l.plain(out, sum, own)
-	if peak <= ceiling && l.lowered == 0 {
+	most := float32(ceiling)
+	if voices <= 1 {
+		most = -math.MinInt16
+	}
+	peak := float32(l.plain(out, sum, own))
+	if peak <= most && l.lowered == 0 {
 		return
 	}
-	l.shape(out, sum, own, peak)
+	l.shape(out, sum, own, peak, most)
 }
 
 var silence [960]int16
@@ -62,17 +67,17 @@ func (l *Limiter) plain(out pcm.Frame, sum []int32, own pcm.Frame) int32 {
 	return max(-low, high)
 }
 
-// shape fills out anew, with a gain that brings peak below the ceiling.
-func (l *Limiter) shape(out pcm.Frame, sum []int32, own pcm.Frame, peak int32) {
+// shape fills out anew, with a gain that brings peak down to most.
+func (l *Limiter) shape(out pcm.Frame, sum []int32, own pcm.Frame, peak, most float32) {
 	from := 1 - l.lowered
 	to := min(1, from*release)
-	if p := float32(peak); p*to > ceiling {
-		to = ceiling / p
+	if peak*to > most {
+		to = most / peak
 	}
 	l.lowered = 1 - to
 	ramp := len(out) // recovering takes the whole tick, giving way does not
 	if to < from {
-		ramp = min(attack, len(out))
+		ramp = max(1, len(out)/attack)
 	}
 	step := (to - from) / float32(ramp)
 	gain := from

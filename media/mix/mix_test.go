@@ -86,6 +86,38 @@ func TestLimiterKeepsWaveform(t *testing.T) {
 	}
 }
 
+// One voice alone, however loud, is let through as it is, and so is what two
+// hear of each other.
+func TestAloneIsUntouched(t *testing.T) {
+	s, l, out := mix.NewSum(160), new(mix.Limiter), make(pcm.Frame, 160)
+	loud := slices.Repeat(pcm.Frame{math.MaxInt16, math.MinInt16, 1, -32124}, 40)
+	for range 3 {
+		s.Reset()
+		s.Add(loud)
+		if s.All(out, l); !slices.Equal(out, loud) {
+			t.Fatalf("heard %v, want %v", out[:4], loud[:4])
+		}
+	}
+	other := slices.Repeat(pcm.Frame{20000}, 160)
+	s.Reset()
+	s.Add(loud)
+	s.Add(other)
+	if s.Without(out, other, new(mix.Limiter)); !slices.Equal(out, loud) {
+		t.Errorf("one of two hears %v, want %v", out[:4], loud[:4])
+	}
+	if s.Without(out, nil, l); slices.Max(out[16:]) > 31700 {
+		t.Errorf("two together reach %d after the attack", slices.Max(out[16:]))
+	}
+	for range 30 {
+		s.Reset()
+		s.Add(loud)
+		s.All(out, l)
+	}
+	if !slices.Equal(out, loud) {
+		t.Errorf("600 ms after two, one is heard as %v, want %v", out[:4], loud[:4])
+	}
+}
+
 // After a peak the gain comes back within half a second, without a step.
 func TestLimiterRecovers(t *testing.T) {
 	s, l := mix.NewSum(960), new(mix.Limiter)
@@ -116,40 +148,58 @@ func TestLimiterRecovers(t *testing.T) {
 	}
 }
 
-// Where the gain changes, no sample may jump by more than the tone itself does.
+// Where the gain changes, no sample may jump by more than the tone itself does,
+// at any rate, and the gain changes over the same time.
 func TestLimiterHasNoClicks(t *testing.T) {
-	s, l := mix.NewSum(960), new(mix.Limiter)
-	var out pcm.Frame
-	for n := range 30 {
-		amplitude := 8000.0
-		if n/5%2 == 1 {
-			amplitude = 32000
+	for _, rate := range []int{8000, 16000, 48000} {
+		s, l := mix.NewSum(rate/50), new(mix.Limiter)
+		var out pcm.Frame
+		said := func(i int, amplitude float64) float64 {
+			return amplitude * math.Sin(2*math.Pi*200*float64(i)/float64(rate))
 		}
-		s.Reset()
-		s.Add(sine(n, 200, amplitude))
-		s.Add(sine(n, 200, amplitude))
-		heard := make(pcm.Frame, 960)
-		s.All(heard, l)
-		out = append(out, heard...)
-	}
-	steepest := 64000 * 2 * math.Pi * 200 / 48000 // of the sum, unlimited
-	for i := 1; i < len(out); i++ {
-		if d := math.Abs(float64(out[i]) - float64(out[i-1])); d > steepest+1 {
-			t.Fatalf("sample %d jumps by %.0f, the tone by %.0f at most", i, d, steepest)
+		for n := range 30 {
+			amplitude := 8000.0
+			if n/5%2 == 1 {
+				amplitude = 32000
+			}
+			s.Reset()
+			for range 2 {
+				voice := make(pcm.Frame, rate/50)
+				for i := range voice {
+					voice[i] = int16(said(n*len(voice)+i, amplitude))
+				}
+				s.Add(voice)
+			}
+			heard := make(pcm.Frame, rate/50)
+			s.All(heard, l)
+			out = append(out, heard...)
+		}
+		steepest := 64000 * 2 * math.Pi * 200 / float64(rate) // of the sum, unlimited
+		for i := 1; i < len(out); i++ {
+			if d := math.Abs(float64(out[i]) - float64(out[i-1])); d > steepest+1 {
+				t.Fatalf("%d Hz: sample %d jumps by %.0f, the tone by %.0f at most", rate, i, d, steepest)
+			}
+		}
+		// 1.5 ms into the first loud tick, the gain is what the tick needs.
+		at := 5*rate/50 + rate*15/10000
+		if gain := float64(out[at]) / said(at, 64000); math.Abs(gain-31600./64000) > 0.01 {
+			t.Errorf("%d Hz: the gain is %.3f after the attack, want %.3f", rate, gain, 31600./64000)
 		}
 	}
 }
 
 func TestFades(t *testing.T) {
-	f := slices.Repeat(pcm.Frame{1000}, 960)
-	mix.FadeIn(f)
-	if f[0] != 0 || f[120] != 500 || f[240] != 1000 || f[959] != 1000 {
-		t.Errorf("fade in: %d, %d, %d, %d; want 0, 500, 1000, 1000", f[0], f[120], f[240], f[959])
-	}
-	f = slices.Repeat(pcm.Frame{1000}, 960)
-	mix.FadeOut(f)
-	if f[0] != 1000 || f[120] != 500 || f[240] != 0 || f[959] != 0 {
-		t.Errorf("fade out: %d, %d, %d, %d; want 1000, 500, 0, 0", f[0], f[120], f[240], f[959])
+	for _, ms := range []int{8, 16, 48} {
+		f := slices.Repeat(pcm.Frame{1000}, 20*ms)
+		mix.FadeIn(f)
+		if f[0] != 0 || f[ms*5/2] != 500 || f[5*ms] != 1000 || f[20*ms-1] != 1000 {
+			t.Errorf("%d kHz: fade in: %d, %d, %d, %d; want 0, 500, 1000, 1000", ms, f[0], f[ms*5/2], f[5*ms], f[20*ms-1])
+		}
+		f = slices.Repeat(pcm.Frame{1000}, 20*ms)
+		mix.FadeOut(f)
+		if f[0] != 1000 || f[ms*5/2] != 500 || f[5*ms] != 0 || f[20*ms-1] != 0 {
+			t.Errorf("%d kHz: fade out: %d, %d, %d, %d; want 1000, 500, 0, 0", ms, f[0], f[ms*5/2], f[5*ms], f[20*ms-1])
+		}
 	}
 }
 
@@ -166,6 +216,7 @@ func TestLevel(t *testing.T) {
 		{"full-scale sine", sine(0, 1000, math.MaxInt16), 3},
 		{"a tenth of it", sine(0, 1000, math.MaxInt16/10), 23},
 		{"one bit of noise", slices.Repeat(pcm.Frame{1, -1}, 480), 90},
+		{"half of full scale at 8 kHz", slices.Repeat(pcm.Frame{16384, -16384}, 80), 6},
 		{"one bit in a tick", append(pcm.Frame{1}, make(pcm.Frame, 959)...), 120},
 	}
 	for _, tt := range tests {

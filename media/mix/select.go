@@ -13,6 +13,7 @@ const (
 	opens  = 127 - 62 // loud enough to be let in
 	closes = 127 - 68 // still loud enough to stay
 	holds  = 30       // 600 ms below closes before a voice leaves: a pause for breath
+	stays  = 250      // 5 s below opens before it does: that is the noise around who spoke
 
 	margin  = 6 // dB that a challenger must be louder by
 	insists = 5 // 100 ms for which it must be, before somebody who speaks gives way
@@ -32,6 +33,7 @@ type Voice struct {
 
 	envelope int // level as a listener perceives it, dB above -127 dBov
 	quiet    int // ticks since it was last loud enough to stay
+	soft     int // ticks since it was last loud enough to be let in
 	pressed  int // ticks it has been louder than the weakest that is heard
 }
 
@@ -65,7 +67,7 @@ func (s *Selector) Select(voices []*Voice) {
 		v.listen()
 	}
 	s.heard = slices.DeleteFunc(s.heard, func(v *Voice) bool {
-		if v.quiet > holds {
+		if v.quiet > holds || v.soft > stays {
 			v.Heard = false
 		}
 		return !v.Heard
@@ -97,7 +99,7 @@ func (s *Selector) Drop(v *Voice) {
 // enter lets v be heard from this tick on.
 func (s *Selector) enter(v *Voice) {
 	v.Heard, v.Entered = true, true
-	v.pressed, v.quiet = 0, 0
+	v.pressed, v.quiet, v.soft = 0, 0, 0
 	s.heard = append(s.heard, v)
 }
 
@@ -129,6 +131,9 @@ func (v *Voice) listen() {
 	level := 127 - int(v.Level)
 	v.envelope = max(level, v.envelope-decay)
 	v.Entered = false
+	if v.soft++; level >= opens {
+		v.soft = 0
+	}
 	if level >= closes {
 		v.quiet = 0
 	} else {

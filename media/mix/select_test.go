@@ -77,6 +77,13 @@ func TestSelect(t *testing.T) {
 			{10, []int{-30}, "A"},
 			{100, []int{-66}, "A"},
 		}},
+		{"the noise left by who spoke does", []step{
+			{10, []int{-30}, "A"},
+			{250, []int{-64}, "A"},
+			{1, []int{-64}, ""},
+			{50, []int{-64}, ""},
+			{1, []int{-60}, "A"},
+		}},
 		{"the loudest two of three who begin together", []step{
 			{1, []int{-40, -20, -30}, "BC"},
 		}},

@@ -100,7 +100,7 @@ func (s *audioStream) configure(a *Audio) {
 
 func (s *audioStream) stopPlaying() {
 	if s.player != nil {
-		s.player.release()
+		s.player.close()
 	}
 	s.player, s.buf, s.load = nil, nil, nil
 }

@@ -305,23 +305,23 @@ func TestLevels(t *testing.T) {
 		make func(p *rtp.Packet)
 		want bridge.AudioTick
 	}{
-		{"measured", func(p *rtp.Packet) { p.Payload = loud }, bridge.AudioTick{Voice: true, HasLevel: true, Level: 0}},
-		{"digital silence", func(p *rtp.Packet) { p.Payload = silent }, bridge.AudioTick{Voice: true, HasLevel: true, Level: 126}},
+		{"measured", func(p *rtp.Packet) { p.Payload = loud }, bridge.AudioTick{Rate: 8000, Voice: true, HasLevel: true, Level: 0}},
+		{"digital silence", func(p *rtp.Packet) { p.Payload = silent }, bridge.AudioTick{Rate: 8000, Voice: true, HasLevel: true, Level: 126}},
 		{"said by the extension", func(p *rtp.Packet) {
 			p.Payload = loud
 			if err := p.SetExtension(5, []byte{0x80 | 33}); err != nil {
 				t.Fatal(err)
 			}
-		}, bridge.AudioTick{Voice: true, HasLevel: true, Level: 33}},
+		}, bridge.AudioTick{Rate: 8000, Voice: true, HasLevel: true, Level: 33}},
 		{"another extension", func(p *rtp.Packet) {
 			p.Payload = loud
 			if err := p.SetExtension(6, []byte{0x80 | 33}); err != nil {
 				t.Fatal(err)
 			}
-		}, bridge.AudioTick{Voice: true, HasLevel: true, Level: 0}},
-		{"comfort noise", func(p *rtp.Packet) { p.PayloadType, p.Payload = 13, []byte{60} }, bridge.AudioTick{HasLevel: true, Level: 127}},
-		{"nothing, to keep NAT open", func(p *rtp.Packet) { p.Payload = nil }, bridge.AudioTick{HasLevel: true, Level: 127}},
-		{"unknown type", func(p *rtp.Packet) { p.PayloadType, p.Payload = 99, loud }, bridge.AudioTick{HasLevel: true, Level: 127}},
+		}, bridge.AudioTick{Rate: 8000, Voice: true, HasLevel: true, Level: 0}},
+		{"comfort noise", func(p *rtp.Packet) { p.PayloadType, p.Payload = 13, []byte{60} }, bridge.AudioTick{Rate: 8000, HasLevel: true, Level: 127}},
+		{"nothing, to keep NAT open", func(p *rtp.Packet) { p.Payload = nil }, bridge.AudioTick{Rate: 8000, HasLevel: true, Level: 127}},
+		{"unknown type", func(p *rtp.Packet) { p.PayloadType, p.Payload = 99, loud }, bridge.AudioTick{Rate: 8000, HasLevel: true, Level: 127}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -56,7 +56,7 @@ func TestAudioCall(t *testing.T) {
 				generator := tone.New(tt.codec.Format.Rate, -20, 1000)
 				said := make(pcm.Frame, tt.codec.Format.Samples20())
 				var heard pcm.Frame
-				tick := make(pcm.Frame, 960)
+				tick := make(pcm.Frame, tt.codec.Format.Samples20())
 				silent := 0
 				for range 10 * 50 {
 					generator.Read(said)
@@ -77,13 +77,13 @@ func TestAudioCall(t *testing.T) {
 				if silent > 10 {
 					t.Errorf("%d Ticks of silence in the middle of a tone", silent)
 				}
-				heard = heard[48000:]
+				heard = heard[tt.codec.Format.Rate:]
 				level := tone.Level(heard)
 				if level < -22 || level > -18 {
 					t.Errorf("level %.1f dB, want -20", level)
 				}
 				// What is not the tone comes from codec, gaps and seams.
-				purity := tone.Detect(heard, 48000, 1000)[0] - level
+				purity := tone.Detect(heard, tt.codec.Format.Rate, 1000)[0] - level
 				if purity < -1.5 {
 					t.Errorf("the tone is %.1f dB below all that is heard", purity)
 				}

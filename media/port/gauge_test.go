@@ -80,3 +80,16 @@ func (n *noise) Read(dst pcm.Frame) {
 		dst[i] = int16(min(max(n.r.NormFloat64()*a, -32768), 32767))
 	}
 }
+
+// BenchmarkLawGauge is what each packet of G.711 costs, heard or not.
+func BenchmarkLawGauge(b *testing.B) {
+	g := newGauge(&g711.PCMU)
+	payload := make([]byte, 160)
+	for i := range payload {
+		payload[i] = byte(7 * i)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		g.measure(payload)
+	}
+}

@@ -4,37 +4,59 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/jitter"
-	"github.com/skybridge-media/skybridge/media/resample"
+	"github.com/skybridge-media/skybridge/media/mix"
 )
 
 const (
-	rate48 = 48000       // Hz
-	tick48 = rate48 / 50 // samples of a Tick
+	// Concealment keeps its loudness for fadeAfter and is silent after fadeOver:
+	// what was made up for longer than a syllable sounds like a robot.
+	fadeAfter = 100 * time.Millisecond
+	fadeOver  = 200 * time.Millisecond
 
-	// Concealment keeps its loudness for fadeAfter samples and is silent after
-	// fadeOver: what was made up for longer than a syllable sounds like a robot.
-	fadeAfter = rate48 / 10
-	fadeOver  = rate48 / 5
+	// outdated is after how many Ticks unheard the state of a decoder no longer
+	// fits what it is given. If that state is speech, half of the next Tick
+	// would be noise: the decoder begins anew. If it is quiet, it fits better
+	// than none.
+	outdated = 2
 
-	// forget is after how many Ticks unheard a decoder begins anew: its state
-	// belongs to what was said long before.
-	forget = 2
+	// preparations is how often a decoder that missed what was before decodes
+	// the first packet of CELT before that counts. The stream says only by how
+	// much the energy of each band differs from half of what it was (RFC 6716
+	// section 4.3.2.1). A fresh decoder takes noise for 10 to 15 dB louder than
+	// it is, one that has heard noise takes a voice for as much softer, and those
+	// who are listened to now and then are judged by that. Each time leaves half
+	// of the error in dB.
+	preparations = 4
+
+	// risen is by how many dB a sound must be louder than when it was decoded
+	// last to be more than noise, so that it is worth the preparations.
+	risen = 3
+
+	// quietState is the level in -dBov from which on a decoder's state is quiet.
+	quietState = 50
+
+	// release is after how many Ticks unheard a decoder is freed: 10 s. Making
+	// one of Opus costs as much as decoding four Ticks.
+	release = 500
 )
 
-// A player turns pieces from the de-jitter buffer into 48 kHz mono. It decodes
-// only what is asked for. Not safe for concurrent use.
+// A player turns pieces from the de-jitter buffer into mono at the codec's
+// rate. It decodes only what is asked for. Not safe for concurrent use.
 type player struct {
 	codec *codecs.Audio
 	log   *slog.Logger
 
 	decoder codecs.AudioDecoder // nil until something is decoded
-	up      *resample.Resampler
-	broken  bool // the codec cannot be had
+	fresh   bool                // decoder has decoded nothing yet
+	before  uint8               // level when its state became outdated; 0 is none
+	broken  bool                // the codec cannot be had
 
 	pieces []piece // of the Tick announced last
 	data   []byte  // their payloads
@@ -45,14 +67,13 @@ type player struct {
 	lost  int // samples concealed in a row
 	level bridge.AudioTick
 	fifo  pcm.Frame // decoded, not played yet
-	raw   pcm.Frame // scratch, at the codec's rate
-	wide  pcm.Frame // scratch, at 48 kHz
+	raw   pcm.Frame // scratch; the piece decoded last
 }
 
 // A piece is a jitter.Piece whose payload is kept.
 type piece struct {
 	kind     jitter.Kind
-	samples  int // at 48 kHz
+	samples  int
 	from, to int // payload in data
 	lost     int // samples concealed in a row before it
 	merge    bool
@@ -68,6 +89,9 @@ func (p *player) take(pieces []jitter.Piece, ahead int) bridge.AudioTick {
 	if p.taken {
 		p.unread++
 		p.fifo = p.fifo[:0]
+		if p.unread == release {
+			p.close()
+		}
 	}
 	p.taken = true
 	p.pieces, p.data = p.pieces[:0], p.data[:0]
@@ -92,40 +116,49 @@ func (p *player) take(pieces []jitter.Piece, ahead int) bridge.AudioTick {
 
 // judge says whether pieces are worth decoding, and how loud they are.
 func (p *player) judge(pieces []jitter.Piece) bridge.AudioTick {
-	t := bridge.AudioTick{Level: jitter.MaxLevel, HasLevel: true}
+	t := bridge.AudioTick{Rate: p.codec.Format.Rate, Level: jitter.MaxLevel, HasLevel: true, Quiet: true}
 	for _, in := range pieces {
 		switch in.Kind {
 		case jitter.Play:
 			switch {
 			case in.Level < 0:
 				t.Voice, t.HasLevel = true, false
+				t.Quiet = t.Quiet && p.pauses(in.Payload)
 			case in.Level < jitter.MaxLevel:
 				t.Voice = true
 				t.Level = min(t.Level, uint8(in.Level))
 			}
 		case jitter.Conceal, jitter.Recover:
-			if p.level.Voice && p.lost < fadeOver {
+			if p.level.Voice && p.lost < p.lasting(fadeOver) {
 				t.Voice = true
 				t.HasLevel = t.HasLevel && p.level.HasLevel
+				t.Quiet = t.Quiet && (p.level.HasLevel || p.level.Quiet)
 				t.Level = min(t.Level, p.level.Level)
 			}
 		}
 	}
-	if !t.HasLevel {
+	if t.HasLevel {
+		t.Quiet = false
+	} else {
 		t.Level = 0
 	}
 	return t
 }
 
-// read decodes what take announced into dst, a Tick.
+// pauses reports whether the sender's encoder has found no speech, where the
+// payload tells.
+func (p *player) pauses(payload []byte) bool {
+	return p.codec.Name == "opus" && opus.Pauses(payload)
+}
+
+// read decodes what take announced into dst, a Tick at the codec's rate.
 func (p *player) read(dst pcm.Frame) {
 	if !p.taken {
 		clear(dst)
 		return
 	}
-	if p.unread > forget {
-		p.release()
-		p.up, p.fifo = nil, p.fifo[:0]
+	if p.unread > outdated {
+		p.renew()
 	}
 	p.taken, p.unread = false, 0
 	for _, piece := range p.pieces {
@@ -160,7 +193,7 @@ func (p *player) decode(in piece) {
 	if p.open() {
 		switch in.kind {
 		case jitter.Play:
-			asItIs = p.attempt(func() (pcm.Frame, error) { return p.decoder.Decode(p.raw, payload) })
+			asItIs = p.play(payload)
 		case jitter.Recover:
 			p.recover(payload)
 		case jitter.Conceal:
@@ -171,15 +204,33 @@ func (p *player) decode(in piece) {
 	if !asItIs {
 		p.exactly(in.samples)
 	}
-	p.wide = p.up.Process(p.wide[:0], p.raw)
 	if in.kind == jitter.Conceal || in.kind == jitter.Recover {
-		fade(p.wide, in.lost)
+		fade(p.raw, in.lost, p.lasting(fadeAfter), p.lasting(fadeOver))
 	}
 	if in.merge {
-		blend(p.fifo, p.wide)
+		blend(p.fifo, p.raw)
 		return
 	}
-	p.fifo = append(p.fifo, p.wide...)
+	p.fifo = append(p.fifo, p.raw...)
+}
+
+// play decodes a packet that is there and reports whether that went well.
+func (p *player) play(payload []byte) bool {
+	before := p.before
+	unfit := p.fresh || before > 0
+	p.fresh, p.before = false, 0
+	decode := func() (pcm.Frame, error) { return p.decoder.Decode(p.raw[:0], payload) }
+	ok := p.attempt(decode)
+	if !ok || !unfit || p.codec.Name != "opus" || !opus.CELT(payload) {
+		return ok
+	}
+	if before > 0 && mix.Level(p.raw)+risen > before {
+		return ok
+	}
+	for range preparations {
+		ok = ok && p.attempt(decode)
+	}
+	return ok
 }
 
 // attempt runs the decoder. It conceals what that refuses and reports false.
@@ -219,18 +270,16 @@ func (p *player) conceal() {
 func (p *player) fail(err error) {
 	p.log.Error("audio decoder failed", "codec", p.codec.Name, "err", err)
 	p.raw = p.raw[:0]
-	p.release()
+	p.close()
 }
 
 // open makes the decoder if there is none, and what else decoding needs. Most
 // participants never say anything.
 func (p *player) open() bool {
 	if p.raw == nil {
-		p.fifo = slices.Grow(p.fifo, 8*tick48)
-		p.raw, p.wide = make(pcm.Frame, 0, 6*tick48), make(pcm.Frame, 0, 6*tick48)
-	}
-	if p.up == nil {
-		p.up = resample.New(p.codec.Format.Rate, rate48)
+		tick := p.codec.Format.Samples20() // of both channels
+		p.fifo = slices.Grow(p.fifo, 8*tick)
+		p.raw = make(pcm.Frame, 0, 6*tick)
 	}
 	if p.decoder != nil || p.broken {
 		return !p.broken
@@ -241,12 +290,27 @@ func (p *player) open() bool {
 		p.log.Error("no audio decoder", "codec", p.codec.Name, "err", err)
 		return false
 	}
-	p.decoder = d
+	p.decoder, p.fresh = d, true
 	return true
 }
 
-// release frees the decoder.
-func (p *player) release() {
+// renew prepares for something that the decoder did not hear the beginning of.
+func (p *player) renew() {
+	if p.decoder == nil {
+		return
+	}
+	if level := mix.Level(p.raw); level >= quietState {
+		p.before = level
+		return
+	}
+	p.fresh = true
+	if r, ok := p.decoder.(codecs.Resetter); !ok || r.Reset() != nil {
+		p.close()
+	}
+}
+
+// close frees the decoder.
+func (p *player) close() {
 	if p.decoder != nil {
 		_ = p.decoder.Close() // frees memory; there is nothing to be done about an error
 		p.decoder = nil
@@ -265,26 +329,31 @@ func (p *player) mono() {
 	p.raw = p.raw[:n]
 }
 
-// exactly cuts or fills raw to what yields so many samples at 48 kHz.
-func (p *player) exactly(samples int) {
-	n := samples * p.codec.Format.Rate / rate48
+// exactly cuts or fills raw to so many samples.
+func (p *player) exactly(n int) {
 	for len(p.raw) < n {
 		p.raw = append(p.raw, 0)
 	}
 	p.raw = p.raw[:n]
 }
 
-// samples converts units of the RTP clock to samples at 48 kHz.
-func (p *player) samples(units int) int { return units * rate48 / p.codec.Clock }
+// samples converts units of the RTP clock to samples.
+func (p *player) samples(units int) int { return units * p.codec.Format.Rate / p.codec.Clock }
 
-// fade lets concealment die away. lost is how much was concealed before it.
-func fade(frame pcm.Frame, lost int) {
-	if lost+len(frame) <= fadeAfter {
+// lasting converts a time to samples.
+func (p *player) lasting(d time.Duration) int {
+	return int(d.Milliseconds()) * p.codec.Format.Rate / 1000
+}
+
+// fade lets concealment die away between after and over samples of it. lost is
+// how much was concealed before frame.
+func fade(frame pcm.Frame, lost, after, over int) {
+	if lost+len(frame) <= after {
 		return
 	}
 	for i := range frame {
-		left := min(max(fadeOver-lost-i, 0), fadeOver-fadeAfter)
-		frame[i] = int16(int(frame[i]) * left / (fadeOver - fadeAfter))
+		left := min(max(over-lost-i, 0), over-after)
+		frame[i] = int16(int(frame[i]) * left / (over - after))
 	}
 }
 

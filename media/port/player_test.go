@@ -3,20 +3,27 @@ package port
 import (
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/g711"
+	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
+	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/jitter"
+	"github.com/skybridge-media/skybridge/media/mix"
 )
+
+// tick48 is a Tick at 48 kHz.
+const tick48 = 960
 
 // counting is a codec at 48 kHz whose payload is one byte for each
 // millisecond, decoded to 48 samples of 100 times its value.
 type counting struct {
 	decodes, conceals, recovers int
-	made, closed                int
+	made, closed, resets        int
 	err                         error
 }
 
@@ -46,6 +53,8 @@ func (c *counting) Recover(dst pcm.Frame, next []byte) (pcm.Frame, error) {
 	c.recovers++
 	return append(dst, slices.Repeat(pcm.Frame{-100 * int16(next[0])}, tick48)...), nil
 }
+
+func (c *counting) Reset() error { c.resets++; return nil }
 
 func (c *counting) Close() error { c.closed++; return nil }
 
@@ -108,8 +117,8 @@ func TestPlayerLongPackets(t *testing.T) {
 // TestPlayerDecodesNothingUnheard and begins anew when somebody listens.
 func TestPlayerDecodesNothingUnheard(t *testing.T) {
 	p, c := newTestPlayer(t)
-	p.take([]jitter.Piece{said(1, 20)}, 0)
-	expect(t, p, "1x20 ")
+	p.take([]jitter.Piece{said(200, 20)}, 0)
+	expect(t, p, "200x20 ")
 	for range 50 {
 		p.take([]jitter.Piece{said(2, 20)}, 0)
 	}
@@ -120,11 +129,36 @@ func TestPlayerDecodesNothingUnheard(t *testing.T) {
 	p.take([]jitter.Piece{said(2, 30)}, 10*48)
 	p.take([]jitter.Piece{said(3, 30)}, 20*48)
 	expect(t, p, "0x10 3x10 ")
-	if c.made != 2 || c.closed != 1 {
-		t.Errorf("%d decoders made, %d closed, want a new one after the pause", c.made, c.closed)
-	}
 	p.take(nil, 0)
 	expect(t, p, "3x20 ")
+	if c.made != 1 || c.closed != 0 || c.resets != 1 {
+		t.Errorf("%d decoders made, %d closed, %d reset, want one, and reset after the pause", c.made, c.closed, c.resets)
+	}
+}
+
+// TestPlayerKeepsQuietState, by which a decoder judges the noise that it is
+// given now and then better than a fresh one, until nobody has asked for long.
+func TestPlayerKeepsQuietState(t *testing.T) {
+	p, c := newTestPlayer(t)
+	for range 3 {
+		for range 50 {
+			p.take([]jitter.Piece{said(1, 20)}, 0)
+		}
+		expect(t, p, "1x20 ")
+	}
+	if c.decodes != 3 || c.made != 1 || c.closed != 0 || c.resets != 0 {
+		t.Errorf("%d decodes by %d decoders, %d closed, %d reset; want 3 by the same", c.decodes, c.made, c.closed, c.resets)
+	}
+	for range 501 {
+		p.take([]jitter.Piece{said(1, 20)}, 0)
+	}
+	if c.closed != 1 {
+		t.Error("the decoder is kept, although nobody has heard it for 10 s")
+	}
+	expect(t, p, "1x20 ")
+	if c.made != 2 || c.resets != 0 {
+		t.Errorf("%d decoders made, %d reset", c.made, c.resets)
+	}
 }
 
 func TestPlayerConcealment(t *testing.T) {
@@ -219,7 +253,7 @@ func TestPlayerAllocates(t *testing.T) {
 	p := newPlayer(&g711.PCMU, slog.New(slog.DiscardHandler))
 	pieces := []jitter.Piece{{Kind: jitter.Play, Duration: 160, Level: 30, Payload: make([]byte, 160)}}
 	lost := []jitter.Piece{{Kind: jitter.Conceal, Duration: 160}}
-	dst := make(pcm.Frame, tick48)
+	dst := make(pcm.Frame, g711.PCMU.Format.Samples20())
 	n := 0
 	step := func() {
 		p.take(pieces, 0)
@@ -234,5 +268,66 @@ func TestPlayerAllocates(t *testing.T) {
 	}
 	if len(p.fifo) != 0 {
 		t.Errorf("%d samples left over", len(p.fifo))
+	}
+}
+
+// TestPlayerKnowsPauses of Opus, and that a packet which restores another says
+// nothing of its own.
+func TestPlayerKnowsPauses(t *testing.T) {
+	p := newPlayer(&opus.Mono, slog.New(slog.DiscardHandler))
+	speaks := jitter.Piece{Kind: jitter.Play, Duration: 960, Level: unknownLevel, Payload: []byte{0x78, 0xff, 1}}
+	pauses := jitter.Piece{Kind: jitter.Play, Duration: 960, Level: unknownLevel, Payload: []byte{0x78, 0x3f, 1}}
+	lost := jitter.Piece{Kind: jitter.Conceal, Duration: 960}
+	tells := pauses
+	tells.Level = 40
+	quiet := bridge.AudioTick{Rate: 48000, Voice: true, Quiet: true}
+	loud := bridge.AudioTick{Rate: 48000, Voice: true}
+	for i, tt := range []struct {
+		pieces []jitter.Piece
+		want   bridge.AudioTick
+	}{
+		{[]jitter.Piece{pauses}, quiet},
+		{[]jitter.Piece{lost}, quiet},
+		{[]jitter.Piece{speaks}, loud},
+		{[]jitter.Piece{lost}, loud},
+		{[]jitter.Piece{pauses, speaks}, loud},
+		{nil, loud}, // the packet goes on
+		{[]jitter.Piece{pauses}, quiet},
+		{[]jitter.Piece{tells}, bridge.AudioTick{Rate: 48000, Voice: true, HasLevel: true, Level: 40}},
+	} {
+		if got := p.take(tt.pieces, 0); got != tt.want {
+			t.Errorf("%d: %+v, want %+v", i, got, tt.want)
+		}
+	}
+}
+
+// TestPlayerJudgesNoise that it hears now and then, of which CELT says only how
+// it changes: a decoder that begins anew takes it for 15 dB louder.
+func TestPlayerJudgesNoise(t *testing.T) {
+	e, err := opus.Mono.NewEncoder(codecs.AudioOptions{Bitrate: 128_000}) // CELT
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := newPlayer(&opus.Mono, slog.New(slog.DiscardHandler))
+	defer p.close()
+	hush, frame := noise{rand.New(rand.NewPCG(1, 1)), -75}, make(pcm.Frame, tick48)
+	for i := range 200 {
+		hush.Read(frame)
+		payload, err := e.Encode(nil, frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if payload[0]>>3 < 16 {
+			t.Fatalf("configuration %d, want CELT", payload[0]>>3)
+		}
+		p.take([]jitter.Piece{{Kind: jitter.Play, Duration: tick48, Level: unknownLevel, Payload: payload}}, 0)
+		if i < 40 || i%8 != 0 {
+			continue
+		}
+		p.read(frame)
+		if level := mix.Level(frame); level < 73 {
+			t.Errorf("tick %d: noise of level 75 is taken for %d", i, level)
+		}
 	}
 }

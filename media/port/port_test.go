@@ -96,7 +96,7 @@ func talk(tb testing.TB, codec *codecs.Audio) func() {
 	if err := pkt.SetExtension(1, []byte{30}); err != nil {
 		tb.Fatal(err)
 	}
-	dst := make(pcm.Frame, 960)
+	dst := make(pcm.Frame, codec.Format.Samples20())
 	return func() {
 		pkt.SequenceNumber++
 		pkt.Timestamp += uint32(codec.Clock / 50)
@@ -191,7 +191,7 @@ func FuzzPort(f *testing.F) {
 		p.SetVideo(v)
 		p.WantVideo(320, 180)
 		p.WriteVideo(film(0, 5, true))
-		dst := make(pcm.Frame, 960)
+		dst := make(pcm.Frame, 160)
 		for len(b) > 2 {
 			where, n := b[0], min(int(b[1]), len(b)-2)
 			packet := b[2 : 2+n]

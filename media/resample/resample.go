@@ -85,16 +85,10 @@ func (r *Resampler) Process(dst, src pcm.Frame) pcm.Frame {
 	return dst
 }
 
-// CopyState makes r continue where from stands, as if r had been given all of
-// from's input. Both must convert between the same rates.
-func (r *Resampler) CopyState(from *Resampler) {
-	if r.up != from.up || r.down != from.down {
-		panic("resample: state of another conversion")
-	}
-	r.skip = from.skip
-	if r.width > 0 {
-		copy(r.line[:r.width-1], from.line[:r.width-1])
-	}
+// Reset makes r continue with silence before it, as if it were new.
+func (r *Resampler) Reset() {
+	r.skip = 0
+	clear(r.line)
 }
 
 // raise appends up outputs for each of n inputs.

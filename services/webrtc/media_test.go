@@ -211,7 +211,8 @@ type listener struct {
 	port *port.Port
 
 	mu     sync.Mutex // guards what follows
-	last   pcm.Frame  // half a second at 48 kHz
+	rate   int        // Hz
+	last   pcm.Frame  // half a second
 	bright byte
 }
 
@@ -219,6 +220,7 @@ type listener struct {
 func (l *listener) run(ctx context.Context, hertz float64, luma byte) {
 	var (
 		in    = make(pcm.Frame, 960)
+		rate  = 48000
 		audio codecs.AudioEncoder
 		video codecs.VideoEncoder
 		out   pcm.Frame
@@ -236,14 +238,16 @@ func (l *listener) run(ctx context.Context, hertz float64, luma byte) {
 	tick := time.NewTicker(bridge.Tick)
 	defer tick.Stop()
 	for n := uint32(0); ctx.Err() == nil; n++ {
-		l.port.NextAudio()
-		l.port.ReadAudio(in)
-		l.keep(in)
+		if now := l.port.NextAudio(); now.Voice {
+			rate = now.Rate
+		}
+		l.port.ReadAudio(in[:rate/50])
+		l.keep(in[:rate/50], rate)
 		var err error
 		if spec, ok := l.port.AudioOut(); ok {
 			if audio == nil {
-				rate := spec.Codec.Format.Rate
-				gen, out = tone.New(rate, -12, hertz), make(pcm.Frame, rate/50)
+				format := spec.Codec.Format
+				gen, out = tone.New(format.Rate, -12, hertz), make(pcm.Frame, format.Samples20())
 				audio, err = spec.Codec.NewEncoder(spec.Options)
 			}
 			if err == nil {
@@ -283,11 +287,14 @@ func (l *listener) sendPicture(enc codecs.VideoEncoder, spec bridge.VideoSpec, n
 	return nil
 }
 
-func (l *listener) keep(in pcm.Frame) {
+func (l *listener) keep(in pcm.Frame, rate int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.rate != rate {
+		l.rate, l.last = rate, nil
+	}
 	l.last = append(l.last, in...)
-	if over := len(l.last) - 24000; over > 0 {
+	if over := len(l.last) - rate/2; over > 0 {
 		l.last = slices.Delete(l.last, 0, over)
 	}
 	if p := l.port.Picture(); p != nil {
@@ -299,7 +306,7 @@ func (l *listener) keep(in pcm.Frame) {
 func (l *listener) hears(hertz float64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.last) == 24000 && tone.Detect(l.last, 48000, hertz)[0] > -20
+	return l.rate > 0 && len(l.last) == l.rate/2 && tone.Detect(l.last, l.rate, hertz)[0] > -20
 }
 
 func (l *listener) forget() {
@@ -313,7 +320,7 @@ func (l *listener) forget() {
 func (l *listener) silent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.last) < 4800 {
+	if len(l.last) < l.rate/10 || l.rate == 0 {
 		return false
 	}
 	quiet := tone.Level(l.last) < -60
