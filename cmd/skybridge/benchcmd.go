@@ -14,7 +14,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine"}
-	cmd.AddCommand(latencyCommand(), compareCommand())
+	cmd.AddCommand(latencyCommand(), codecsCommand(), compareCommand())
 	return cmd
 }
 
