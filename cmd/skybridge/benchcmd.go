@@ -14,7 +14,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine"}
-	cmd.AddCommand(latencyCommand(), callsCommand(), compareCommand(), loadCommand(), natsCommand())
+	cmd.AddCommand(latencyCommand(), callsCommand(), codecsCommand(), compareCommand(), loadCommand(), natsCommand())
 	return cmd
 }
 

@@ -14,7 +14,40 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 )
 
-func TestMono(t *testing.T) { codectest.Audio(t, opus.Mono, 10) }
+// Opus is two codecs, and the options choose: the suite runs with both.
+func TestMono(t *testing.T) { codectest.Audio(t, opus.Mono, 13) }
+
+func TestMonoWithFEC(t *testing.T) {
+	c := opus.Mono
+	c.NewEncoder = func(o codecs.AudioOptions) (codecs.AudioEncoder, error) {
+		o.Loss = 10
+		return opus.Mono.NewEncoder(o)
+	}
+	codectest.Audio(t, c, 10)
+}
+
+// SILK is paid for where only SILK will do.
+func TestCELTWhereItDoes(t *testing.T) {
+	for _, test := range []struct {
+		o    codecs.AudioOptions
+		celt bool
+	}{
+		{codecs.AudioOptions{}, true},
+		{codecs.AudioOptions{Bitrate: 32_000, Complexity: 10}, true},
+		{codecs.AudioOptions{Bitrate: 64_000}, true},
+		{codecs.AudioOptions{Bitrate: 24_000}, false},
+		{codecs.AudioOptions{Loss: 1}, false},
+		{codecs.AudioOptions{DTX: true}, false},
+	} {
+		for i, p := range encode(t, test.o, codectest.Speech(opus.Mono.Format)) {
+			// RFC 6716, table 2: configurations from 16 on are CELT alone.
+			if celt := len(p) > 1 && p[0]>>3 >= 16; celt != test.celt {
+				t.Errorf("%+v, packet %d: CELT alone = %v, want %v", test.o, i, celt, test.celt)
+				break
+			}
+		}
+	}
+}
 
 func newEncoder(t testing.TB, o codecs.AudioOptions) codecs.AudioEncoder {
 	t.Helper()
@@ -212,7 +245,8 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkMono(b *testing.B) {
-	codectest.BenchmarkAudio(b, opus.Mono, codecs.AudioOptions{})
+	b.Run("CELT", func(b *testing.B) { codectest.BenchmarkAudio(b, opus.Mono, codecs.AudioOptions{}) })
+	b.Run("FEC", func(b *testing.B) { codectest.BenchmarkAudio(b, opus.Mono, codecs.AudioOptions{Loss: 10}) })
 }
 
 // BenchmarkDecoder compares what it takes to begin with another stream.

@@ -64,15 +64,20 @@ func (r *room) run(d time.Duration) {
 	synctest.Wait()
 }
 
-// expect fails unless caller i hears exactly the tones of those listed.
+// expect fails unless caller i hears exactly the tones of those listed. Opus makes
+// some of its own out of several that last: a tenth of their amplitude.
 func (r *room) expect(t *testing.T, i int, hears ...int) {
 	t.Helper()
+	stray := 0.02 * 2000
+	if r.callers[i].codec == &opus.Mono {
+		stray = 0.1 * 2000
+	}
 	for j, c := range r.callers {
 		got, want := r.callers[i].amplitude(c.voice.hz), 0.0
 		if slices.Contains(hears, j) {
 			want = c.voice.amplitude
 		}
-		if got < 0.8*want || got > want+0.02*2000 {
+		if got < 0.8*want || got > want+stray {
 			t.Errorf("caller %d hears caller %d at %.0f, want %.0f", i, j, got, want)
 		}
 	}
