@@ -118,7 +118,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 	if noise := a.CNType != 0 && pkt.PayloadType == a.CNType; !speech && !event && !noise {
 		return 0, false
 	}
-	if source := s.link.source(); event && source != 0 && source != pkt.SSRC {
+	if source := s.link.source(0); event && source != 0 && source != pkt.SSRC {
 		// RFC 4733 wants events in the stream of the speech. Where another device
 		// makes them they are keys all the same, and no reason to give up the
 		// speech.

@@ -22,13 +22,13 @@ type estimator struct {
 	packets  uint64
 }
 
-// estimate returns the bitrate to announce, and whether it is time to.
-func (e *estimator) estimate(r *reception, rate int, now time.Time) (bitrate int, due bool) {
+// estimate returns the bitrate to announce, and whether it is time to. It is
+// told how many packets were expected and came so far, and the bitrate of late.
+func (e *estimator) estimate(expected, packets uint64, rate int, now time.Time) (bitrate int, due bool) {
 	if now.Before(e.next) {
 		return 0, false
 	}
 	e.next = now.Add(estimateEvery)
-	expected, packets := r.expected(), r.packets
 	if e.bitrate == 0 || expected < e.expected || packets < e.packets { // begun anew
 		e.bitrate = mostReceived
 		e.expected, e.packets = expected, packets

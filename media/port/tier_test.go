@@ -187,11 +187,11 @@ func TestEstimator(t *testing.T) {
 		r.highest += int64(packets)
 		r.packets += uint64(packets - lost)
 		now = now.Add(time.Second)
-		b, due := e.estimate(&r, rate, now)
+		b, due := e.estimate(r.expected(), r.packets, rate, now)
 		if !due {
 			t.Fatal("no estimate after a second")
 		}
-		if _, due = e.estimate(&r, rate, now); due {
+		if _, due = e.estimate(r.expected(), r.packets, rate, now); due {
 			t.Fatal("two estimates at once")
 		}
 		return b

@@ -33,6 +33,12 @@ type Video struct {
 	// Parameters are the parameter sets of sprop-parameter-sets, Annex B.
 	Parameters []byte
 
+	// Layers are what the peer sends side by side, the smallest that suffices
+	// of which is decoded; empty: one stream. LayerExt is the identifier of the
+	// header extension that tells them apart (RFC 8852); it is not zero then.
+	Layers   []Layer
+	LayerExt uint8
+
 	Send, Recv bool // direction as seen by us
 
 	SSRC  uint32 // of what we send
@@ -84,8 +90,8 @@ func (s *videoStream) limit(now time.Time) {
 	v := s.in.cfg
 	ok := v != nil && v.REMB && v.Recv
 	s.in.mu.Unlock()
-	source := s.link.source()
-	if !ok || source == 0 {
+	sources := s.link.sources()
+	if !ok || len(sources) == 0 {
 		return
 	}
 	bitrate, due := s.link.estimate(now)
@@ -93,7 +99,7 @@ func (s *videoStream) limit(now time.Time) {
 		return
 	}
 	s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{
-		SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: []uint32{source},
+		SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: sources,
 	})
 }
 
