@@ -134,7 +134,7 @@ func (in *videoIn) intakeOf(layer int) *intake {
 // frame, and reports whether it is another one than before.
 func (in *videoIn) measure(layer int, p []byte) (changed bool) {
 	codec := in.cfg.Codec
-	if codec.Size == nil {
+	if codec.Size == nil || in.scratch == nil {
 		return false
 	}
 	in.scratch.Reset()

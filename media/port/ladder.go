@@ -69,7 +69,7 @@ func (l *ladder) configure(layers []Layer) {
 // same reports whether layers are those that the ladder is made of.
 func (l *ladder) same(layers []Layer) bool {
 	if len(layers) == 0 {
-		return len(l.rungs) == 1 && l.rungs[0].rid == ""
+		return !l.layered()
 	}
 	if min(len(layers), maxLayers) != len(l.rungs) {
 		return false
@@ -81,6 +81,9 @@ func (l *ladder) same(layers []Layer) bool {
 	}
 	return true
 }
+
+// layered reports whether there are layers, rather than a single stream.
+func (l *ladder) layered() bool { return len(l.rungs) > 0 && l.rungs[0].rid != "" }
 
 // arrived notes a packet of layer i and reports whether it is the first after a
 // silence.

@@ -334,7 +334,7 @@ func TestSimulcastRenegotiated(t *testing.T) {
 		c.SetVideo(c.video())
 		c.expect("again", c.play(30, false), "640:30")
 		v := c.video()
-		v.Recv = false
+		v.Recv, v.Layers = false, nil
 		c.SetVideo(v)
 		c.SetVideo(c.video())
 		c.play(4, true)

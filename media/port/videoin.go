@@ -52,12 +52,12 @@ func (s *videoStream) configureIn(v *Video) {
 	if before != nil && (v == nil || v.Codec != before.Codec || v.NACK != before.NACK || !v.Recv || !in.ladder.same(v.Layers)) {
 		in.stop()
 	}
-	if v == nil {
-		return
+	if v == nil || !v.Recv {
+		return // layers that come back later are the same ones
 	}
 	in.ladder.configure(v.Layers)
 	in.scratch = nil
-	if len(v.Layers) > 0 {
+	if in.ladder.layered() {
 		in.scratch, _ = payload.NewAssembler(v.Codec.Name, nil) // startIfWanted reports the error
 	}
 	s.link.simulcast(v.Layers, v.LayerExt)
@@ -135,7 +135,7 @@ func (s *videoStream) receive(pkt *rtp.Packet, now time.Time) {
 	if !ok {
 		return
 	}
-	layered := in.scratch != nil
+	layered := in.ladder.layered()
 	if in.main == nil && !layered {
 		return
 	}
@@ -167,7 +167,7 @@ func (s *videoStream) receive(pkt *rtp.Packet, now time.Time) {
 
 // count tells the link of a packet, and returns which layer it belongs to.
 func (s *videoStream) count(pkt *rtp.Packet, now time.Time) (layer int, ok, changed bool) {
-	if len(s.in.cfg.Layers) > 0 {
+	if s.in.ladder.layered() {
 		return s.link.receivedLayer(pkt, now)
 	}
 	if ok, changed = s.link.accept(pkt.SSRC, now); ok {

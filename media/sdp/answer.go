@@ -67,6 +67,9 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 	case s.Kind == Audio && c.chooseAudio(s, m, formats, formats):
 		answer.answerAudio(s)
 	case s.Kind == Video && c.chooseVideo(s, m, formats, formats):
+		if s.Recv {
+			s.Video.Layers, s.Video.LayerExt = m.layers(s.SendType)
+		}
 		c.answerVideo(&answer, s, formats)
 	default:
 		return Media{}, &Refusal{Warning: 305, Text: "No common " + s.Kind.String() + " codec", Reason: ErrNoCommonCodec}
@@ -150,6 +153,7 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 		}
 	}
 	c.addVideoLimits(answer)
+	answer.answerLayers(v)
 }
 
 // answerH264 turns what the peer takes into what we take.

@@ -118,12 +118,12 @@ const (
 	eventName = "telephone-event"
 )
 
-// levelExt is the identifier of the RFC 6464 header extension; zero if it is
+// extension is the identifier of a header extension (RFC 8285); zero if it is
 // not there or cannot be used.
-func (m *Media) levelExt() uint8 {
+func (m *Media) extension(uri string) uint8 {
 	for v := range m.Attributes.all("extmap") {
 		f := strings.Fields(v)
-		if len(f) < 2 || f[1] != levelURI {
+		if len(f) < 2 || f[1] != uri {
 			continue
 		}
 		id, _, _ := strings.Cut(f[0], "/")

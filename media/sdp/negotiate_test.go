@@ -194,6 +194,15 @@ func summary(a *sdp.Agreement) string {
 					b.WriteString(" " + f.name)
 				}
 			}
+			for _, l := range v.Layers {
+				fmt.Fprintf(&b, " layer %s", l.RID)
+				if l.Width > 0 {
+					fmt.Fprintf(&b, " of %dx%d", l.Width, l.Height)
+				}
+			}
+			if v.LayerExt > 0 {
+				fmt.Fprintf(&b, " named by extension %d", v.LayerExt)
+			}
 			if v.Parameters != nil {
 				fmt.Fprintf(&b, " parameters %x", v.Parameters)
 			}
