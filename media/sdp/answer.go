@@ -68,7 +68,7 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 		answer.answerAudio(s)
 	case s.Kind == Video && c.chooseVideo(s, m, formats, formats):
 		if s.Recv {
-			s.Video.Layers, s.Video.LayerExt = m.layers(s.SendType)
+			s.Video.Layers, s.Video.LayerExt = m.Attributes.Layers(s.SendType)
 		}
 		c.answerVideo(&answer, s, formats)
 	default:
@@ -153,7 +153,7 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 		}
 	}
 	c.addVideoLimits(answer)
-	answer.answerLayers(v)
+	answer.Attributes.AnswerLayers(v.Layers, v.LayerExt)
 }
 
 // answerH264 turns what the peer takes into what we take.

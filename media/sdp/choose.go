@@ -21,7 +21,7 @@ func (c *Capabilities) chooseAudio(s *Stream, m *Media, theirs, ours []format) b
 		if !ok {
 			continue
 		}
-		a := &AudioStream{Codec: codec, Ptime: m.packetTime(), LevelExt: m.extension(levelURI)}
+		a := &AudioStream{Codec: codec, Ptime: m.packetTime(), LevelExt: m.Attributes.extension(levelURI)}
 		a.chooseEvents(theirs, ours)
 		a.chooseNoise(theirs, ours)
 		if their.is("opus") {

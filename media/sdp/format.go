@@ -120,8 +120,8 @@ const (
 
 // extension is the identifier of a header extension (RFC 8285); zero if it is
 // not there or cannot be used.
-func (m *Media) extension(uri string) uint8 {
-	for v := range m.Attributes.all("extmap") {
+func (a Attributes) extension(uri string) uint8 {
+	for v := range a.all("extmap") {
 		f := strings.Fields(v)
 		if len(f) < 2 || f[1] != uri {
 			continue

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// layerURI names the header extension that tells layers apart (RFC 8852).
-const layerURI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+// LayerURI names the header extension that tells layers apart (RFC 8852).
+const LayerURI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 
 // How many layers are taken, and looked at. Browsers send three at most.
 const (
@@ -24,23 +24,23 @@ type Layer struct {
 	Width, Height int
 }
 
-// layers are what the peer offers to send side by side in the payload type pt,
-// and the identifier of the extension that tells them apart. There are none
-// unless there are two that we can tell apart: the peer then sends one stream
-// (RFC 8853 section 5.3.2).
-func (m *Media) layers(pt uint8) (layers []Layer, ext uint8) {
-	if ext = m.extension(layerURI); ext == 0 {
+// Layers are what the peer offers to send side by side in the payload type pt,
+// where a are the attributes of its m-line, and the identifier of the extension
+// that tells them apart. There are none unless there are two that we can tell
+// apart: the peer then sends one stream (RFC 8853 section 5.3.2).
+func (a Attributes) Layers(pt uint8) (layers []Layer, ext uint8) {
+	if ext = a.extension(LayerURI); ext == 0 {
 		return nil, 0
 	}
 	looked := 0
-	for alternatives := range strings.SplitSeq(m.simulcast("send"), ";") {
+	for alternatives := range strings.SplitSeq(a.simulcast("send"), ";") {
 		// One of the alternatives, which are in order of preference. "~" marks
 		// those that are paused for now.
 		for rid := range strings.SplitSeq(alternatives, ",") {
 			if looked++; looked > maxOffered || len(layers) == maxLayers {
 				break
 			}
-			l, ok := m.layer(strings.TrimPrefix(rid, "~"), pt)
+			l, ok := a.layer(strings.TrimPrefix(rid, "~"), pt)
 			if ok && !slices.ContainsFunc(layers, func(o Layer) bool { return o.RID == l.RID }) {
 				layers = append(layers, l)
 				break
@@ -54,8 +54,8 @@ func (m *Media) layers(pt uint8) (layers []Layer, ext uint8) {
 }
 
 // simulcast returns the list of one direction of a=simulcast: "send a;b recv c".
-func (m *Media) simulcast(direction string) string {
-	v, _ := m.Attributes.Get("simulcast")
+func (a Attributes) simulcast(direction string) string {
+	v, _ := a.Get("simulcast")
 	f := strings.Fields(v)
 	for i := 0; i+1 < len(f); i += 2 {
 		if f[i] == direction {
@@ -67,11 +67,11 @@ func (m *Media) simulcast(direction string) string {
 
 // layer reads "a=rid:<rid> send pt=97,98;max-width=1280" (RFC 8851 section 10).
 // ok is false if there is no such line, or not for that payload type.
-func (m *Media) layer(rid string, pt uint8) (l Layer, ok bool) {
+func (a Attributes) layer(rid string, pt uint8) (l Layer, ok bool) {
 	if !validRID(rid) {
 		return Layer{}, false
 	}
-	for v := range m.Attributes.all("rid") {
+	for v := range a.all("rid") {
 		f := strings.Fields(v)
 		if len(f) < 2 || f[0] != rid || f[1] != "send" {
 			continue
@@ -115,16 +115,16 @@ func validRID(s string) bool {
 	})
 }
 
-// answerLayers takes the layers of v.
-func (m *Media) answerLayers(v *VideoStream) {
-	if len(v.Layers) == 0 {
+// AnswerLayers adds to our m-line that we take layers, if there are any.
+func (a *Attributes) AnswerLayers(layers []Layer, ext uint8) {
+	if len(layers) == 0 {
 		return
 	}
-	names := make([]string, len(v.Layers))
-	for i, l := range v.Layers {
+	names := make([]string, len(layers))
+	for i, l := range layers {
 		names[i] = l.RID
-		m.Attributes.add("rid", l.RID+" recv")
+		a.add("rid", l.RID+" recv")
 	}
-	m.Attributes.add("simulcast", "recv "+strings.Join(names, ";"))
-	m.Attributes.add("extmap", strconv.Itoa(int(v.LayerExt))+" "+layerURI)
+	a.add("simulcast", "recv "+strings.Join(names, ";"))
+	a.add("extmap", strconv.Itoa(int(ext))+" "+LayerURI)
 }

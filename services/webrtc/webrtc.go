@@ -167,6 +167,17 @@ func newAPI(cfg Config, s *sockets, logs pionLogs) (*pion.API, error) {
 	if err := me.RegisterHeaderExtension(level, pion.RTPCodecTypeAudio, pion.RTPTransceiverDirectionRecvonly); err != nil {
 		return nil, err
 	}
+	// Only calls with a simulcast negotiate these.
+	for uri, kinds := range map[string][]pion.RTPCodecType{
+		sdp.SDESMidURI: {pion.RTPCodecTypeAudio, pion.RTPCodecTypeVideo}, sdp.SDESRTPStreamIDURI: {pion.RTPCodecTypeVideo},
+	} {
+		for _, k := range kinds {
+			name := pion.RTPHeaderExtensionCapability{URI: uri}
+			if err := me.RegisterHeaderExtension(name, k, pion.RTPTransceiverDirectionRecvonly); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(me),
 		pion.WithInterceptorRegistry(&interceptor.Registry{})), nil
 }
