@@ -212,6 +212,9 @@ func TestEstimator(t *testing.T) {
 	if got != mostReceived {
 		t.Errorf("%d after half a minute without loss, want %d", got, mostReceived)
 	}
+	if got = second(40, 15, 20_000); got != mostReceived {
+		t.Errorf("%d after a few packets of a still picture were lost", got)
+	}
 	for range 30 {
 		got = second(100, 60, 100_000)
 	}

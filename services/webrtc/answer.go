@@ -134,9 +134,7 @@ func (c *choice) answer(t transport, id identity) string {
 			continue
 		}
 		c.midLine(line, s)
-		if st.layered {
-			st.simulcast.answerLines(line)
-		}
+		st.simulcastLines(line)
 		line("a=%s", st.direction())
 		if ssrc := id.sources[kind(s.media)]; st.send && ssrc != 0 {
 			line("a=msid:%s %s", id.stream, s.media)

@@ -55,6 +55,7 @@ type section struct {
 	events   map[int]uint8 // payload type of telephone events by clock
 	levelExt uint8         // id of the audio level extension, 0: none
 	midExt   uint8         // id of the extension that names the section (RFC 9143 section 15), 0: none
+	ridExt   uint8         // id of the extension that names layers (RFC 8852), 0: none
 	several  sd.Attributes // what is said of simulcast
 	bps      int           // b=TIAS or b=AS, 0: none
 	sources  []string      // values of a=ssrc, of the first source only
@@ -243,6 +244,7 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 			case uri == sdp.SDESMidURI:
 				s.midExt = uint8(n)
 			case uri == sd.LayerURI:
+				s.ridExt = uint8(n)
 				s.several = add(s.several, sd.Attribute{Key: a.Key, Value: a.Value})
 			}
 		case "rid", "simulcast":

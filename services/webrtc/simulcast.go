@@ -73,10 +73,17 @@ func (m *simulcast) offerLines(line func(string, ...any)) {
 	line("a=msid:%s", m.msid)
 }
 
-// answerLines writes it for the peer, as ours.
-func (m *simulcast) answerLines(line func(string, ...any)) {
+// simulcastLines write it for the peer, as ours. The extension is agreed on even
+// while the peer is on hold and offers no layers: Chromium could not offer them
+// again otherwise.
+func (s *stream) simulcastLines(line func(string, ...any)) {
 	var a sd.Attributes
-	a.AnswerLayers(m.layers, m.ext)
+	switch {
+	case s.layered:
+		a.AnswerLayers(s.simulcast.layers, s.simulcast.ext)
+	case s.simulcast != nil && s.section.ridExt != 0:
+		line("a=extmap:%d %s", s.section.ridExt, sd.LayerURI)
+	}
 	for _, l := range a {
 		line("a=%s:%s", l.Key, l.Value)
 	}
