@@ -53,11 +53,12 @@ func (in *videoIn) keepSpare(t *intake) {
 }
 
 // promote makes the layer that is changed to the one that is decoded.
-func (in *videoIn) promote() {
+func (in *videoIn) promote(m *Metrics) {
 	in.ladder.rungs[in.main.layer].refresh.satisfied()
 	in.keepSpare(in.main)
 	in.main, in.next = in.next, nil
 	in.switches++
+	m.layerChanges.Inc()
 }
 
 // refresher returns what asks for key frames of the layer.

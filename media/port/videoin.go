@@ -216,7 +216,7 @@ func (s *videoStream) frame(t *intake, f jitter.Frame) {
 		t.waiting = false
 		in.refresher(t).satisfied()
 		if t == in.next {
-			in.promote()
+			in.promote(s.metrics)
 		}
 	}
 	if !in.decoder.push(unit, key, f.Arrived) {
