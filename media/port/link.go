@@ -228,10 +228,13 @@ func (l *link) outgoing() int {
 }
 
 // estimate returns the bitrate that the peer may send, and whether it is time
-// to tell it.
-func (l *link) estimate(now time.Time) (bitrate int, due bool) {
+// to tell it. It always is if hurry is true.
+func (l *link) estimate(now time.Time, hurry bool) (bitrate int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if hurry && l.remb.bitrate > 0 {
+		return l.remb.bitrate, true
+	}
 	t := l.totals()
 	return l.remb.estimate(t.expected, t.got, l.rateIn.bits, now)
 }

@@ -342,6 +342,58 @@ func TestSimulcastRenegotiated(t *testing.T) {
 	})
 }
 
+// TestDemand tells a sender to send no more than is seen: late if it is less,
+// at once if it is more.
+func TestDemand(t *testing.T) {
+	for _, layered := range []bool{true, false} {
+		t.Run(fmt.Sprint("layered ", layered), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWire(t)
+				p := newPort(t, nil)
+				v := screen(w, "VP8")
+				patience, name := 30, ""
+				if layered {
+					patience, name = 5, "q"
+					v.LayerExt, v.Layers = ridExt, []port.Layer{{RID: "q"}, {RID: "f"}}
+				}
+				p.SetVideo(v)
+				pkt := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 97, SSRC: 9}, Payload: make([]byte, 1000)}
+				if err := pkt.SetExtension(ridExt, []byte(name)); err != nil {
+					t.Fatal(err)
+				}
+				told := func(width, height, seconds int) int {
+					p.WantVideo(width, height)
+					for range seconds * 100 {
+						pkt.SequenceNumber++
+						p.VideoRTP(pkt)
+						time.Sleep(10 * time.Millisecond)
+					}
+					all := feedback[*rtcp.ReceiverEstimatedMaximumBitrate](w)
+					return int(all[len(all)-1].Bitrate) / 1000
+				}
+				if got := told(1280, 720, 3); got < 2900 {
+					t.Errorf("%d kbit/s for a large picture", got)
+				}
+				if got := told(320, 180, patience-2); got < 2900 {
+					t.Errorf("%d kbit/s though the picture may become large again", got)
+				}
+				if got := told(320, 180, 5); got < 250 || got > 450 {
+					t.Errorf("%d kbit/s for a thumbnail", got)
+				}
+				if got := told(640, 360, 0); got < 850 || got > 1300 {
+					t.Errorf("%d kbit/s at once for a larger picture", got)
+				}
+				if got := told(1280, 720, 0); got < 2900 {
+					t.Errorf("%d kbit/s at once for a large picture again", got)
+				}
+				if got := told(0, 0, patience+3); got > 450 {
+					t.Errorf("%d kbit/s for what nobody sees", got)
+				}
+			})
+		})
+	}
+}
+
 // TestSimulcastNotTaken is about a peer that sends one stream after all.
 func TestSimulcastNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -84,19 +84,25 @@ func (s *videoStream) measure(now time.Time) {
 }
 
 // limit tells a peer that asked for it how much it may send (draft-alvestrand-
-// rmcat-remb).
+// rmcat-remb): no more than gets through, and no more than is seen.
 func (s *videoStream) limit(now time.Time) {
-	s.in.mu.Lock()
-	v := s.in.cfg
+	in := &s.in
+	in.mu.Lock()
+	v := in.cfg
 	ok := v != nil && v.REMB && v.Recv
-	s.in.mu.Unlock()
+	more := in.demand.see(in.ladder.width, in.ladder.height, in.ladder.layered(), now)
+	useful := in.demand.bitrate
+	in.mu.Unlock()
 	sources := s.link.sources()
 	if !ok || len(sources) == 0 {
 		return
 	}
-	bitrate, due := s.link.estimate(now)
+	bitrate, due := s.link.estimate(now, more)
 	if !due {
 		return
+	}
+	if useful > 0 {
+		bitrate = min(bitrate, useful)
 	}
 	s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{
 		SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: sources,

@@ -25,6 +25,7 @@ type videoIn struct {
 
 	wanted  bool
 	ladder  ladder
+	demand  demand
 	main    *intake            // of the layer that is decoded; nil unless wanted, received, and decodable
 	next    *intake            // of the one that will be; nil: no change is going on
 	spare   *intake            // memory
@@ -76,6 +77,7 @@ func (s *videoStream) want(width, height int, now time.Time) {
 	s.choose(none, now)
 	s.in.mu.Unlock()
 	s.poll(now)
+	s.limit(now)
 }
 
 // startIfWanted begins to decode if there is something and somebody wants it.
