@@ -1,6 +1,10 @@
 package port
 
-import "time"
+import (
+	"time"
+
+	media "github.com/skybridge-media/skybridge/media/rtp"
+)
 
 // How long a picture must have been seen smaller before its sender is told to
 // send less: whoever has spoken may speak again. Chromium begins with a layer
@@ -16,15 +20,26 @@ const (
 type demand struct {
 	bitrate int       // bit/s that the peer needs at most; 0: no limit
 	since   time.Time // since when less would do; zero: not so
+
+	asked   int       // bit/s of the latest request (TMMBR); 0: none was made
+	askedOf uint32    // the source that was asked
+	askedAt time.Time
+	left    int       // times it is to be repeated yet, for want of an answer
 }
 
+// A request that is not answered is made so many times, so often.
+const (
+	demandTries  = 3
+	demandRepeat = 2 * time.Second
+)
+
 // see takes the size at which the picture is seen, and reports whether the peer
-// is to be told at once that more is wanted. layered says that it sends
-// several sizes, whose smaller ones come first.
-func (d *demand) see(width, height int, layered bool, now time.Time) (more bool) {
-	need, patience := useful(width, height, layered), singleDemandPatience
-	if layered {
-		patience = layerDemandPatience
+// is to be told at once that more is wanted. layered says that it sends several
+// sizes, browser that it is slow to make a single picture large again.
+func (d *demand) see(width, height int, layered, browser bool, now time.Time) (more bool) {
+	need, patience := useful(width, height, layered), layerDemandPatience
+	if browser && !layered {
+		patience = singleDemandPatience
 	}
 	switch {
 	case need == d.bitrate:
@@ -39,6 +54,42 @@ func (d *demand) see(width, height int, layered bool, now time.Time) (more bool)
 		d.bitrate, d.since = need, time.Time{}
 	}
 	return false
+}
+
+// request reports whether to send a request to a source now, and takes it that
+// this is done. Who was never asked for less is not asked for more.
+func (d *demand) request(source uint32, now time.Time) bool {
+	want := d.bitrate
+	if want == 0 {
+		want = mostReceived
+	}
+	switch {
+	case d.asked == 0 && d.bitrate == 0:
+		return false
+	case want != d.asked || source != d.askedOf:
+		d.asked, d.askedOf, d.left = want, source, demandTries
+	case d.left == 0 || now.Sub(d.askedAt) < demandRepeat:
+		return false
+	}
+	d.left--
+	d.askedAt = now
+	return true
+}
+
+// answered says that the peer knows of the request.
+func (d *demand) answered() { d.left = 0 }
+
+// headers are counted in a request for so many bytes in each packet: IPv4, UDP
+// and RTP.
+const headers = 20 + 8 + 12
+
+// bitrateRequest asks a source for so many bit/s, headers included; zero: as
+// much as it likes (RFC 5104 section 4.2.1).
+func bitrateRequest(ssrc uint32, bitrate int, source uint32) *media.BitrateLimit {
+	if bitrate == 0 {
+		bitrate = mostReceived
+	}
+	return &media.BitrateLimit{SenderSSRC: ssrc, Entries: []media.BitrateEntry{{SSRC: source, Bitrate: bitrate, Overhead: headers}}}
 }
 
 // usefulBitrates are what pictures of faces need, in bit/s, with reserves.

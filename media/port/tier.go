@@ -32,11 +32,12 @@ func best(limit int) int {
 	return len(tiers) - 1
 }
 
-// options returns what to encode for v in tier i.
-func options(v *Video, i int) codecs.VideoOptions {
+// options returns what to encode for v in tier i, within a bitrate limit; zero:
+// none.
+func options(v *Video, limit, i int) codecs.VideoOptions {
 	t := tiers[i]
-	if v.MaxBitrate > 0 {
-		t.bitrate = min(t.bitrate, roundBitrate(v.MaxBitrate))
+	if limit > 0 {
+		t.bitrate = min(t.bitrate, roundBitrate(limit))
 	}
 	if v.FrameRate > 0 {
 		t.frameRate = min(t.frameRate, v.FrameRate)

@@ -50,7 +50,7 @@ func TestOptions(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		if got := options(&tt.v, tt.tier); got != tt.want {
+		if got := options(&tt.v, tt.v.MaxBitrate, tt.tier); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}

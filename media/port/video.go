@@ -24,7 +24,7 @@ type Video struct {
 	Width, Height, FrameRate int
 	MaxBitrate               int // bit/s
 
-	NACK, PLI, FIR, REMB bool // rtcp-fb that was negotiated (RFC 4585, RFC 5104, goog-remb)
+	NACK, PLI, FIR, TMMBR, REMB bool // rtcp-fb that was negotiated (RFC 4585, RFC 5104, goog-remb)
 
 	// KeyFrame asks for a key frame by signalling (SIP INFO, RFC 5168). It is
 	// called at most every 500 ms, without locks held, and must not block.
@@ -83,30 +83,35 @@ func (s *videoStream) measure(now time.Time) {
 	s.limit(now)
 }
 
-// limit tells a peer that asked for it how much it may send (draft-alvestrand-
-// rmcat-remb): no more than gets through, and no more than is seen.
+// limit tells a peer that asked for it how much it may send, in the way it
+// understands: no more than is seen, and with REMB no more than gets through
+// (draft-alvestrand-rmcat-remb).
 func (s *videoStream) limit(now time.Time) {
 	in := &s.in
 	in.mu.Lock()
 	v := in.cfg
-	ok := v != nil && v.REMB && v.Recv
-	more := in.demand.see(in.ladder.width, in.ladder.height, in.ladder.layered(), now)
+	if v == nil || !v.Recv || !v.REMB && !v.TMMBR {
+		in.mu.Unlock()
+		return
+	}
+	more := in.demand.see(in.ladder.width, in.ladder.height, in.ladder.layered(), v.REMB, now)
 	useful := in.demand.bitrate
-	in.mu.Unlock()
 	sources := s.link.sources()
-	if !ok || len(sources) == 0 {
-		return
+	// With layers there is nothing to be asked of each.
+	request := !v.REMB && len(sources) == 1 && in.demand.request(sources[0], now)
+	in.mu.Unlock()
+	switch {
+	case len(sources) == 0:
+	case v.REMB:
+		if bitrate, due := s.link.estimate(now, more); due {
+			if useful > 0 {
+				bitrate = min(bitrate, useful)
+			}
+			s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: sources})
+		}
+	case request:
+		s.feedback(bitrateRequest(v.SSRC, useful, sources[0]))
 	}
-	bitrate, due := s.link.estimate(now, more)
-	if !due {
-		return
-	}
-	if useful > 0 {
-		bitrate = min(bitrate, useful)
-	}
-	s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{
-		SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: sources,
-	})
 }
 
 // feedback sends a feedback packet to the peer.

@@ -118,7 +118,7 @@ type VideoStream struct {
 	LayerExt uint8
 
 	// RTCP feedback that both sides can do, in both directions.
-	NACK, PLI, FIR, REMB bool
+	NACK, PLI, FIR, TMMBR, REMB bool
 }
 
 // Types are the payload types that the peer may send on this stream.

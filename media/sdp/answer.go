@@ -147,7 +147,7 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"nack", v.NACK}, {"nack pli", v.PLI}, {"ccm fir", v.FIR}, {"goog-remb", v.REMB}} {
+	}{{"nack", v.NACK}, {"nack pli", v.PLI}, {"ccm fir", v.FIR}, {"ccm tmmbr", v.TMMBR}, {"goog-remb", v.REMB}} {
 		if f.on {
 			answer.Attributes.add("rtcp-fb", pt+" "+f.name)
 		}

@@ -102,11 +102,16 @@ func (m *Media) forType(key, pt string) (string, bool) {
 }
 
 // feedback reports whether the peer takes this RTCP feedback for the payload
-// type (RFC 4585 section 4.2).
+// type (RFC 4585 section 4.2). Codec control messages may have parameters (RFC
+// 5104 section 7.1).
 func (m *Media) feedback(pt uint8, what string) bool {
 	for v := range m.Attributes.all("rtcp-fb") {
 		t, rest, _ := strings.Cut(v, " ")
-		if (t == "*" || t == strconv.Itoa(int(pt))) && strings.Join(strings.Fields(rest), " ") == what {
+		f := strings.Fields(rest)
+		if len(f) > 2 && f[0] == "ccm" {
+			f = f[:2]
+		}
+		if (t == "*" || t == strconv.Itoa(int(pt))) && strings.Join(f, " ") == what {
 			return true
 		}
 	}

@@ -189,7 +189,7 @@ func summary(a *sdp.Agreement) string {
 			for _, f := range []struct {
 				name string
 				on   bool
-			}{{"nack", v.NACK}, {"pli", v.PLI}, {"fir", v.FIR}, {"remb", v.REMB}} {
+			}{{"nack", v.NACK}, {"pli", v.PLI}, {"fir", v.FIR}, {"tmmbr", v.TMMBR}, {"remb", v.REMB}} {
 				if f.on {
 					b.WriteString(" " + f.name)
 				}
