@@ -19,10 +19,11 @@ func TestPageSimulcast(t *testing.T) {
 	small.join(t, "small", "sizes")
 	for c, want := range map[*chromium]string{large: "f720 h360 q180", small: "360"} {
 		eventually(t, 20*time.Second, func() error {
-			if got, err := c.layers(); err != nil || got != want {
-				return fmt.Errorf("layers %q (%v), want %q", got, err, want)
+			got, err := c.layers()
+			if err == nil && got != want {
+				err = fmt.Errorf("layers %q, want %q", got, want)
 			}
-			return nil
+			return err
 		})
 	}
 	all := []endpoint{{"large", 500, red, large.heard, large.seen}, {"small", 800, blue, small.heard, small.seen}}

@@ -21,10 +21,10 @@ type demand struct {
 	bitrate int       // bit/s that the peer needs at most; 0: no limit
 	since   time.Time // since when less would do; zero: not so
 
-	asked   int       // bit/s of the latest request (TMMBR); 0: none was made
-	askedOf uint32    // the source that was asked
+	asked   int    // bit/s of the latest request (TMMBR); 0: none was made
+	askedOf uint32 // the source that was asked
 	askedAt time.Time
-	left    int       // times it is to be repeated yet, for want of an answer
+	left    int // times it is to be repeated yet, for want of an answer
 }
 
 // A request that is not answered is made so many times, so often.
