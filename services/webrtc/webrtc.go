@@ -13,6 +13,9 @@
 // flags in the port and never stop a transceiver, which pion could not start
 // again.
 //
+// Simulcast (RFC 8853) is taken as it is offered. pion is shown its layers for as
+// long as the call, see simulcast.go.
+//
 // # Transport
 //
 // All calls share one port number: a UDP socket per local address and a TCP
