@@ -167,4 +167,9 @@ type Video struct {
 	// KeyFrame reports whether unit, an access unit, can be decoded without
 	// any before it. It reads headers only and never panics.
 	KeyFrame func(unit []byte) bool
+
+	// Size reads the size of a key frame, in pixels, from its beginning: as
+	// much of an access unit as fits the first packet. Zero means that this does
+	// not say. It never panics; nil if no header of the codec tells.
+	Size func(start []byte) (width, height int)
 }

@@ -22,9 +22,11 @@ type chromium struct {
 	ctx context.Context
 }
 
-// plainSound switches off what browsers do to make speech out of a tone, and
-// keeps the page's connections where the test can ask them for statistics.
+// plainSound switches off what browsers do to make speech out of a tone, keeps
+// the page's connections where the test can ask them for statistics, and makes
+// the computer one that does not mind to send a picture in three sizes.
 const plainSound = `
+Object.defineProperty(navigator, "hardwareConcurrency", { value: 8 });
 window.connections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...args) { super(...args); window.connections.push(this); }
@@ -35,9 +37,9 @@ navigator.mediaDevices.getUserMedia = (c) => {
   return gum(c);
 };`
 
-// startChromium opens url with a camera of one colour (#rrggbb) and a
-// microphone of one tone.
-func startChromium(t *testing.T, url, colour string, toneHz int) *chromium {
+// startChromium opens url with a camera of one colour (#rrggbb) and size
+// (640x360), and a microphone of one tone.
+func startChromium(t *testing.T, url, colour, size string, toneHz int) *chromium {
 	t.Helper()
 	needPeer(t, "chromium", "ffmpeg", "sox")
 	dir := t.TempDir()
@@ -47,7 +49,7 @@ func startChromium(t *testing.T, url, colour string, toneHz int) *chromium {
 			t.Fatalf("%s: %v\n%s", name, err, out)
 		}
 	}
-	run("ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "color=c=0x"+colour[1:]+":size=640x360:rate=15", "-t", "2", "-pix_fmt", "yuv420p", camera)
+	run("ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "color=c=0x"+colour[1:]+":size="+size+":rate=15", "-t", "2", "-pix_fmt", "yuv420p", camera)
 	run("sox", "-n", "-r", "48000", "-c", "1", "-b", "16", mic, "synth", "60", "sine", fmt.Sprint(toneHz), "vol", "0.2")
 
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
@@ -181,6 +183,16 @@ func (c *chromium) codecs() (string, error) {
 		const stats = [...(await window.connections.at(-1).getStats()).values()];
 		const used = stats.filter((s) => /^(in|out)bound-rtp$/.test(s.type) && s.kind === "video" && s.codecId);
 		return used.map((s) => s.type.slice(0, -4) + " " + stats.find((c) => c.id === s.codecId).mimeType).sort().join(", ");
+	})()`, chromedp.EvalAwaitPromise))
+}
+
+// layers returns the names and heights of what the page sends of its picture,
+// sorted by name.
+func (c *chromium) layers() (string, error) {
+	return try(c, chromedp.Evaluate[string](`(async () => {
+		const stats = [...(await window.connections.at(-1).getStats()).values()];
+		const sent = stats.filter((s) => s.type === "outbound-rtp" && s.kind === "video" && s.framesEncoded > 0);
+		return sent.map((s) => (s.rid ?? "") + s.frameHeight).sort().join(" ");
 	})()`, chromedp.EvalAwaitPromise))
 }
 

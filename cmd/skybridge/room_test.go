@@ -47,8 +47,8 @@ func TestRoomOfFour(t *testing.T) {
 		name: "udp", port: 5221, rate: 48000, stereo: true, toneHz: 800, color: hex(green), display: 92,
 		account: "audio_codecs=opus/48000/2;video_codecs=vp8",
 	}, fmt.Sprintf("sip:%s@%s", room, p.SIP))
-	c1 := startChromium(t, p.Web+"/?codec=VP8", hex(blue), 1100)
-	c2 := startChromium(t, p.Web+"/?codec=H264", hex(yellow), 1400)
+	c1 := startChromium(t, p.Web+"/?codec=VP8", hex(blue), "640x360", 1100)
+	c2 := startChromium(t, p.Web+"/?codec=H264", hex(yellow), "640x360", 1400)
 	c1.join(t, "vp8", room)
 	c2.join(t, "h264", room)
 

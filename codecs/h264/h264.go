@@ -30,6 +30,7 @@ var H264 = codecs.Video{
 	NewEncoder: newEncoder,
 	NewDecoder: newDecoder,
 	KeyFrame:   KeyFrame,
+	Size:       Size,
 }
 
 // An Error is a status of openh264's encoder (CM_RETURN). The library has no

@@ -58,3 +58,22 @@ func KeyFrame(unit []byte) bool {
 		}
 	}
 }
+
+// Size reads the size of the picture from the first parameter set of unit, in
+// the byte stream format, which may break off behind it. Zero means that there
+// is none, or none that could be decoded.
+func Size(unit []byte) (width, height int) {
+	for {
+		var nal []byte
+		if nal, unit = NextNAL(unit); nal == nil {
+			return 0, 0
+		}
+		if nalType(nal) == nalSPS {
+			sps, err := ParseSPS(nal)
+			if err != nil {
+				return 0, 0
+			}
+			return sps.Width, sps.Height
+		}
+	}
+}

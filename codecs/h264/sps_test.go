@@ -3,6 +3,7 @@ package h264_test
 import (
 	"errors"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/codecs"
@@ -160,4 +161,23 @@ func FuzzParseSPS(f *testing.F) {
 			t.Errorf("accepted %+v", s)
 		}
 	})
+}
+
+// TestSize reads sizes from what fits the first packet.
+func TestSize(t *testing.T) {
+	sps := append([]byte{0, 0, 0, 1}, baselineSPS(40, 22)...)
+	for _, test := range []struct {
+		unit []byte
+		w, h int
+	}{
+		{sps, 640, 352},
+		{append(slices.Clone(sps), 0, 0, 1, 0x68, 1, 0, 0, 1, 0x65), 640, 352},
+		{[]byte{0, 0, 1, 0x65, 0x88}, 0, 0},
+		{[]byte{0, 0, 1, 0x67, 1, 2, 3}, 0, 0},
+		{nil, 0, 0},
+	} {
+		if w, h := h264.Size(test.unit); w != test.w || h != test.h {
+			t.Errorf("size %dx%d of % x, want %dx%d", w, h, test.unit, test.w, test.h)
+		}
+	}
 }

@@ -72,3 +72,13 @@ func KeyFrame(frame []byte) bool {
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("vp8: "+format+": %w", append(args, codecs.ErrCorrupt)...)
 }
+
+// Size reads the size of the picture from the first 10 bytes of a key frame,
+// whatever follows. Zero means that start is not the start of one.
+func Size(start []byte) (width, height int) {
+	if len(start) < keySize || start[0]&1 != 0 || start[3] != 0x9d || start[4] != 0x01 || start[5] != 0x2a {
+		return 0, 0
+	}
+	const mask = 0x3fff // the two bits above are the scale
+	return (int(start[6]) | int(start[7])<<8) & mask, (int(start[8]) | int(start[9])<<8) & mask
+}

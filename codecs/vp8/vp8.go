@@ -18,6 +18,7 @@ var VP8 = codecs.Video{
 	NewEncoder: newEncoder,
 	NewDecoder: newDecoder,
 	KeyFrame:   KeyFrame,
+	Size:       Size,
 }
 
 // An Error is a libvpx status. Its text comes from the library.

@@ -228,3 +228,16 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkVP8(b *testing.B) { codectest.BenchmarkVideo(b, vp8.VP8) }
+
+// TestSize reads sizes from what fits the first packet.
+func TestSize(t *testing.T) {
+	key := []byte{0x10, 0xff, 0xff, 0x9d, 0x01, 0x2a, 0x80, 0x42, 0x68, 0x01} // the partition is elsewhere
+	if w, h := vp8.Size(key); w != 640 || h != 360 {
+		t.Errorf("size %dx%d, want 640x360", w, h)
+	}
+	for _, b := range [][]byte{nil, key[:9], {0x11, 0, 0, 0x9d, 0x01, 0x2a, 1, 1, 1, 1}, make([]byte, 10)} {
+		if w, h := vp8.Size(b); w != 0 || h != 0 {
+			t.Errorf("size %dx%d of % x", w, h, b)
+		}
+	}
+}

@@ -30,9 +30,11 @@ type Leg interface {
 	// timestamp without sending (DTX). payload is borrowed for the call.
 	WriteAudio(payload []byte)
 
-	// WantVideo tells the leg at which size somebody sees its picture; a zero
-	// size means that nobody does, and decoding stops until somebody does
-	// again (a key frame is then asked for).
+	// WantVideo tells the leg at which size somebody sees its picture, so that
+	// it need not receive and decode a larger one; a zero size means that
+	// nobody does, and decoding stops until somebody does again (a key frame is
+	// then asked for). Pictures may be smaller or larger all the same, and
+	// change their size from one to the next.
 	WantVideo(width, height int)
 
 	// Picture returns the latest decoded picture, nil while there is none. It

@@ -45,10 +45,15 @@ func AgreedAudio(s *sdp.Stream, l Local) *Audio {
 // AgreedVideo returns the video stream that s describes.
 func AgreedVideo(s *sdp.Stream, l Local) *Video {
 	v := s.Video
+	var layers []Layer
+	for _, l := range v.Layers {
+		layers = append(layers, Layer(l))
+	}
 	return &Video{
 		Codec: v.Codec, SendType: s.SendType, RecvType: s.RecvType,
 		Mode: v.Mode, Width: v.Width, Height: v.Height, FrameRate: v.FrameRate, MaxBitrate: s.Bitrate,
-		NACK: v.NACK, PLI: v.PLI, FIR: v.FIR, REMB: v.REMB, Parameters: v.Parameters,
+		NACK: v.NACK, PLI: v.PLI, FIR: v.FIR, TMMBR: v.TMMBR, REMB: v.REMB, Parameters: v.Parameters,
+		Layers: layers, LayerExt: v.LayerExt,
 		Send: s.Send, Recv: s.Recv, SSRC: l.SSRC, CNAME: l.CNAME, Out: l.Out,
 	}
 }

@@ -156,7 +156,7 @@ func (s *audioStream) packet(pkt *rtp.Packet, now time.Time) (digit byte, presse
 
 // foreign reports whether ssrc is not that of the stream.
 func (s *audioStream) foreign(ssrc uint32) bool {
-	source := s.link.source()
+	source := s.link.source(0)
 	return source != 0 && source != ssrc
 }
 

@@ -10,6 +10,11 @@
 // bridge wants it. Timers write reports, pace large pictures and notice when the
 // peer has vanished.
 //
+// A peer may send its picture in several sizes side by side (simulcast, RFC
+// 8853). The smallest that covers the tile it is seen in is decoded; the others
+// are only counted. A peer is also told how much of what it sends is of any use
+// at that size, by REMB or TMMBR.
+//
 // What the other side of the path suffers is repaired here. Received audio is
 // restored or concealed. Received video is asked for again (NACK), and when
 // that fails, or a picture turns out to be corrupt, a key frame is asked for,

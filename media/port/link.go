@@ -25,7 +25,9 @@ type link struct {
 	metrics streamMetrics // of the medium
 
 	in      reception
-	lostIn  uint64 // of in.lost(), counted in metrics
+	layers  []incoming // of a simulcast, in place of in; empty: a single stream
+	ext     uint8      // header extension that names layers
+	lostIn  uint64     // of what was lost, counted in metrics
 	rateIn  rate
 	rateOut rate
 	remb    estimator
@@ -103,17 +105,11 @@ func (l *link) sent(packets, size int, timestamp uint32, sampled time.Time) {
 func (l *link) addTo(sum *[directions]traffic) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	sum[received].packets += l.in.allPackets
-	sum[received].bytes += l.in.allBytes
+	in := l.totals()
+	sum[received].packets += in.packets
+	sum[received].bytes += in.bytes
 	sum[sent].packets += l.allPackets
 	sum[sent].bytes += l.allBytes
-}
-
-// source returns the SSRC of what is received, zero while there is none.
-func (l *link) source() uint32 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.in.ssrc
 }
 
 // own returns the SSRC of what is sent.
@@ -157,8 +153,10 @@ func (l *link) heard(block *rtcp.ReceptionReport, now time.Time) (loss float64, 
 func (l *link) heardReport(sr *rtcp.SenderReport, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.in.begun && sr.SSRC == l.in.ssrc {
-		l.in.heardReport(sr, now)
+	for r := range l.receptions {
+		if r.begun && sr.SSRC == r.ssrc {
+			r.heardReport(sr, now)
+		}
 	}
 }
 
@@ -182,11 +180,7 @@ func (l *link) due(now time.Time) (media.Writer, []rtcp.Packet) {
 // reports makes a sender or receiver report and the description that goes with
 // each.
 func (l *link) reports(now time.Time) []rtcp.Packet {
-	var blocks []rtcp.ReceptionReport
-	if l.in.begun {
-		blocks = []rtcp.ReceptionReport{l.in.report(now)}
-		l.metrics.jitter.Observe(l.in.jitterTime().Seconds())
-	}
+	blocks := l.blocks(now)
 	sending := l.packets != l.reported
 	recently := l.active || sending
 	l.active, l.reported = sending, l.packets
@@ -223,11 +217,12 @@ func (l *link) description() *rtcp.SourceDescription {
 func (l *link) measure(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rateIn.measure(l.in.allBytes, now)
+	in := l.totals()
+	l.rateIn.measure(in.bytes, now)
 	l.rateOut.measure(l.allBytes, now)
-	if lost := l.in.lost(); lost > l.lostIn {
-		l.metrics.lost[received].Add(float64(lost - l.lostIn))
-		l.lostIn = lost
+	if in.lost > l.lostIn {
+		l.metrics.lost[received].Add(float64(in.lost - l.lostIn))
+		l.lostIn = in.lost
 	}
 }
 
@@ -239,19 +234,24 @@ func (l *link) outgoing() int {
 }
 
 // estimate returns the bitrate that the peer may send, and whether it is time
-// to tell it.
-func (l *link) estimate(now time.Time) (bitrate int, due bool) {
+// to tell it. It always is if hurry is true.
+func (l *link) estimate(now time.Time, hurry bool) (bitrate int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.remb.estimate(&l.in, l.rateIn.bits, now)
+	if hurry && l.remb.bitrate > 0 {
+		return l.remb.bitrate, true
+	}
+	t := l.totals()
+	return l.remb.estimate(t.expected, t.got, l.rateIn.bits, now)
 }
 
 // stats fills in what a link knows of both directions.
 func (l *link) stats(in, out *Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in.Packets, in.Bytes, in.Bitrate = l.in.allPackets, l.in.allBytes, l.rateIn.bits
-	in.Lost, in.Loss, in.Jitter, in.RTT = l.in.lost(), float64(l.in.fraction)/256, l.in.jitterTime(), l.rtt
+	t := l.totals()
+	in.Packets, in.Bytes, in.Bitrate = t.packets, t.bytes, l.rateIn.bits
+	in.Lost, in.Loss, in.Jitter, in.RTT = t.lost, float64(t.fraction)/256, t.jitter, l.rtt
 	out.Packets, out.Bytes, out.Bitrate = l.allPackets, l.allBytes, l.rateOut.bits
 	out.Lost, out.Loss, out.RTT = l.lost, l.loss, l.rtt
 }

@@ -23,6 +23,7 @@ type Metrics struct {
 	nacksSent      prometheus.Counter
 	nacksReceived  prometheus.Counter
 	resent         prometheus.Counter
+	layerChanges   prometheus.Counter
 	tiersUp        prometheus.Counter
 	tiersDown      prometheus.Counter
 }
@@ -108,6 +109,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		nacksSent:      nacks.WithLabelValues(sent.String()),
 		nacksReceived:  nacks.WithLabelValues(received.String()),
 		resent:         counter("packets_resent_total", "Video packets that were sent again on request."),
+		layerChanges:   counter("layer_changes_total", "Times that another layer of a participant's simulcast was decoded than before."),
 		tiersUp:        tiers.WithLabelValues("better"),
 		tiersDown:      tiers.WithLabelValues("worse"),
 	}

@@ -198,7 +198,7 @@ func (p *Port) AudioOut() (bridge.AudioSpec, bool) { return p.audio.spec() }
 func (p *Port) WriteAudio(payload []byte) { p.audio.write(payload, time.Now()) }
 
 // WantVideo implements [bridge.Leg].
-func (p *Port) WantVideo(width, height int) { p.video.want(width > 0 && height > 0, time.Now()) }
+func (p *Port) WantVideo(width, height int) { p.video.want(width, height, time.Now()) }
 
 // Picture implements [bridge.Leg].
 func (p *Port) Picture() *bridge.SharedPicture { return p.video.latest(time.Now()) }

@@ -147,6 +147,9 @@ func TestWriteVideoAllocates(t *testing.T) {
 	}
 }
 
+// layeredFuzz in the first byte of FuzzPort makes the video a simulcast.
+const layeredFuzz = 0x40
+
 // FuzzPort sends foreign RTP and RTCP, each preceded by two bytes: where it
 // goes, and its length. Whatever it is, the port goes on working.
 func FuzzPort(f *testing.F) {
@@ -178,6 +181,16 @@ func FuzzPort(f *testing.F) {
 		f.Fatal(err)
 	}
 	add(2, control)
+	add(1|layeredFuzz, raw(97, false, []byte{0x78, 0, 8, 0x67, 0x42, 0xe0, 0x1f, 0x95, 0xa0, 0x14, 0x01}), raw(97, true, []byte{0x7c, 0x45, 3, 4}))
+	named := &rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 97, SSRC: 8}, Payload: []byte{0x65, 0x88}}
+	if err := named.SetExtension(ridExt, []byte("f")); err != nil {
+		f.Fatal(err)
+	}
+	b, err := named.Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	add(1|layeredFuzz, b, b, raw(97, true, []byte{0x61, 1}))
 	remb := append([]byte("\x8f\xce\x00\x05\x00\x00\x00\x01\x00\x00\x00\x00REMB\x01"), 0xff, 0xff, 0xff) // the largest float
 	add(2, binary.BigEndian.AppendUint32(remb, 0x3333))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -188,12 +201,15 @@ func FuzzPort(f *testing.F) {
 		p.SetAudio(a)
 		v := screen(nil, "")
 		v.Codec, v.Out = &h264.H264, null{}
+		if len(b) > 0 && b[0]&layeredFuzz != 0 {
+			v.LayerExt, v.Layers = ridExt, []port.Layer{{RID: "q"}, {RID: "f"}}
+		}
 		p.SetVideo(v)
 		p.WantVideo(320, 180)
 		p.WriteVideo(film(0, 5, true))
 		dst := make(pcm.Frame, 160)
 		for len(b) > 2 {
-			where, n := b[0], min(int(b[1]), len(b)-2)
+			where, n := b[0]&^layeredFuzz, min(int(b[1]), len(b)-2)
 			packet := b[2 : 2+n]
 			b = b[2+n:]
 			if where%3 == 2 {

@@ -44,3 +44,6 @@ func (r *refresher) due(now time.Time) bool {
 func (r *refresher) pause() time.Duration {
 	return min(refreshPause<<max(min(r.asked-refreshEager+1, 8), 0), longestRefresh)
 }
+
+// wait says that a key frame is on its way.
+func (r *refresher) wait(now time.Time) { r.last = now }

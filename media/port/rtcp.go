@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 
 // AudioRTCP takes what one RTCP datagram of the audio stream held, and when it
@@ -36,6 +38,8 @@ func (p *Port) control(packets []rtcp.Packet, now time.Time) {
 			// Beyond a gigabit the float says nothing, and may be infinite.
 			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
 			p.video.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+		case *media.BitrateLimit:
+			p.bitrateLimit(packet, now)
 		}
 	}
 }
@@ -70,6 +74,24 @@ func (p *Port) fullIntra(packet *rtcp.FullIntraRequest, now time.Time) {
 		if e.SSRC == ssrc || e.SSRC == 0 {
 			p.video.wantKeyFIR(e.SequenceNumber, now)
 			return
+		}
+	}
+}
+
+// bitrateLimit takes a request of the peer to send less, or more, and its answer
+// to one of ours (RFC 5104 sections 4.2.1 and 4.2.2).
+func (p *Port) bitrateLimit(packet *media.BitrateLimit, now time.Time) {
+	ssrc := p.video.link.own()
+	for _, e := range packet.Entries {
+		switch {
+		case e.SSRC != ssrc:
+		case packet.Notification:
+			p.video.in.mu.Lock()
+			p.video.in.demand.answered()
+			p.video.in.mu.Unlock()
+		case p.video.out.obey(e, now):
+			e.SSRC = packet.SenderSSRC
+			p.video.feedback(&media.BitrateLimit{Notification: true, SenderSSRC: ssrc, Entries: []media.BitrateEntry{e}})
 		}
 	}
 }

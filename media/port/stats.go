@@ -28,4 +28,5 @@ type Stream struct {
 	KeyFrames     uint64 // video: received, or sent
 	KeyRequests   uint64 // key frames that we asked for, or the peer
 	NACKs         uint64 // packets asked for again, by us or the peer
+	LayerChanges  uint64 // received video: times that another layer of a simulcast was taken
 }

@@ -21,13 +21,13 @@ var tiers = [...]tier{
 // bitrates are what a peer's limit is rounded down to, for the same reason.
 var bitrates = [...]int{1_800_000, 1_500_000, 1_200_000, 1_000_000, 800_000, 768_000, 600_000, 500_000, 400_000, 300_000, 200_000, 128_000, 64_000}
 
-// best returns the best tier that a peer's bitrate limit allows: below 60 % of
-// what a size needs, a smaller one looks better.
-func best(v *Video) int {
+// best returns the best tier for v that a bitrate limit allows; zero is none.
+// Below 60 % of what a size needs, a smaller one looks better.
+func best(v *Video, limit int) int {
 	for i, t := range tiers {
 		width, height := v.fit(t)
 		needed := t.bitrate * width * height / (t.width * t.height)
-		if v.MaxBitrate == 0 || v.MaxBitrate*10 >= needed*6 {
+		if limit == 0 || limit*10 >= needed*6 {
 			return i
 		}
 	}
@@ -56,12 +56,13 @@ func (v *Video) fit(t tier) (width, height int) {
 	return max(width&^1, 2), max(height&^1, 2)
 }
 
-// options returns what to encode for v in tier i.
-func options(v *Video, i int) codecs.VideoOptions {
+// options returns what to encode for v in tier i, within a bitrate limit; zero:
+// none.
+func options(v *Video, limit, i int) codecs.VideoOptions {
 	t := tiers[i]
 	width, height := v.fit(t)
-	if v.MaxBitrate > 0 {
-		t.bitrate = min(t.bitrate, roundBitrate(v.MaxBitrate))
+	if limit > 0 {
+		t.bitrate = min(t.bitrate, roundBitrate(limit))
 	}
 	if v.FrameRate > 0 {
 		t.frameRate = min(t.frameRate, v.FrameRate)

@@ -56,17 +56,17 @@ func TestOptions(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		if got := options(&tt.v, tt.tier); got != tt.want {
+		if got := options(&tt.v, tt.v.MaxBitrate, tt.tier); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
 	for limit, want := range map[int]int{0: 0, 4_000_000: 0, 1_100_000: 0, 1_000_000: 1, 400_000: 1, 300_000: 2, 1: 2} {
-		if got := best(&Video{MaxBitrate: limit}); got != want {
+		if got := best(&Video{}, limit); got != want {
 			t.Errorf("limit %d: tier %d, want %d", limit, got, want)
 		}
 	}
 	// 448p needs less than 720p: the limit that is small for one is enough for the other.
-	if got := best(&Video{Width: 768, Height: 448, MaxBitrate: 768_000}); got != 0 {
+	if got := best(&Video{Width: 768, Height: 448}, 768_000); got != 0 {
 		t.Errorf("448p at 768 kbit/s: tier %d, want the best", got)
 	}
 }
@@ -197,11 +197,11 @@ func TestEstimator(t *testing.T) {
 		r.highest += int64(packets)
 		r.packets += uint64(packets - lost)
 		now = now.Add(time.Second)
-		b, due := e.estimate(&r, rate, now)
+		b, due := e.estimate(r.expected(), r.packets, rate, now)
 		if !due {
 			t.Fatal("no estimate after a second")
 		}
-		if _, due = e.estimate(&r, rate, now); due {
+		if _, due = e.estimate(r.expected(), r.packets, rate, now); due {
 			t.Fatal("two estimates at once")
 		}
 		return b
@@ -221,6 +221,9 @@ func TestEstimator(t *testing.T) {
 	}
 	if got != mostReceived {
 		t.Errorf("%d after half a minute without loss, want %d", got, mostReceived)
+	}
+	if got = second(40, 15, 20_000); got != mostReceived {
+		t.Errorf("%d after a few packets of a still picture were lost", got)
 	}
 	for range 30 {
 		got = second(100, 60, 100_000)

@@ -24,7 +24,7 @@ type Video struct {
 	Width, Height, FrameRate int
 	MaxBitrate               int // bit/s
 
-	NACK, PLI, FIR, REMB bool // rtcp-fb that was negotiated (RFC 4585, RFC 5104, goog-remb)
+	NACK, PLI, FIR, TMMBR, REMB bool // rtcp-fb that was negotiated (RFC 4585, RFC 5104, goog-remb)
 
 	// KeyFrame asks for a key frame by signalling (SIP INFO, RFC 5168). It is
 	// called at most every 500 ms, without locks held, and must not block.
@@ -32,6 +32,12 @@ type Video struct {
 
 	// Parameters are the parameter sets of sprop-parameter-sets, Annex B.
 	Parameters []byte
+
+	// Layers are what the peer sends side by side, the smallest that suffices
+	// of which is decoded; empty: one stream. LayerExt is the identifier of the
+	// header extension that tells them apart (RFC 8852); it is not zero then.
+	Layers   []Layer
+	LayerExt uint8
 
 	Send, Recv bool // direction as seen by us
 
@@ -77,24 +83,35 @@ func (s *videoStream) measure(now time.Time) {
 	s.limit(now)
 }
 
-// limit tells a peer that asked for it how much it may send (draft-alvestrand-
-// rmcat-remb).
+// limit tells a peer that asked for it how much it may send, in the way it
+// understands: no more than is seen, and with REMB no more than gets through
+// (draft-alvestrand-rmcat-remb).
 func (s *videoStream) limit(now time.Time) {
-	s.in.mu.Lock()
-	v := s.in.cfg
-	ok := v != nil && v.REMB && v.Recv
-	s.in.mu.Unlock()
-	source := s.link.source()
-	if !ok || source == 0 {
+	in := &s.in
+	in.mu.Lock()
+	v := in.cfg
+	if v == nil || !v.Recv || !v.REMB && !v.TMMBR {
+		in.mu.Unlock()
 		return
 	}
-	bitrate, due := s.link.estimate(now)
-	if !due {
-		return
+	more := in.demand.see(in.ladder.width, in.ladder.height, in.ladder.layered(), v.REMB, now)
+	useful := in.demand.bitrate
+	sources := s.link.sources()
+	// With layers there is nothing to be asked of each.
+	request := !v.REMB && len(sources) == 1 && in.demand.request(sources[0], now)
+	in.mu.Unlock()
+	switch {
+	case len(sources) == 0:
+	case v.REMB:
+		if bitrate, due := s.link.estimate(now, more); due {
+			if useful > 0 {
+				bitrate = min(bitrate, useful)
+			}
+			s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: sources})
+		}
+	case request:
+		s.feedback(bitrateRequest(v.SSRC, useful, sources[0]))
 	}
-	s.feedback(&rtcp.ReceiverEstimatedMaximumBitrate{
-		SenderSSRC: v.SSRC, Bitrate: float32(bitrate), SSRCs: []uint32{source},
-	})
 }
 
 // feedback sends a feedback packet to the peer.

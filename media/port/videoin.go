@@ -17,19 +17,21 @@ import (
 const stale = 10 * time.Second
 
 // videoIn is the received half of a video stream. Packets are only counted
-// while nobody wants to see the picture.
+// while nobody wants to see the picture, or while it is another layer that is
+// looked at.
 type videoIn struct {
 	mu  sync.Mutex // guards everything below; never held while decoding or writing
 	cfg *Video     // nil: no stream
 
-	wanted   bool
-	buf      *jitter.Video // nil unless wanted, received, and decodable
-	assemble *payload.Assembler
-	decoder  *decoder // likewise
-	waiting  bool     // the decoder gets nothing before a key frame
-	refresh  refresher
-	fir      uint8 // sequence number of the last FIR (RFC 5104 section 4.3.1.1)
-	lost     []uint16
+	wanted  bool
+	ladder  ladder
+	demand  demand
+	main    *intake            // of the layer that is decoded; nil unless wanted, received, and decodable
+	next    *intake            // of the one that will be; nil: no change is going on
+	spare   *intake            // memory
+	scratch *payload.Assembler // for the sizes of layers; nil: a single stream
+	decoder *decoder           // nil if main is
+	fir     uint8              // sequence number of the last FIR (RFC 5104 section 4.3.1.1)
 
 	picture   *bridge.SharedPicture // the latest; nil: none
 	width     int                   // of the latest picture ever
@@ -38,6 +40,7 @@ type videoIn struct {
 	keyFrames uint64
 	requests  uint64
 	nacks     uint64
+	switches  uint64 // from layer to layer
 }
 
 // configureIn makes v the state of what is received.
@@ -47,39 +50,50 @@ func (s *videoStream) configureIn(v *Video) {
 	defer in.mu.Unlock()
 	before := in.cfg
 	in.cfg = v
-	if before != nil && (v == nil || v.Codec != before.Codec || v.NACK != before.NACK || !v.Recv) {
+	if before != nil && (v == nil || v.Codec != before.Codec || v.NACK != before.NACK || !v.Recv || !in.ladder.same(v.Layers)) {
 		in.stop()
 	}
+	if v == nil || !v.Recv {
+		return // layers that come back later are the same ones
+	}
+	in.ladder.configure(v.Layers)
+	in.scratch = nil
+	if in.ladder.layered() {
+		in.scratch, _ = payload.NewAssembler(v.Codec.Name, nil) // startIfWanted reports the error
+	}
+	s.link.simulcast(v.Layers, v.LayerExt)
 	s.startIfWanted()
 }
 
-// want says whether somebody looks at the picture.
-func (s *videoStream) want(wanted bool, now time.Time) {
+// want says at which size somebody looks at the picture; zero: nobody does.
+func (s *videoStream) want(width, height int, now time.Time) {
 	s.in.mu.Lock()
-	s.in.wanted = wanted
-	if !wanted {
+	s.in.wanted = width > 0 && height > 0
+	s.in.ladder.width, s.in.ladder.height = width, height
+	if !s.in.wanted {
 		s.in.stop()
 	}
 	s.startIfWanted()
+	s.choose(none, now)
 	s.in.mu.Unlock()
 	s.poll(now)
+	s.limit(now)
 }
 
 // startIfWanted begins to decode if there is something and somebody wants it.
 // in.mu is held.
 func (s *videoStream) startIfWanted() {
 	in := &s.in
-	if in.buf != nil || !in.wanted || in.cfg == nil || !in.cfg.Recv {
+	if in.main != nil || !in.wanted || in.cfg == nil || !in.cfg.Recv {
 		return
 	}
-	a, err := payload.NewAssembler(in.cfg.Codec.Name, in.cfg.Parameters)
+	t, err := in.newIntake(max(in.ladder.pick(none, time.Now()), 0))
 	if err != nil {
 		s.log.Error("video cannot be received", "err", err)
 		return
 	}
-	in.assemble, in.buf = a, jitter.NewVideo(in.cfg.NACK)
-	in.waiting = true
-	in.refresh.need()
+	in.main = t
+	in.refresher(t).need()
 	in.decoder = newDecoder(in.cfg.Codec, s.log, s.metrics)
 	d := in.decoder
 	s.running.Go(func() { d.run(s.show, s.corrupt) })
@@ -90,8 +104,10 @@ func (in *videoIn) stop() {
 	if in.decoder != nil {
 		in.decoder.stop()
 	}
-	in.buf, in.assemble, in.decoder = nil, nil, nil
-	in.refresh.satisfied()
+	in.main, in.next, in.spare, in.decoder = nil, nil, nil, nil
+	for i := range in.ladder.rungs {
+		in.ladder.rungs[i].refresh.satisfied()
+	}
 	in.setPicture(nil)
 }
 
@@ -117,83 +133,105 @@ func (s *videoStream) receive(pkt *rtp.Packet, now time.Time) {
 	if v == nil || pkt.PayloadType != v.RecvType || len(pkt.Payload) > maxPayload {
 		return
 	}
-	ok, changed := s.link.accept(pkt, true, now)
+	layer, ok, changed := s.count(pkt, now)
 	if !ok {
 		return
 	}
-	if in.buf == nil {
+	layered := in.ladder.layered()
+	if in.main == nil && !layered {
+		return
+	}
+	key := payload.KeyStart(v.Codec.Name, pkt.Payload)
+	if layered {
+		starting, changed := none, in.ladder.arrived(layer, now)
+		if key != payload.NotKey {
+			starting = layer
+			changed = in.measure(layer, pkt.Payload) || changed
+		}
+		if changed { // before the packet is put: it may begin what is sought
+			s.choose(starting, now)
+		}
+	}
+	t := in.intakeOf(layer)
+	if t == nil {
 		return
 	}
 	if changed {
-		in.buf.Reset()
-		in.assemble.Reset()
+		t.buf.Reset()
+		t.assemble.Reset()
 	}
-	in.buf.Put(jitter.VideoPacket{
+	t.buf.Put(jitter.VideoPacket{
 		Sequence: pkt.SequenceNumber, Timestamp: pkt.Timestamp, Marker: pkt.Marker,
-		Key: payload.KeyStart(v.Codec.Name, pkt.Payload), Payload: pkt.Payload,
+		Key: key, Payload: pkt.Payload,
 	}, now)
-	s.drain(now)
+	s.drain(t, now)
 }
 
-// drain gives the pictures that are complete to the decoder.
-func (s *videoStream) drain(now time.Time) {
-	in := &s.in
+// count tells the link of a packet, and returns which layer it belongs to.
+func (s *videoStream) count(pkt *rtp.Packet, now time.Time) (layer int, ok, changed bool) {
+	if s.in.ladder.layered() {
+		return s.link.receivedLayer(pkt, now)
+	}
+	ok, changed = s.link.accept(pkt, true, now)
+	return 0, ok, changed
+}
+
+// drain gives the pictures of t that are complete to the decoder.
+func (s *videoStream) drain(t *intake, now time.Time) {
 	rtt := s.link.roundTrip()
 	for {
-		f, ok := in.buf.Next(now, rtt)
+		f, ok := t.buf.Next(now, rtt)
 		if !ok {
 			break
 		}
-		s.frame(f)
+		s.frame(t, f)
 	}
-	if in.buf.Seeking() {
-		in.waiting = true
-		in.refresh.need()
+	if t.buf.Seeking() {
+		t.waiting = true
+		s.in.refresher(t).need()
 	}
 }
 
-func (s *videoStream) frame(f jitter.Frame) {
+func (s *videoStream) frame(t *intake, f jitter.Frame) {
 	in := &s.in
 	for _, p := range f.Payloads {
-		if err := in.assemble.Add(p); err != nil {
+		if err := t.assemble.Add(p); err != nil {
 			s.log.Debug("video payload refused", "err", err)
-			in.assemble.Reset()
-			in.breakOff()
+			t.assemble.Reset()
+			in.breakOff(t)
 			return
 		}
 	}
-	unit := in.assemble.Unit()
+	unit := t.assemble.Unit()
 	if len(unit) == 0 {
 		return
 	}
 	key := in.cfg.Codec.KeyFrame(unit)
-	if in.waiting && !key {
-		in.refresh.need()
+	if t.waiting && !key {
+		in.refresher(t).need()
 		return
 	}
 	if key {
 		in.keyFrames++
-		in.waiting = false
-		in.refresh.satisfied()
+		t.waiting = false
+		in.refresher(t).satisfied()
+		if t == in.next {
+			in.promote(s.metrics)
+		}
 	}
 	if !in.decoder.push(unit, key, f.Arrived) {
 		s.metrics.skipped.Inc()
-		in.breakOff()
+		in.breakOff(t)
+		return
 	}
-}
-
-// breakOff passes over everything up to the next key frame.
-func (in *videoIn) breakOff() {
-	in.waiting = true
-	in.refresh.need()
-	in.buf.Seek()
+	t.shown = true
 }
 
 // corrupt is called by d when it could not decode what it was given.
 func (s *videoStream) corrupt(d *decoder) {
 	s.in.mu.Lock()
 	if s.in.decoder == d {
-		s.in.breakOff()
+		s.in.breakOff(s.in.main)
 	}
 	s.in.mu.Unlock()
 	s.poll(time.Now())
@@ -230,48 +268,71 @@ type request struct {
 	signal  func() // asks by signalling; may be nil
 }
 
-// tend gives up on packets that do not come, and returns what to ask for.
+// tend gives up on packets that do not come, chooses the layer, and returns
+// what to ask for.
 func (s *videoStream) tend(now time.Time) request {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	if s.in.buf == nil {
+	if s.in.main == nil {
 		return request{}
 	}
-	s.drain(now)
+	s.choose(none, now)
+	if s.in.next != nil {
+		s.drain(s.in.next, now) // may become main
+	}
+	s.drain(s.in.main, now)
 	return s.requests(now)
 }
 
 // requests returns what to ask for now. in.mu is held.
-func (s *videoStream) requests(now time.Time) request {
+func (s *videoStream) requests(now time.Time) (r request) {
 	in := &s.in
-	if in.buf == nil {
-		return request{}
+	for _, t := range [...]*intake{in.main, in.next} {
+		if t != nil {
+			r = s.resend(r, t, now)
+		}
 	}
-	var r request
-	source := s.link.source()
-	in.lost = in.buf.Resend(in.lost[:0], now, s.link.roundTrip())
-	if len(in.lost) > 0 {
-		in.nacks += uint64(len(in.lost))
-		s.metrics.nacksSent.Add(float64(len(in.lost)))
-		r.packets = append(r.packets, &rtcp.TransportLayerNack{
-			SenderSSRC: in.cfg.SSRC, MediaSSRC: source, Nacks: rtcp.NackPairsFromSequenceNumbers(in.lost),
-		})
-	}
-	if (source == 0 && in.cfg.KeyFrame == nil) || !in.refresh.due(now) {
+	if in.main == nil {
 		return r
 	}
-	in.requests++
-	s.metrics.keysAsked.Inc()
-	return in.refreshBy(r, source)
+	for i := range in.ladder.rungs {
+		refresh := &in.ladder.rungs[i].refresh
+		if !refresh.needed {
+			continue
+		}
+		source := s.link.source(i)
+		if (source == 0 && in.cfg.KeyFrame == nil) || !refresh.due(now) {
+			continue
+		}
+		in.requests++
+		s.metrics.keysAsked.Inc()
+		r = in.refreshBy(r, source, refresh.asked)
+	}
+	return r
+}
+
+// resend adds a request for what is missing of one layer.
+func (s *videoStream) resend(r request, t *intake, now time.Time) request {
+	in := &s.in
+	t.lost = t.buf.Resend(t.lost[:0], now, s.link.roundTrip())
+	if len(t.lost) == 0 {
+		return r
+	}
+	in.nacks += uint64(len(t.lost))
+	s.metrics.nacksSent.Add(float64(len(t.lost)))
+	r.packets = append(r.packets, &rtcp.TransportLayerNack{
+		SenderSSRC: in.cfg.SSRC, MediaSSRC: s.link.source(t.layer), Nacks: rtcp.NackPairsFromSequenceNumbers(t.lost),
+	})
+	return r
 }
 
 // refreshBy adds a request for a key frame in the ways the peer understands:
 // PLI rather than FIR, which is meant for a new receiver (RFC 5104 section
 // 3.5.1), both when the first did not help, and signalling when there is no
 // other way or none helps.
-func (in *videoIn) refreshBy(r request, source uint32) request {
+func (in *videoIn) refreshBy(r request, source uint32, asked int) request {
 	v := in.cfg
-	again := in.refresh.asked > 1
+	again := asked > 1
 	if v.PLI && source != 0 {
 		r.packets = append(r.packets, &rtcp.PictureLossIndication{SenderSSRC: v.SSRC, MediaSSRC: source})
 	}
@@ -281,7 +342,7 @@ func (in *videoIn) refreshBy(r request, source uint32) request {
 			SenderSSRC: v.SSRC, MediaSSRC: source, FIR: []rtcp.FIREntry{{SSRC: source, SequenceNumber: in.fir}},
 		})
 	}
-	if (!v.PLI && !v.FIR) || in.refresh.asked > 2 || source == 0 {
+	if (!v.PLI && !v.FIR) || asked > 2 || source == 0 {
 		r.signal = v.KeyFrame
 	}
 	return r
@@ -303,4 +364,5 @@ func (in *videoIn) stats(st *Stream) {
 	st.Width, st.Height = in.width, in.height
 	st.Pictures, st.KeyFrames = in.pictures, in.keyFrames
 	st.KeyRequests, st.NACKs = in.requests, in.nacks
+	st.LayerChanges = in.switches
 }

@@ -57,6 +57,7 @@ type videoOut struct {
 	budget  bucket
 	resends bucket
 	adapter adapter
+	asked   int // bit/s that the peer wants at most for now (TMMBR); 0: it did not say
 
 	wanted    bool      // the peer asked for a key frame
 	keyAt     time.Time // when that was passed on last
@@ -119,8 +120,9 @@ func (o *videoOut) configure(v *Video) {
 		o.unsent = o.next
 		o.offset = rand.Uint32()
 	}
-	if before == nil || best(before) != best(v) || before.MaxBitrate != v.MaxBitrate {
-		o.adapter.begin(best(v), time.Now())
+	if before == nil || before.MaxBitrate != v.MaxBitrate || before.Width != v.Width || before.Height != v.Height {
+		o.asked = 0 // signalling is the later word
+		o.adapter.begin(best(v, v.MaxBitrate), time.Now())
 	}
 	// Whoever begins to receive, again perhaps, needs a key frame.
 	o.wanted = o.wanted || v.Send && (before == nil || !before.Send || before.Codec != v.Codec)
@@ -135,8 +137,36 @@ func (o *videoOut) spec() (bridge.VideoSpec, bool) {
 		return bridge.VideoSpec{}, false
 	}
 	return bridge.VideoSpec{
-		Codec: v.Codec, Options: options(v, o.adapter.tier), Payload: v.payload(), Mode: v.Mode,
+		Codec: v.Codec, Options: options(v, o.limit(), o.adapter.tier), Payload: v.payload(), Mode: v.Mode,
 	}, true
+}
+
+// limit is the most that the peer wants, in bit/s; zero: it did not say. mu is
+// held.
+func (o *videoOut) limit() int {
+	if o.asked == 0 || o.cfg.MaxBitrate > 0 && o.cfg.MaxBitrate < o.asked {
+		return o.cfg.MaxBitrate
+	}
+	return o.asked
+}
+
+// obey takes a request of the peer for so many bit/s at most, and reports
+// whether it is to be answered.
+func (o *videoOut) obey(e media.BitrateEntry, now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.cfg == nil || !o.cfg.TMMBR {
+		return false
+	}
+	// Large packets have less than a twentieth of headers. Nothing useful is as
+	// small as the least.
+	before := best(o.cfg, o.limit())
+	o.asked = max(e.Bitrate*19/20, bitrates[len(bitrates)-1])
+	switch after := best(o.cfg, o.limit()); {
+	case after > o.adapter.tier, after < before && o.adapter.tier == before:
+		o.adapter.begin(after, now) // it was the peer's wish that held it down
+	}
+	return true
 }
 
 // write sends a picture. More reports that some of it is left to be sent later.
@@ -309,7 +339,7 @@ func (s *videoStream) adapt(f func(a *adapter, ceiling int)) {
 		return
 	}
 	before := o.adapter.tier
-	f(&o.adapter, best(o.cfg))
+	f(&o.adapter, best(o.cfg, o.limit()))
 	switch after := o.adapter.tier; {
 	case after > before:
 		s.metrics.tiersDown.Inc()
@@ -322,7 +352,7 @@ func (o *videoOut) stats(st *Stream) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if v := o.cfg; v != nil && o.pictures > 0 {
-		opt := options(v, o.adapter.tier)
+		opt := options(v, o.limit(), o.adapter.tier)
 		st.Width, st.Height = opt.Width, opt.Height
 	}
 	st.Pictures, st.KeyFrames = o.pictures, o.keyFrames

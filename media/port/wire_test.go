@@ -68,6 +68,15 @@ func (w *wire) WriteRTCP(packets []rtcp.Packet) error {
 		w.t.Errorf("RTCP that cannot be read: %v", err)
 		return err
 	}
+	for i, p := range got { // as package rtp does
+		if raw, ok := p.(*rtcp.RawPacket); ok {
+			var limit media.BitrateLimit
+			if err := limit.Unmarshal(*raw); err != nil {
+				w.t.Errorf("RTCP that nobody knows: % x", []byte(*raw))
+			}
+			got[i] = &limit
+		}
+	}
 	w.mu.Lock()
 	w.control = append(w.control, got)
 	w.mu.Unlock()

@@ -30,6 +30,8 @@ func FuzzDatagram(f *testing.F) {
 		&rtcp.FullIntraRequest{SenderSSRC: 7, FIR: []rtcp.FIREntry{{SSRC: 8}}},
 		&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 7, Bitrate: 1e6, SSRCs: []uint32{8}},
 		&rtcp.ApplicationDefined{SSRC: 7, Name: "OPEN"},
+		&BitrateLimit{SenderSSRC: 7, Entries: []BitrateEntry{{8, 1e6, 40}}},
+		&BitrateLimit{Notification: true, SenderSSRC: 7},
 	} {
 		b, err := rtcp.Marshal([]rtcp.Packet{p, &rtcp.Goodbye{Sources: []uint32{7}}})
 		if err != nil {

@@ -258,8 +258,11 @@ func newReport(b []byte) rtcp.Packet {
 	case rtcp.TypeGoodbye:
 		return new(rtcp.Goodbye)
 	case rtcp.TypeTransportSpecificFeedback:
-		if format == rtcp.FormatTLN {
+		switch format {
+		case rtcp.FormatTLN:
 			return new(rtcp.TransportLayerNack)
+		case formatTMMBR, formatTMMBN:
+			return new(BitrateLimit)
 		}
 	case rtcp.TypePayloadSpecificFeedback:
 		switch format {

@@ -111,8 +111,14 @@ type VideoStream struct {
 	// Annex B. Nil if it did not.
 	Parameters []byte
 
+	// Layers are what the peer sends side by side (simulcast, RFC 8853), in its
+	// order; none: one stream. LayerExt is the identifier of the header
+	// extension that tells them apart (RFC 8852).
+	Layers   []Layer
+	LayerExt uint8
+
 	// RTCP feedback that both sides can do, in both directions.
-	NACK, PLI, FIR, REMB bool
+	NACK, PLI, FIR, TMMBR, REMB bool
 }
 
 // Types are the payload types that the peer may send on this stream.

@@ -67,6 +67,9 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 	case s.Kind == Audio && c.chooseAudio(s, m, formats, formats):
 		answer.answerAudio(s)
 	case s.Kind == Video && c.chooseVideo(s, m, formats, formats):
+		if s.Recv {
+			s.Video.Layers, s.Video.LayerExt = m.Attributes.Layers(s.SendType)
+		}
 		c.answerVideo(&answer, s, formats)
 	default:
 		return Media{}, &Refusal{Warning: 305, Text: "No common " + s.Kind.String() + " codec", Reason: ErrNoCommonCodec}
@@ -144,12 +147,13 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"nack", v.NACK}, {"nack pli", v.PLI}, {"ccm fir", v.FIR}, {"goog-remb", v.REMB}} {
+	}{{"nack", v.NACK}, {"nack pli", v.PLI}, {"ccm fir", v.FIR}, {"ccm tmmbr", v.TMMBR}, {"goog-remb", v.REMB}} {
 		if f.on {
 			answer.Attributes.add("rtcp-fb", pt+" "+f.name)
 		}
 	}
 	c.addVideoLimits(answer)
+	answer.Attributes.AnswerLayers(v.Layers, v.LayerExt)
 }
 
 // answerH264 turns what the peer takes into what we take.

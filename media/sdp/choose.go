@@ -21,7 +21,7 @@ func (c *Capabilities) chooseAudio(s *Stream, m *Media, theirs, ours []format) b
 		if !ok {
 			continue
 		}
-		a := &AudioStream{Codec: codec, Ptime: m.packetTime(), LevelExt: m.levelExt()}
+		a := &AudioStream{Codec: codec, Ptime: m.packetTime(), LevelExt: m.Attributes.extension(levelURI)}
 		a.chooseEvents(theirs, ours)
 		a.chooseNoise(theirs, ours)
 		if their.is("opus") {
@@ -71,6 +71,7 @@ func (c *Capabilities) chooseVideo(s *Stream, m *Media, theirs, ours []format) b
 		NACK:  m.feedback(their.pt, "nack"),
 		PLI:   m.feedback(their.pt, "nack pli"),
 		FIR:   m.feedback(their.pt, "ccm fir"),
+		TMMBR: m.feedback(their.pt, "ccm tmmbr"),
 		REMB:  m.feedback(their.pt, "goog-remb"),
 	}
 	if their.is("H264") {

@@ -102,11 +102,16 @@ func (m *Media) forType(key, pt string) (string, bool) {
 }
 
 // feedback reports whether the peer takes this RTCP feedback for the payload
-// type (RFC 4585 section 4.2).
+// type (RFC 4585 section 4.2). Codec control messages may have parameters (RFC
+// 5104 section 7.1).
 func (m *Media) feedback(pt uint8, what string) bool {
 	for v := range m.Attributes.all("rtcp-fb") {
 		t, rest, _ := strings.Cut(v, " ")
-		if (t == "*" || t == strconv.Itoa(int(pt))) && strings.Join(strings.Fields(rest), " ") == what {
+		f := strings.Fields(rest)
+		if len(f) > 2 && f[0] == "ccm" {
+			f = f[:2]
+		}
+		if (t == "*" || t == strconv.Itoa(int(pt))) && strings.Join(f, " ") == what {
 			return true
 		}
 	}
@@ -118,12 +123,12 @@ const (
 	eventName = "telephone-event"
 )
 
-// levelExt is the identifier of the RFC 6464 header extension; zero if it is
+// extension is the identifier of a header extension (RFC 8285); zero if it is
 // not there or cannot be used.
-func (m *Media) levelExt() uint8 {
-	for v := range m.Attributes.all("extmap") {
+func (a Attributes) extension(uri string) uint8 {
+	for v := range a.all("extmap") {
 		f := strings.Fields(v)
-		if len(f) < 2 || f[1] != levelURI {
+		if len(f) < 2 || f[1] != uri {
 			continue
 		}
 		id, _, _ := strings.Cut(f[0], "/")

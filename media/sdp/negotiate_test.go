@@ -189,10 +189,19 @@ func summary(a *sdp.Agreement) string {
 			for _, f := range []struct {
 				name string
 				on   bool
-			}{{"nack", v.NACK}, {"pli", v.PLI}, {"fir", v.FIR}, {"remb", v.REMB}} {
+			}{{"nack", v.NACK}, {"pli", v.PLI}, {"fir", v.FIR}, {"tmmbr", v.TMMBR}, {"remb", v.REMB}} {
 				if f.on {
 					b.WriteString(" " + f.name)
 				}
+			}
+			for _, l := range v.Layers {
+				fmt.Fprintf(&b, " layer %s", l.RID)
+				if l.Width > 0 {
+					fmt.Fprintf(&b, " of %dx%d", l.Width, l.Height)
+				}
+			}
+			if v.LayerExt > 0 {
+				fmt.Fprintf(&b, " named by extension %d", v.LayerExt)
 			}
 			if v.Parameters != nil {
 				fmt.Fprintf(&b, " parameters %x", v.Parameters)

@@ -195,7 +195,7 @@ func (c *Capabilities) offerVideo(m *Media, types *types) {
 			m.addVideo(types.video(v, 0), v, "")
 		}
 	}
-	for _, fb := range []string{"nack", "nack pli", "ccm fir", "goog-remb"} {
+	for _, fb := range []string{"nack", "nack pli", "ccm fir", "ccm tmmbr", "goog-remb"} {
 		m.Attributes.add("rtcp-fb", "* "+fb)
 	}
 	c.addVideoLimits(m)

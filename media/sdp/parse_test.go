@@ -186,6 +186,9 @@ func usable(t *testing.T, s *sdp.Stream) {
 			v.FrameRate < 1 || v.FrameRate > 30 || v.Mode < 0 || v.Mode > 1 {
 			t.Errorf("video %+v", v)
 		}
+		if n := len(v.Layers); n == 1 || n > 4 || (n == 0) != (v.LayerExt == 0) || v.LayerExt > 14 || n > 0 && !s.Recv {
+			t.Errorf("layers %+v named by %d", v.Layers, v.LayerExt)
+		}
 	}
 	if c := s.Crypto; c != nil {
 		if n := c.Suite.KeyLen(); n == 0 || len(c.Send.Master) != n || len(c.Recv) == 0 || len(c.Recv[0].Master) != n {
@@ -199,8 +202,9 @@ func BenchmarkAnswerHostile(b *testing.B) {
 	var text strings.Builder
 	text.WriteString(minimal + "m=video 5000 RTP/AVP" + strings.Repeat(" 96", 10000) + "\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 ")
 	text.WriteString(strings.Repeat("a=1;", 5000) + "\r\n")
+	text.WriteString("a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\na=simulcast:send " + strings.Repeat("a,", 5000) + "b\r\n")
 	for text.Len() < 64<<10-20 {
-		text.WriteString("a=fmtp:95 x\r\n")
+		text.WriteString("a=rid:c send\r\n")
 	}
 	body := []byte(text.String())
 	for b.Loop() {

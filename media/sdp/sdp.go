@@ -19,6 +19,9 @@
 // Later offers in the same dialog pass the last [Agreement] on: it keeps the
 // order of the m-lines, payload types, keys and the version of o=.
 //
+// Peers that offer their picture in several encodings side by side (simulcast,
+// RFC 8853) are answered so; we never offer it.
+//
 // Not every endpoint writes SDP as the RFC orders it, and an m-line that we do
 // not understand must be mirrored and not refused with the whole description.
 // So [Parse] reads what can be read: session lines in any order, any media

@@ -41,10 +41,14 @@ func (c *choice) canonical() string {
 		if s.section.levelExt != 0 && s.audio != nil {
 			line("a=extmap:%d %s", s.section.levelExt, sdp.AudioLevelURI)
 		}
-		if s.section.stream != "" && s.recv {
+		c.midLine(line, s.section)
+		switch {
+		case s.simulcast != nil:
+			s.simulcast.offerLines(line)
+		case s.section.stream != "" && s.recv:
 			line("a=msid:%s", s.section.stream)
 		}
-		if s.recv {
+		if s.recv && s.simulcast == nil {
 			for _, v := range s.section.sources {
 				line("a=ssrc:%s", v)
 			}
@@ -129,6 +133,8 @@ func (c *choice) answer(t transport, id identity) string {
 			line("a=inactive")
 			continue
 		}
+		c.midLine(line, s)
+		st.simulcastLines(line)
 		line("a=%s", st.direction())
 		if ssrc := id.sources[kind(s.media)]; st.send && ssrc != 0 {
 			line("a=msid:%s %s", id.stream, s.media)

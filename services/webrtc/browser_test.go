@@ -131,8 +131,9 @@ func (s *station) hearsAndSees(what string) {
 	eventually(s.T, what+": the peer's picture", func() bool { return s.near.luma() > 185 && s.near.luma() < 225 })
 }
 
-// TestPeerChromium calls with a real browser in every codec.
-func TestPeerChromium(t *testing.T) {
+// chromium starts a browser, which lives as long as the test.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
 	needPeer(t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
@@ -143,7 +144,12 @@ func TestPeerChromium(t *testing.T) {
 	t.Cleanup(cancel)
 	browser, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
+	return browser
+}
 
+// TestPeerChromium calls with a real browser in every codec.
+func TestPeerChromium(t *testing.T) {
+	browser := chromium(t)
 	for _, tt := range []struct{ audio, video string }{
 		{"audio/opus", "video/VP8"},
 		{"audio/G722", "video/H264;packetization-mode=1;profile-level-id=42e01f"},
@@ -171,6 +177,45 @@ func TestPeerChromium(t *testing.T) {
 			js[bool](t, browser, "restart().then(() => true)")
 			s.near.forget()
 			s.hearsAndSees("after a restart")
+			js[bool](t, browser, "pc.close() ?? true")
+		})
+	}
+}
+
+// TestPeerChromiumSimulcast has a real browser send its picture in three sizes,
+// of which the one is decoded that fits.
+func TestPeerChromiumSimulcast(t *testing.T) {
+	browser := chromium(t)
+	for name, codec := range map[string]string{"VP8": "video/VP8", "H264": "video/H264;packetization-mode=1;profile-level-id=42e01f"} {
+		t.Run(name, func(t *testing.T) {
+			s := newStation(t)
+			run(t, browser, chromedp.Navigate(s.url))
+			js[bool](t, browser, fmt.Sprintf("call('audio/opus', %q, true).then(() => true)", codec))
+			s.hearsAndSees("at first")
+			sees := func(width, height int) {
+				t.Helper()
+				s.near.port.WantVideo(width, height)
+				eventually(t, fmt.Sprintf("the layer of %dx%d", width, height), func() bool {
+					p := s.near.port.Picture()
+					if p == nil {
+						return false
+					}
+					defer p.Release()
+					return p.Width == width && p.Height == height
+				})
+			}
+			sees(320, 180)
+			sees(1280, 720)
+			sees(640, 360)
+			js[bool](t, browser, "restart().then(() => true)")
+			s.near.forget()
+			s.hearsAndSees("after a restart")
+			sees(1280, 720)
+			js[bool](t, browser, "hold(true).then(() => true)")
+			eventually(t, "no picture on hold", func() bool { return s.near.port.Picture() == nil })
+			js[bool](t, browser, "hold(false).then(() => true)")
+			sees(1280, 720)
+			sees(320, 180)
 			js[bool](t, browser, "pc.close() ?? true")
 		})
 	}

@@ -39,7 +39,9 @@ type stream struct {
 	eventClock int
 	mode       int // H.264 packetization mode
 	limits     limits
-	feedback   []string // both sides understand it
+	feedback   []string   // both sides understand it
+	simulcast  *simulcast // what pion is told of it; nil: one stream
+	layered    bool       // it is offered now: not so on hold
 
 	send, recv bool // as seen by us
 }
@@ -141,6 +143,7 @@ func (e *Engine) pick(s *section, old *stream) *stream {
 	}
 	best.section = s
 	best.send, best.recv = s.receives, s.sends
+	best.addLayers(old)
 	if best.audio != nil {
 		best.addEvents()
 	} else {

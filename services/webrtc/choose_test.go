@@ -66,6 +66,7 @@ func TestChooseFromRealOffers(t *testing.T) {
 		{"browser, default order", "chromium-slides-data.sdp", "111 opus/48000 sendrecv events 110", "96 VP8/90000 sendrecv", []role{taken, taken, parked, refused}},
 		{"browser, H.264 first", "chromium-h264.sdp", "111 opus/48000 sendrecv events 110", "108 H264/90000 sendrecv mode 1", []role{taken, taken}},
 		{"browser, sends only", "chromium-sendonly.sdp", "111 opus/48000 recvonly events 110", "96 VP8/90000 recvonly", []role{taken, taken}},
+		{"browser, simulcast", "chromium-simulcast.sdp", "111 opus/48000 sendrecv events 110", "96 VP8/90000 sendrecv layers q h f", []role{taken, taken, refused}},
 		{"browser, no camera", "chromium-audio.sdp", "111 opus/48000 sendrecv events 110", "none", []role{taken}},
 		{"aiortc", "aiortc.sdp", "96 opus/48000 sendrecv", "97 VP8/90000 sendrecv", []role{taken, taken, refused}},
 	}
@@ -105,6 +106,12 @@ func describe(s *stream) string {
 	}
 	if s.format.name == "H264" {
 		d += " mode " + strconv.Itoa(s.mode)
+	}
+	if layers, _ := s.portLayers(); len(layers) > 0 {
+		d += " layers"
+		for _, l := range layers {
+			d += " " + l.RID
+		}
 	}
 	return d
 }
@@ -329,8 +336,53 @@ func TestLongOffers(t *testing.T) {
 	}
 }
 
+// TestSimulcastOffers answers what was offered, and shows it to pion for as long
+// as the call.
+func TestSimulcastOffers(t *testing.T) {
+	const answered = "a=rid:q recv\r\na=rid:h recv\r\na=rid:f recv\r\na=simulcast:recv q;h;f\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
+	const shown = "a=rid:q send\r\na=rid:h send\r\na=rid:f send\r\na=simulcast:send q;h;f\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\na=msid:"
+	const mid = "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
+	offer := sample(t, "chromium-simulcast.sdp")
+	e := everything()
+	first, answer, err := decide(e, offer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(answer, answered) || strings.Count(answer, mid) != 2 || strings.Contains(answer, "rid:q send") {
+		t.Errorf("answer\n%s", answer)
+	}
+	if c := first.canonical(); !strings.Contains(c, shown) || strings.Count(c, mid) != 2 {
+		t.Errorf("shown to pion\n%s", c)
+	}
+	for _, tt := range []struct {
+		name     string
+		old, new string // of the offer
+		shown    bool
+	}{
+		{"on hold", "a=simulcast:send q;h;f", "a=recvonly", true},
+		{"one stream from now on", "a=simulcast:send q;h;f", "a=framerate:30", false},
+		{"nothing names the section", "sdes:mid", "sdes:dim", false},
+		{"nothing names the layers", "sdes:rtp-stream-id", "sdes:stream", false},
+	} {
+		d, err := parse(strings.ReplaceAll(strings.Replace(offer, "a=sendrecv\r\na=msid:5866cbe8-1480-4506-b18d-00e8581b3058 3655", "a=msid:x 3655", 1), tt.old, tt.new))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := e.choose(d, map[kind]*stream{video: first.video})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(c.canonical(), "a=simulcast:send q;h;f"); got != tt.shown || c.video.layered {
+			t.Errorf("%s: shown to pion: %v, offered: %v", tt.name, got, c.video.layered)
+		}
+		if answer := c.answer(transport{}, identity{}); strings.Contains(answer, "simulcast") || strings.Contains(answer, "sdes:rtp-stream-id") != tt.shown {
+			t.Errorf("%s: answer\n%s", tt.name, answer)
+		}
+	}
+}
+
 func FuzzOffer(f *testing.F) {
-	for _, name := range []string{"aiortc.sdp", "chromium-audio.sdp", "chromium-h264.sdp", "chromium-sendonly.sdp", "chromium-slides-data.sdp"} {
+	for _, name := range []string{"aiortc.sdp", "chromium-audio.sdp", "chromium-h264.sdp", "chromium-sendonly.sdp", "chromium-simulcast.sdp", "chromium-slides-data.sdp"} {
 		f.Add(sample(f, name))
 	}
 	f.Add(craft("0 110|a=rtpmap:110 telephone-event/8000|a=ssrc:1 cname:x|a=ssrc-group:FID 1 2", "99|a=rtpmap:99 H264/90000|a=fmtp:99 profile-level-id=;=;max-fs=9999999999"))

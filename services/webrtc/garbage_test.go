@@ -87,7 +87,7 @@ func rubbish(random *rand.Rand, i int, ufrag string) []byte {
 
 // FuzzAnswer takes what is offered all the way through pion.
 func FuzzAnswer(f *testing.F) {
-	for _, name := range []string{"aiortc.sdp", "chromium-audio.sdp", "chromium-h264.sdp", "chromium-sendonly.sdp"} {
+	for _, name := range []string{"aiortc.sdp", "chromium-audio.sdp", "chromium-h264.sdp", "chromium-sendonly.sdp", "chromium-simulcast.sdp"} {
 		f.Add(sample(f, name), sample(f, "chromium-audio.sdp"))
 	}
 	e := engine(f, everyCodec)

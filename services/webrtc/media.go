@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
@@ -116,6 +117,7 @@ func (c *Call) install() {
 			CNAME:      c.id.stream,
 			Out:        c.tracks[video],
 		}
+		v.Layers, v.LayerExt = s.portLayers()
 	}
 	c.offer.Port.SetAudio(a)
 	c.offer.Port.SetVideo(v)
@@ -147,7 +149,8 @@ func (s *stream) codecName() string {
 }
 
 // onTrack is called by pion, on a goroutine of its own, for every stream that
-// the peer sends: as soon as it is declared, or with its first packet.
+// the peer sends: as soon as it is declared, or with its first packet. The layers
+// of a simulcast are streams of their own.
 func (c *Call) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 	p := c.offer.Port
 	rtpTo, rtcpTo := p.AudioRTP, p.AudioRTCP
@@ -155,7 +158,11 @@ func (c *Call) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 		rtpTo, rtcpTo = p.VideoRTP, p.VideoRTCP
 	}
 	c.spawn(func() { readPackets(t, rtpTo) })
-	c.spawn(func() { readSenderReports(r, rtcpTo) })
+	read := r.Read
+	if rid := t.RID(); rid != "" {
+		read = func(b []byte) (int, interceptor.Attributes, error) { return r.ReadSimulcast(b, rid) }
+	}
+	c.spawn(func() { readSenderReports(read, rtcpTo) })
 }
 
 // readPackets hands over what a remote stream carries until it ends.
@@ -178,8 +185,10 @@ func readPackets(t *pion.TrackRemote, to func(*rtp.Packet, time.Time)) {
 // readSenderReports hands over what the sender of a remote stream says of it.
 // pion delivers a report to every stream that it is about, the ones that we
 // send included; the blocks about those come through readReports.
-func readSenderReports(r *pion.RTPReceiver, to func([]rtcp.Packet, time.Time)) {
-	readRTCP(r.Read, to, func(p rtcp.Packet) rtcp.Packet {
+func readSenderReports(
+	read func([]byte) (int, interceptor.Attributes, error), to func([]rtcp.Packet, time.Time),
+) {
+	readRTCP(read, to, func(p rtcp.Packet) rtcp.Packet {
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
 			p.Reports = nil

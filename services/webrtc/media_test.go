@@ -160,8 +160,10 @@ func sendTone(ctx context.Context, t *testing.T, track *pion.TrackLocalStaticRTP
 }
 
 // flat is a picture of one brightness.
-func flat(luma byte) *yuv.Picture {
-	p := yuv.New(320, 180)
+func flat(luma byte) *yuv.Picture { return flatOf(320, 180, luma) }
+
+func flatOf(width, height int, luma byte) *yuv.Picture {
+	p := yuv.New(width, height)
 	for i := range p.Y {
 		p.Y[i] = luma
 	}
@@ -176,7 +178,12 @@ func middle(p *yuv.Picture) byte { return p.Y[p.Height/2*p.StrideY+p.Width/2] }
 
 // sendPicture sends VP8, a key frame every second.
 func sendPicture(ctx context.Context, t *testing.T, track *pion.TrackLocalStaticRTP, luma byte) {
-	enc, err := vp8.VP8.NewEncoder(codecs.VideoOptions{Width: 320, Height: 180, FrameRate: 20, Bitrate: 300_000})
+	sendPictureOf(ctx, t, track, 320, 180, luma, func(*rtp.Header) {})
+}
+
+// sendPictureOf does so in that size. mark changes the headers.
+func sendPictureOf(ctx context.Context, t *testing.T, track *pion.TrackLocalStaticRTP, width, height int, luma byte, mark func(*rtp.Header)) {
+	enc, err := vp8.VP8.NewEncoder(codecs.VideoOptions{Width: width, Height: height, FrameRate: 20, Bitrate: 300_000})
 	if err != nil {
 		t.Error(err)
 		return
@@ -186,7 +193,7 @@ func sendPicture(ctx context.Context, t *testing.T, track *pion.TrackLocalStatic
 	defer tick.Stop()
 	seq := uint16(0)
 	for n := uint32(0); ctx.Err() == nil; n++ {
-		unit, _, err := enc.Encode(nil, flat(luma), n%20 == 0)
+		unit, _, err := enc.Encode(nil, flatOf(width, height, luma), n%20 == 0)
 		if err != nil {
 			t.Error(err)
 			return
@@ -198,6 +205,7 @@ func sendPicture(ctx context.Context, t *testing.T, track *pion.TrackLocalStatic
 		}
 		for i, b := range payloads {
 			h := rtp.Header{Version: 2, SequenceNumber: seq, Timestamp: n * 4500, Marker: i == len(payloads)-1}
+			mark(&h)
 			_ = track.WriteRTP(&rtp.Packet{Header: h, Payload: b})
 			seq++
 		}

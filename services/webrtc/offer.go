@@ -7,6 +7,8 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/sdp/v3"
+
+	sd "github.com/skybridge-media/skybridge/media/sdp"
 )
 
 // Bounds of what one description may hold. Browsers stay far below them.
@@ -52,6 +54,9 @@ type section struct {
 	codecs   []mapping     // in order of preference, telephone events left out
 	events   map[int]uint8 // payload type of telephone events by clock
 	levelExt uint8         // id of the audio level extension, 0: none
+	midExt   uint8         // id of the extension that names the section (RFC 9143 section 15), 0: none
+	ridExt   uint8         // id of the extension that names layers (RFC 8852), 0: none
+	several  sd.Attributes // what is said of simulcast
 	bps      int           // b=TIAS or b=AS, 0: none
 	sources  []string      // values of a=ssrc, of the first source only
 	ssrc     uint32        // of the first source; 0: not declared
@@ -232,9 +237,18 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 			id, uri, _ := strings.Cut(a.Value, " ")
 			id, _, _ = strings.Cut(id, "/")
 			// One-byte headers only (RFC 8285 section 4.2).
-			if n := number(id); uri == sdp.AudioLevelURI && n >= 1 && n <= 14 {
+			switch n := number(id); {
+			case n < 1 || n > 14:
+			case uri == sdp.AudioLevelURI:
 				s.levelExt = uint8(n)
+			case uri == sdp.SDESMidURI:
+				s.midExt = uint8(n)
+			case uri == sd.LayerURI:
+				s.ridExt = uint8(n)
+				s.several = add(s.several, sd.Attribute{Key: a.Key, Value: a.Value})
 			}
+		case "rid", "simulcast":
+			s.several = add(s.several, sd.Attribute{Key: a.Key, Value: a.Value})
 		case "ssrc-group":
 			if f := strings.Fields(a.Value); len(f) > 2 {
 				second = add(second, f[2:]...)
@@ -314,7 +328,7 @@ func (s *section) source(value string, second []string) {
 }
 
 // add appends to a list that a peer must not make long.
-func add(list []string, more ...string) []string {
+func add[T any](list []T, more ...T) []T {
 	return append(list, more[:min(len(more), maxList-len(list))]...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pion/interceptor"
+	"github.com/pion/sdp/v3"
 	pion "github.com/pion/webrtc/v4"
 
 	"github.com/skybridge-media/skybridge/codecs"
@@ -61,6 +62,11 @@ func newBrowser(t *testing.T, settings *pion.SettingEngine, kinds ...pion.RTPCod
 	media := &pion.MediaEngine{}
 	if err := media.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
+	}
+	for _, uri := range []string{sdp.SDESMidURI, sdp.SDESRTPStreamIDURI} {
+		if err := media.RegisterHeaderExtension(pion.RTPHeaderExtensionCapability{URI: uri}, pion.RTPCodecTypeVideo); err != nil {
+			t.Fatal(err)
+		}
 	}
 	registry := &interceptor.Registry{}
 	if err := pion.ConfigureRTCPReports(registry); err != nil {

@@ -13,6 +13,9 @@
 // flags in the port and never stop a transceiver, which pion could not start
 // again.
 //
+// Simulcast (RFC 8853) is taken as it is offered. pion is shown its layers for as
+// long as the call, see simulcast.go.
+//
 // # Transport
 //
 // All calls share one port number: a UDP socket per local address and a TCP
@@ -166,6 +169,17 @@ func newAPI(cfg Config, s *sockets, logs pionLogs) (*pion.API, error) {
 	level := pion.RTPHeaderExtensionCapability{URI: sdp.AudioLevelURI}
 	if err := me.RegisterHeaderExtension(level, pion.RTPCodecTypeAudio, pion.RTPTransceiverDirectionRecvonly); err != nil {
 		return nil, err
+	}
+	// Only calls with a simulcast negotiate these.
+	for uri, kinds := range map[string][]pion.RTPCodecType{
+		sdp.SDESMidURI: {pion.RTPCodecTypeAudio, pion.RTPCodecTypeVideo}, sdp.SDESRTPStreamIDURI: {pion.RTPCodecTypeVideo},
+	} {
+		for _, k := range kinds {
+			name := pion.RTPHeaderExtensionCapability{URI: uri}
+			if err := me.RegisterHeaderExtension(name, k, pion.RTPTransceiverDirectionRecvonly); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return pion.NewAPI(pion.WithSettingEngine(se), pion.WithMediaEngine(me),
 		pion.WithInterceptorRegistry(&interceptor.Registry{})), nil

@@ -121,7 +121,7 @@ async function connect() {
   const audio = local?.getAudioTracks()[0];
   const video = local?.getVideoTracks()[0];
   peer.addTransceiver(audio ?? "audio", { direction: audio ? "sendrecv" : "recvonly", streams: local ? [local] : [] });
-  peer.addTransceiver(video ?? "video", { direction: video ? "sendrecv" : "recvonly", streams: local ? [local] : [] });
+  peer.addTransceiver(video ?? "video", { direction: video ? "sendrecv" : "recvonly", streams: local ? [local] : [], sendEncodings: encodings(video) });
   preferCodec(query.get("codec"));
 
   const far = new MediaStream();
@@ -152,6 +152,17 @@ async function connect() {
   early.forEach(tell);
   for (const track of local?.getTracks() ?? []) if (off[track.kind]) tellMuted(track.kind);
   $("far").play().catch(() => { $("unblock").hidden = false; });
+}
+
+/**
+ * A large picture is sent in three sizes, of which the server decodes the one
+ * that it shows. The small ones cost a third of the large one more, which is too
+ * much for a small computer.
+ */
+function encodings(track) {
+  const { width = 0, height = 0 } = track?.getSettings() ?? {};
+  if (Math.min(width, height) < 720 || (navigator.hardwareConcurrency ?? 0) < 4) return [{}];
+  return [{ rid: "q", scaleResolutionDownBy: 4 }, { rid: "h", scaleResolutionDownBy: 2 }, { rid: "f" }];
 }
 
 /** Offers a new ICE path for a connection that has failed. */
