@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ func (l *ledger) load() int {
 	if l.capacity.units() == 0 {
 		return 0
 	}
-	return int(100 * l.leased / l.capacity.units())
+	return int(math.Round(100 * l.leased.HD() / l.capacity.HD))
 }
 
 // address is what the others know this node by; empty while they do not.

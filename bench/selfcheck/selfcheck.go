@@ -157,12 +157,27 @@ func (r *Result) Save(file string) error {
 	return nil
 }
 
-// Measure takes about two seconds of one CPU. It stops between two steps when
-// ctx is done.
+// Measure takes about two seconds of one CPU, at a lower priority than the rest
+// of the process. It stops between two steps when ctx is done.
 func Measure(ctx context.Context, m Machine) (*Result, error) {
-	// The clock is that of a thread.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	type outcome struct {
+		*Result
+		error
+	}
+	done := make(chan outcome)
+	go func() {
+		// The clock is that of a thread. It is given up with its priority: it
+		// ends with a goroutine that keeps it locked.
+		runtime.LockOSThread()
+		lowerPriority()
+		r, err := measure(ctx, m)
+		done <- outcome{r, err}
+	}()
+	o := <-done
+	return o.Result, o.error
+}
+
+func measure(ctx context.Context, m Machine) (*Result, error) {
 	r := &Result{Machine: m}
 	wire, err := newWire()
 	if err != nil {
