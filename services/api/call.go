@@ -48,7 +48,7 @@ type callJSON struct {
 }
 
 // answer answers an offer and makes it the call of the seat.
-func (st *seat) answer(r *http.Request, sdp string) (*call, error) {
+func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 	s := st.server
 	audio, video, err := s.deps.Media.Inspect(sdp)
 	if err != nil {
@@ -56,10 +56,15 @@ func (st *seat) answer(r *http.Request, sdp string) (*call, error) {
 	}
 	st.placing.Lock()
 	defer st.placing.Unlock()
-	st.drop()
 	if err := st.lease(r.Context(), audio, video); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			s.deps.System.Root.Send(s.deps.Node, &node.Reserve{Call: st.id}) // it takes nothing now
+		}
+	}()
+	st.drop()
 	media, err := st.media()
 	if err != nil {
 		return nil, err
