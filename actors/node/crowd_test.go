@@ -3,8 +3,12 @@ package node_test
 import (
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/actortest"
@@ -56,4 +60,82 @@ func crowd(b *testing.B, n int) {
 		b.Fatal(err)
 	}
 	sys.Shutdown()
+}
+
+// TestStorm sends callers to a cluster that is too small for them, all at the
+// same moment. They are spread evenly, no node promises more than it has, and
+// who does not fit is refused at once, with nothing of it left behind.
+func TestStorm(t *testing.T) {
+	const callers, rooms, each = 200, 60, 12
+	run(t, func(s *stage) {
+		var nodes []*member
+		for i := range 4 {
+			cfg := node.Config{Roles: []string{node.RoleMedia}, AdHoc: &conference.Config{}, Capacity: capacity(each)}
+			if i == 0 {
+				cfg.Roles = nil
+			}
+			n := s.start(fmt.Sprint("n", i), cfg)
+			n.Directory.SetDelay(time.Millisecond)
+			nodes = append(nodes, n)
+		}
+		var mu sync.Mutex // guards what follows
+		admitted, refused := 0, 0
+		var slowest time.Duration
+		var wg sync.WaitGroup
+		for i := range callers {
+			wg.Go(func() {
+				m := node.Admit{
+					Call: participant.ID(fmt.Sprint("c", i)), Alias: fmt.Sprint("room", i%rooms), Audio: true, Video: true, API: true,
+				}
+				at, begin := nodes[i%len(nodes)], time.Now()
+				for range len(nodes) {
+					answer := s.try(at, m)
+					if to, ok := strings.CutPrefix(answer, "redirected to "); ok {
+						name, _, _ := strings.Cut(to, ",")
+						at = s.nodes[name]
+						continue
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					switch {
+					case strings.HasPrefix(answer, "admitted"):
+						admitted++
+					case answer == node.ErrCapacity.Text:
+						refused++
+						slowest = max(slowest, time.Since(begin))
+					default:
+						t.Errorf("%s: %s", m.Call, answer)
+					}
+					return
+				}
+				t.Errorf("%s was sent from node to node", m.Call)
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		if admitted+refused != callers || refused == 0 {
+			t.Errorf("%d admitted, %d refused of %d", admitted, refused, callers)
+		}
+		if slowest > 50*time.Millisecond {
+			t.Errorf("a caller was refused after %v, want 50 ms at most", slowest)
+		}
+		calls := 0
+		for _, n := range nodes {
+			st, err := actortest.Ask[*node.Status](n.Bench, n.pid, &node.GetStatus{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls += st.Calls
+			if st.Leased > node.Units(st.Capacity.HD)*node.HDUnit {
+				t.Errorf("%s has leased %v of %v HD calls", n.Name, st.Leased.HD(), st.Capacity.HD)
+			}
+			if st.Capacity.HD > 0 && st.Leased.HD() < each-1 {
+				t.Errorf("%s has leased only %v of %v HD calls, while callers were refused", n.Name, st.Leased.HD(), st.Capacity.HD)
+			}
+		}
+		if calls != admitted {
+			t.Errorf("%d calls are on the nodes, %d were admitted", calls, admitted)
+		}
+		t.Logf("%d admitted, %d refused, after %v at most", admitted, refused, slowest)
+	})
 }

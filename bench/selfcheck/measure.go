@@ -20,6 +20,12 @@ const (
 	voices      = 4    // that are mixed
 	packetBytes = 1150 // of payload: what fits everywhere
 
+	// engine is what the server spends on a packet of media, from socket to
+	// socket, in terms of the system calls alone: waking up for it, RTP, RTCP,
+	// jitter buffer, bridge. Found with a room of 100 of whom few are heard: a
+	// listener (PCMU, both ways) took 1.0 ms per second, its system calls 0.17 ms.
+	engine = 6
+
 	warmUp   = 5  // pictures that are not counted: caches, and rate control finds its level
 	pictures = 25 // that are
 	sounds   = 100
@@ -78,7 +84,7 @@ func (v *Video) measure(w *wire, f format) error {
 	packets := float64(max(bytes, f.bitrate/8*pictures/fps))/packetBytes + pictures/2.0
 	v.Encode = encode.Seconds() * fps / pictures
 	v.Decode = decode.Seconds() * fps / pictures
-	v.Packets = packets * each * fps / pictures
+	v.Packets = packets * each * engine * fps / pictures
 	return nil
 }
 
@@ -158,7 +164,7 @@ func (a *Audio) measure(w *wire) error {
 		return err
 	}
 	a.Codec = spent.Seconds() * ticks / sounds
-	a.Packets = each * ticks
+	a.Packets = each * engine * ticks
 	return nil
 }
 
@@ -184,7 +190,8 @@ func (w *wire) close() {
 	_ = w.to.Close()
 }
 
-// cost is the CPU time, in seconds, of receiving a packet and sending one.
+// cost is the CPU time, in seconds, of the system calls that receive a packet
+// and send one.
 func (w *wire) cost(size int) (float64, error) {
 	const packets = 500
 	buf := make([]byte, size+12) // and the RTP header

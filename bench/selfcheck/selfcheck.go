@@ -4,9 +4,8 @@
 // It runs the real codecs over a generated camera picture and generated
 // speech, and the sockets over the loopback interface, and reads the CPU time
 // of its own thread: a machine that is busy with something else gives about
-// the same figures. It is the short form of a benchmark, without the work of
-// the bridge between codec and socket; the sixth part of the CPU that
-// [Share] leaves free is for that.
+// the same figures. It is the short form of a benchmark: what lies between
+// codecs and sockets is not run, but reckoned as a multiple of the system calls.
 //
 // A [Result] holds as long as the CPU and the program stay what they are; it
 // is kept in a file ([Load], [Measure]).
@@ -67,7 +66,7 @@ type Costs struct {
 type Video struct {
 	Decode  float64 `json:"decode"`  // and scaling to the sizes that it is shown in
 	Encode  float64 `json:"encode"`  // and composing what is encoded
-	Packets float64 `json:"packets"` // through the sockets, both ways
+	Packets float64 `json:"packets"` // through the server, both ways
 }
 
 // Audio is what the sound of one call costs.
