@@ -106,7 +106,7 @@ func (n *node) mediaHere(r *room, pid *actor.PID) {
 // if there is less than was thought.
 func (n *node) setCapacity(c Capacity) {
 	n.Capacity = c
-	c = n.Config.capacity()
+	c = n.capacity()
 	n.ledger.capacity = c
 	rooms := map[*room]bool{}
 	for _, r := range n.table {

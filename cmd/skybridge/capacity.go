@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/skybridge-media/skybridge/actors"
@@ -90,19 +92,28 @@ func (s *server) worker(ctx context.Context) (*ops.Worker, error) {
 	}, nil
 }
 
-// build names this build: two programs of one name cost the same. A build from
-// changed sources has a time, but no name of its own.
+// build names this build: what has the same name costs the same. Programs that
+// do not know which commit they are, or were built from changed files, are told
+// apart by their size and age.
 func build() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return runtime.Version()
-	}
-	name := fmt.Sprint(info.GoVersion, " ", info.Main.Version)
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision", "vcs.time", "vcs.modified":
-			name += " " + s.Value
+	name := []string{runtime.Version(), version()}
+	clean := false
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				name = append(name, s.Value)
+			case "vcs.modified":
+				clean = s.Value == "false"
+			}
 		}
 	}
-	return name
+	if !clean {
+		if program, err := os.Executable(); err == nil {
+			if file, err := os.Stat(program); err == nil {
+				name = append(name, fmt.Sprint(file.Size()), file.ModTime().UTC().Format(time.RFC3339))
+			}
+		}
+	}
+	return strings.Join(name, " ")
 }
