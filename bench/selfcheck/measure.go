@@ -1,6 +1,7 @@
 package selfcheck
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"time"
@@ -36,7 +37,7 @@ type format struct{ width, height, bitrate int }
 
 // measure runs one direction of a call after the other, for as many pictures
 // as a second has, nearly.
-func (v *Video) measure(w *wire, f format) error {
+func (v *Video) measure(ctx context.Context, w *wire, f format) error {
 	enc, err := h264.H264.NewEncoder(codecs.VideoOptions{Width: f.width, Height: f.height, FrameRate: fps, Bitrate: f.bitrate})
 	if err != nil {
 		return err
@@ -52,6 +53,9 @@ func (v *Video) measure(w *wire, f format) error {
 	var decode, encode time.Duration
 	bytes := 0
 	for i := range warmUp + pictures {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		scene.draw(camera, i)
 		start := cpuTime()
 		canvas.compose()
@@ -118,7 +122,7 @@ func (c *canvas) compose() {
 }
 
 // measure runs the sound of a call that is heard by others.
-func (a *Audio) measure(w *wire) error {
+func (a *Audio) measure(ctx context.Context, w *wire) error {
 	enc, err := opus.Mono.NewEncoder(codecs.AudioOptions{})
 	if err != nil {
 		return err
@@ -137,6 +141,9 @@ func (a *Audio) measure(w *wire) error {
 	var spent time.Duration
 	bytes := 0
 	for i := range warmUp + sounds {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		speech.Read(spoken)
 		if packet, err = enc.Encode(packet[:0], spoken); err != nil {
 			return fmt.Errorf("encode: %w", err)

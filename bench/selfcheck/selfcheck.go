@@ -157,7 +157,7 @@ func (r *Result) Save(file string) error {
 }
 
 // Measure takes about two seconds of one CPU, at a lower priority than the rest
-// of the process. It stops between two steps when ctx is done.
+// of the process. It stops between two pictures when ctx is done.
 func Measure(ctx context.Context, m Machine) (*Result, error) {
 	type outcome struct {
 		*Result
@@ -184,14 +184,11 @@ func measure(ctx context.Context, m Machine) (*Result, error) {
 	}
 	defer wire.close()
 	for _, step := range []func() error{
-		func() error { return r.Costs.Audio.measure(wire) },
-		func() error { return r.Costs.SD.measure(wire, format{768, 448, 768_000}) },
-		func() error { return r.Costs.HD.measure(wire, format{1280, 720, 1_500_000}) },
-		func() error { return r.Costs.FullHD.measure(wire, format{1920, 1080, 3_000_000}) },
+		func() error { return r.Costs.Audio.measure(ctx, wire) },
+		func() error { return r.Costs.SD.measure(ctx, wire, format{768, 448, 768_000}) },
+		func() error { return r.Costs.HD.measure(ctx, wire, format{1280, 720, 1_500_000}) },
+		func() error { return r.Costs.FullHD.measure(ctx, wire, format{1920, 1080, 3_000_000}) },
 	} {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("self-check: %w", err)
 		}

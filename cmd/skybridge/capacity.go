@@ -67,7 +67,11 @@ func (s *server) measureCapacity() {
 			s.log.Warn("capacity not kept; the next start measures again", "err", err)
 		}
 	}()
-	s.onStop(func(context.Context) error { cancel(); <-done; return nil })
+	s.onStop(func(context.Context) error {
+		cancel()
+		<-done // it is never longer than a picture away
+		return nil
+	})
 }
 
 // capacityOf puts a result into the node's words.
