@@ -122,7 +122,7 @@ func (n *node) setCapacity(c Capacity) {
 		r.units = r.demand.units(c)
 		n.ledger.leased += r.units
 	}
-	n.Log.Info("capacity known", "hd", c.HD, "sd", c.SD, "audio", c.Audio, "full_hd", c.FullHD)
+	n.Log.Debug("capacity known", "hd", c.HD, "sd", c.SD, "audio", c.Audio, "full_hd", c.FullHD)
 	n.announce()
 	n.measureLeases()
 }
