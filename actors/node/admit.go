@@ -34,11 +34,15 @@ func (n *node) admit(c actor.Context, m *Admit) {
 	n.calls[k.id] = k
 	n.measure()
 
+	r := n.room(cfg)
+	if !n.lease(k, r, mediumOf(m.Audio, m.Video)) {
+		n.overflow(c, r, k)
+		return
+	}
 	need := toEnter
 	if n.draining {
 		need = toLook // into running conferences only
 	}
-	r := n.room(cfg)
 	n.want(c, r, waiter{need, func(c actor.Context, err error) {
 		switch {
 		case n.calls[k.id] != k: // the node is stopping
@@ -122,6 +126,7 @@ func (n *node) drop(c actor.Context, k *call, reply any) {
 // forget takes a call off the books.
 func (n *node) forget(c actor.Context, k *call) {
 	delete(n.calls, k.id)
+	n.giveBack(k)
 	n.measure()
 	if r := k.room; r != nil {
 		k.room = nil
@@ -167,6 +172,9 @@ func resultOf(reply any) string {
 	case *Redirect:
 		return resultRedirected
 	case error:
+		if errors.Is(r, ErrCapacity) {
+			return resultCapacity
+		}
 		switch code := bus.CodeOf(r); code {
 		case bus.NotFound, bus.Forbidden, bus.Full, bus.Unavailable:
 			return string(code)

@@ -2,6 +2,7 @@ package node
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -23,7 +24,17 @@ type announcement struct {
 	HTTPS    string   `json:"https,omitempty"`
 	Calls    int      `json:"calls"`
 	MaxCalls int      `json:"max_calls,omitempty"` // absent: no limit
-	Draining bool     `json:"draining,omitempty"`
+
+	// Capacity, in calls of one kind, and how much of it is leased, in HD calls.
+	// Absent: no limit.
+	MaxHD     float64 `json:"max_hd_calls,omitempty"`
+	MaxSD     float64 `json:"max_sd_calls,omitempty"`
+	MaxAudio  float64 `json:"max_audio_calls,omitempty"`
+	MaxFullHD float64 `json:"max_full_hd_calls,omitempty"`
+	Used      float64 `json:"media_tokens_used,omitempty"`
+	Load      int     `json:"media_load,omitempty"` // percent
+
+	Draining bool `json:"draining,omitempty"`
 }
 
 func (a announcement) meta() []byte {
@@ -55,9 +66,34 @@ func (a announcement) free() int {
 	return a.MaxCalls - a.Calls
 }
 
-// takesMedia reports whether new media may go to the node.
+// freeHD is how many more HD calls the node takes.
+func (a announcement) freeHD() float64 {
+	if a.MaxHD == 0 {
+		return math.MaxFloat64
+	}
+	return a.MaxHD - a.Used
+}
+
+// takesMedia reports whether new media may go to the node: room for one HD call
+// is what every conference may come to need.
 func (a announcement) takesMedia() bool {
-	return slices.Contains(a.Roles, RoleMedia) && !a.Draining && a.free() > 0
+	return slices.Contains(a.Roles, RoleMedia) && !a.Draining && a.free() > 0 && a.freeHD() >= 1
+}
+
+// freer reports whether the node has more room than another: in HD calls, and
+// where these are not limited, in calls.
+func (a announcement) freer(b announcement) bool {
+	if a.freeHD() != b.freeHD() {
+		return a.freeHD() > b.freeHD()
+	}
+	return a.free() > b.free()
+}
+
+// unlimited is what is announced without the limits: of a node that has counted, and
+// leased for, the very call that media is wanted for.
+func (a announcement) unlimited() announcement {
+	a.MaxCalls, a.MaxHD = 0, 0
+	return a
 }
 
 // placement implements conference.Placement from what the nodes announce. This
@@ -78,14 +114,14 @@ func (p *placement) Media(prefer string, except []string) *actor.PID {
 	// The node where the caller is has counted that call already, so it may
 	// look full while it is not.
 	if prefer == p.self.Address {
-		own.MaxCalls = 0
+		own = own.unlimited()
 	}
 	if eligible(p.self.Address, own) && prefer == p.self.Address {
 		return p.self
 	}
-	best, bestFree := (*actor.PID)(nil), 0
+	best, freest := (*actor.PID)(nil), announcement{}
 	if eligible(p.self.Address, own) {
-		best, bestFree = p.self, own.free()
+		best, freest = p.self, own
 	}
 	others := p.others()
 	if p.stranger(prefer, others) && !slices.Contains(except, prefer) {
@@ -95,7 +131,7 @@ func (p *placement) Media(prefer string, except []string) *actor.PID {
 	for _, n := range others {
 		a := parseAnnouncement(n.Meta)
 		if n.Address == prefer {
-			a.MaxCalls = 0
+			a = a.unlimited()
 		}
 		if !eligible(n.Address, a) {
 			continue
@@ -103,8 +139,8 @@ func (p *placement) Media(prefer string, except []string) *actor.PID {
 		if n.Address == prefer {
 			return actor.NewPID(n.Address, ActorName)
 		}
-		if free := a.free(); free > bestFree {
-			best, bestFree = actor.NewPID(n.Address, ActorName), free
+		if best == nil || a.freer(freest) {
+			best, freest = actor.NewPID(n.Address, ActorName), a
 		}
 	}
 	return best
@@ -130,6 +166,19 @@ func (p *placement) others() []claim.Node {
 		return 0
 	})
 	return nodes
+}
+
+// mediaNodes counts the nodes of the cluster that take media.
+func (p *placement) mediaNodes() (count int) {
+	if slices.Contains(p.own.Load().Roles, RoleMedia) {
+		count++
+	}
+	for _, n := range p.others() {
+		if slices.Contains(parseAnnouncement(n.Meta).Roles, RoleMedia) {
+			count++
+		}
+	}
+	return count
 }
 
 // node returns the actor of a node by name, nil when it is not known.

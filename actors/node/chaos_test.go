@@ -17,14 +17,15 @@ import (
 // calls come and go, nodes are lost, the directory is out of reach, actors
 // panic. When it is over, every call that nobody ended is still up, with its
 // media attached and its name in the roster that its node finds; of every other
-// nothing remains; and no fact was published twice.
+// nothing remains; and no fact was published twice. When these have ended as
+// well, nothing of the nodes' capacity is leased.
 func TestChaos(t *testing.T) {
 	for seed := range uint64(times(60)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			run(t, func(s *stage) {
 				c := &chaos{stage: s, rnd: rand.New(rand.NewPCG(seed, 7)), alive: map[string]bool{}, dead: map[string]bool{}}
 				for i := range 3 {
-					cfg := node.Config{Roles: []string{node.RoleMedia}, AdHoc: &conference.Config{}}
+					cfg := node.Config{Roles: []string{node.RoleMedia}, AdHoc: &conference.Config{}, Capacity: capacity(1000)}
 					if i == 0 && seed%2 == 0 {
 						cfg.Roles = nil
 					}
@@ -41,6 +42,7 @@ func TestChaos(t *testing.T) {
 				}
 				time.Sleep(time.Minute) // callers who never connected are gone then
 				c.check()
+				c.end()
 			})
 		})
 	}
@@ -69,7 +71,7 @@ func (c *chaos) step() {
 	case k < 9:
 		c.count++
 		id := fmt.Sprint("call", c.count)
-		answer := c.admit(n, node.Admit{Call: participant.ID(id), Alias: room, Protocol: "sip"})
+		answer := c.admit(n, node.Admit{Call: participant.ID(id), Alias: room, Protocol: "sip", Audio: true, Video: c.rnd.IntN(2) == 0})
 		c.note("%s calls %s at %s: %s", id, room, n.Name, answer)
 		if call := c.calls[id]; call != nil {
 			call.connect()
@@ -121,6 +123,24 @@ func (c *chaos) layout(n *member, room, what string) {
 	n.Send(pid, &conference.SetLayout{Layout: []string{"2x2", "3x3", "4x4"}[c.rnd.IntN(3)]})
 	time.Sleep(200 * time.Millisecond)
 	n.fault.Store(nil)
+}
+
+// end ends what is left, and wants all that was leased back.
+func (c *chaos) end() {
+	c.Helper()
+	for id := range c.alive {
+		call := c.calls[id]
+		call.node.Send(call.pid, &participant.Ended{})
+	}
+	time.Sleep(time.Minute)
+	for name, n := range c.nodes {
+		if c.dead[name] {
+			continue
+		}
+		if got := c.leased(n); got != "0.00 of 1000.00 HD calls, 0 %\n" && got != "0.00 of 0.00 HD calls, 0 %\n" {
+			c.Errorf("%s, which has no calls: %s", name, got)
+		}
+	}
 }
 
 func (c *chaos) check() {

@@ -59,7 +59,7 @@ func (n *node) findFor(c actor.Context, m *Find) {
 	if m.Create && !n.draining {
 		need = toEnter
 	}
-	n.lookUp(c, cfg, need, func(c actor.Context, f *Found, err error) {
+	n.lookUp(c, cfg, need, false, func(c actor.Context, f *Found, err error) {
 		if err != nil {
 			n.reply(c, sender, err)
 			return
@@ -69,14 +69,14 @@ func (n *node) findFor(c actor.Context, m *Find) {
 }
 
 // lookUp finds a conference and where its media is: where it would be, if there
-// is none so far.
-func (n *node) lookUp(c actor.Context, cfg conference.Config, need need, then func(actor.Context, *Found, error)) {
+// is none so far, on another node than this one if full.
+func (n *node) lookUp(c actor.Context, cfg conference.Config, need need, full bool, then func(actor.Context, *Found, error)) {
 	r := n.room(cfg)
 	n.want(c, r, waiter{need, func(c actor.Context, err error) {
 		f := &Found{Room: r.cfg.Name}
 		switch {
 		case errors.Is(err, errNoConference):
-			n.place(f, "")
+			n.place(f, "", full)
 			then(c, f, nil)
 			return
 		case err != nil:
@@ -89,16 +89,20 @@ func (n *node) lookUp(c actor.Context, cfg conference.Config, need need, then fu
 				then(c, nil, ErrUnavailable)
 				return
 			}
-			n.place(f, ro.MediaNode)
+			n.place(f, ro.MediaNode, full)
 			then(c, f, nil)
 		})
 	}})
 }
 
 // place fills in where the media of a conference is.
-func (n *node) place(f *Found, media string) {
+func (n *node) place(f *Found, media string, full bool) {
 	if media == "" {
-		if pid := n.placement.Media(n.placement.self.Address, nil); pid != nil {
+		prefer, except := n.placement.self.Address, []string(nil)
+		if full {
+			prefer, except = "", []string{n.placement.self.Address}
+		}
+		if pid := n.placement.Media(prefer, except); pid != nil {
 			media = n.placement.nameOf(pid)
 		}
 	}
@@ -127,7 +131,7 @@ func (n *node) dial(c actor.Context, m *Dial) {
 		n.reply(c, sender, err)
 		return
 	}
-	n.lookUp(c, cfg, toEnter, func(c actor.Context, f *Found, err error) {
+	n.lookUp(c, cfg, toEnter, false, func(c actor.Context, f *Found, err error) {
 		switch {
 		case err != nil:
 			n.reply(c, sender, err)

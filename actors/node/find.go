@@ -62,7 +62,7 @@ func (n *node) room(cfg conference.Config) *room {
 	key := keyOf(cfg.Name)
 	r, ok := n.table[key]
 	if !ok {
-		r = &room{key: key, cfg: cfg, calls: map[participant.ID]*call{}}
+		r = &room{key: key, cfg: cfg, calls: map[participant.ID]*call{}, demand: demandOf(cfg)}
 		n.table[key] = r
 	}
 	return r

@@ -41,6 +41,11 @@ func (n *node) openMedia(c actor.Context, m *conference.OpenMedia) {
 		r.obey(c, owner)
 		r.phase = open
 	}
+	if !n.takesMediaOf(r) {
+		c.Respond(conference.Refuse(conference.ErrNoMedia))
+		n.tidy(c, r)
+		return
+	}
 	r.mediaEpoch = m.Epoch
 	if r.transcoder == nil {
 		n.startMedia(c, r, owner)
@@ -59,7 +64,7 @@ func (n *node) startMedia(c actor.Context, r *room, owner *actor.PID) {
 		c.Respond(conference.Refuse(conference.ErrNoMedia))
 		return
 	}
-	r.transcoder = pid
+	n.mediaHere(r, pid)
 	c.Respond(&conference.MediaOpened{Transcoder: conference.AddressOf(pid)})
 	n.followAll(c, r)
 }
@@ -87,7 +92,7 @@ func (n *node) mediaClosing(c actor.Context, m *transcoder.Closing) {
 	if !ok || r.transcoder == nil || !r.transcoder.Equal(m.Transcoder) {
 		return
 	}
-	r.transcoder = nil
+	n.mediaHere(r, nil)
 	n.detach(c, r)
 	if !r.mine {
 		r.obey(c, nil)
@@ -121,7 +126,7 @@ func (n *node) conferenceEnded(c actor.Context, m *conference.Ended) {
 		return
 	}
 	n.detach(c, r)
-	r.transcoder = nil // it ends by itself; see transcoder.Emptied
+	n.mediaHere(r, nil) // it ends by itself; see transcoder.Emptied
 	r.phase = closing
 	c.Stop(r.conference)
 }
@@ -142,4 +147,17 @@ func (n *node) conferenceGone(c actor.Context, r *room, m *actor.Terminated) {
 	default:
 		actors.After(c, settlePause, &findAgain{key: r.key, phase: r.phase, owner: r.conference})
 	}
+}
+
+// arranged notes how many are seen at once, as a host has just decided. Who is
+// here already is not asked to leave for it.
+func (n *node) arranged(m *transcoder.Arranged) {
+	r, ok := n.table[keyOf(m.Room)]
+	if !ok || r.transcoder == nil || !r.transcoder.Equal(m.Transcoder) {
+		return
+	}
+	d := r.demand
+	now := demandOf(conference.Config{Layout: m.Layout, SelfView: m.SelfView})
+	d.seats, d.shared = now.seats, now.shared
+	n.demand(r, d)
 }

@@ -16,7 +16,8 @@ type (
 	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
 	// conference.ErrLocked, conference.ErrFull, [ErrCapacity], or another with
 	// bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
-	// lost just then. Nothing remains of a call that was not admitted.
+	// lost just then; [ErrCapacity] comes at once, unless another node may have
+	// room. Nothing remains of a call that was not admitted.
 	Admit struct {
 		Call     participant.ID // from [NewCall]
 		Alias    string         // what was dialled: the user part of a URI, or a room name
@@ -31,6 +32,19 @@ type (
 
 		Signalling participant.Signalling
 	}
+
+	// Reserve asks for what a call will take with other media than it was
+	// admitted with, before that is answered. The reply is *Reserved, or
+	// [ErrCapacity], and then the call keeps what it has.
+	Reserve struct {
+		Call  participant.ID
+		Audio bool
+		Video bool
+	}
+
+	// SetCapacity says what the node's CPU can carry, as it is now known. It
+	// changes nothing on a node without [RoleMedia]. No reply.
+	SetCapacity struct{ Capacity Capacity }
 
 	// Find asks which conference Alias leads to, without joining. The reply is
 	// *Found, or [ErrNotFound]. Create makes it exist when the room does.
@@ -75,6 +89,9 @@ type (
 		Room        string     // the room's name
 	}
 
+	// Reserved says that there is room.
+	Reserved struct{}
+
 	// Redirect says on which other node the conference has its media.
 	Redirect struct {
 		Node     string
@@ -113,6 +130,14 @@ type (
 		Calls        int
 		Conferences  int // conferences owned here
 		BusConnected bool
+
+		Capacity Capacity // zero: no limit
+		Leased   Units    // by the conferences here
+		Load     int      // that part of the capacity, in percent
+
+		// BackplaneReserve is what the conferences here would set aside for
+		// links to other nodes; see [Capacity.BackplaneReserve]. Not leased.
+		BackplaneReserve Units
 	}
 )
 

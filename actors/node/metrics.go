@@ -12,6 +12,7 @@ const (
 	resultNotFound    = "not_found"
 	resultLocked      = "forbidden"
 	resultFull        = "full"
+	resultCapacity    = "capacity"
 	resultUnavailable = "unavailable"
 	resultFailed      = "failed"
 )
@@ -22,6 +23,8 @@ type Metrics struct {
 	owned      prometheus.Gauge
 	unclaimed  prometheus.Gauge
 	draining   prometheus.Gauge
+	capacity   prometheus.Gauge
+	leased     prometheus.Gauge
 	admissions *prometheus.CounterVec
 	claims     *prometheus.CounterVec
 	lost       prometheus.Counter
@@ -47,6 +50,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "skybridge_node_draining",
 			Help: "One while the node refuses new conferences.",
 		}),
+		capacity: f.NewGauge(prometheus.GaugeOpts{
+			Name: "skybridge_node_capacity_hd_units",
+			Help: "HD calls, each with a picture of its own, that this node can carry; zero when there is no limit.",
+		}),
+		leased: f.NewGauge(prometheus.GaugeOpts{
+			Name: "skybridge_node_leased_hd_units",
+			Help: "Part of the capacity that calls here have leased, in HD calls.",
+		}),
 		admissions: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_node_admissions_total",
 			Help: "Calls that asked for admission, by what became of them.",
@@ -61,7 +72,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 	}
 	for _, r := range []string{
-		resultAdmitted, resultRedirected, resultNotFound, resultLocked, resultFull, resultUnavailable, resultFailed,
+		resultAdmitted, resultRedirected, resultNotFound, resultLocked, resultFull, resultCapacity, resultUnavailable, resultFailed,
 	} {
 		m.admissions.WithLabelValues(r)
 	}

@@ -18,6 +18,16 @@
 // else has it by then, both go on until one is empty, or until the other wants
 // its media here, which makes them one.
 //
+// # Capacity
+//
+// A call leases what it will cost of the node's CPU before it is answered, so
+// that those who come at the same moment cannot all be promised the same. What
+// a conference leases is worked out from the calls that it has here: a unit for
+// each that needs a picture encoded for itself, a fraction for the audience
+// that shares one. A call that does not fit is sent to the node that has the
+// conference's media, or could have it, and is refused at once where there is
+// none. Those that were admitted keep what they have.
+//
 // # Failures
 //
 // A panic in a child ends that child. A panic in the node actor itself loses
@@ -68,6 +78,10 @@ type Config struct {
 
 	// MaxCalls is the most calls at a time. Zero means no limit.
 	MaxCalls int
+
+	// Capacity is what calls lease from, if the node has [RoleMedia]; see
+	// [SetCapacity]. The zero value means no limit.
+	Capacity Capacity
 
 	// Contacts are where this node takes calls, for the others to know.
 	Contacts Contacts
@@ -130,6 +144,7 @@ func Props(cfg Config, deps Deps) (*actor.Props, error) {
 		return &node{
 			Config: cfg, Deps: deps, rooms: rooms,
 			table: map[string]*room{}, calls: map[participant.ID]*call{},
+			ledger: ledger{capacity: cfg.capacity()},
 		}
 	}, actors.Supervise(), actors.Mailbox("node", mailboxLimit, deps.Log, deps.Metrics.Actors)), nil
 }
@@ -139,6 +154,7 @@ type node struct {
 	Deps
 	rooms     *rooms
 	placement *placement
+	ledger    ledger
 	table     map[string]*room // by key
 	calls     map[participant.ID]*call
 	seq       int // for names of children
@@ -165,6 +181,10 @@ func (n *node) Receive(c actor.Context) {
 		n.terminated(c, m)
 	case *Admit:
 		n.admit(c, m)
+	case *Reserve:
+		n.reserve(c, m)
+	case *SetCapacity:
+		n.setCapacity(m.Capacity)
 	case *participant.Admitted:
 		n.admitted(c, m)
 	case *participant.Refused:
@@ -173,10 +193,14 @@ func (n *node) Receive(c actor.Context) {
 		n.elsewhere(c, m)
 	case *participant.Lost:
 		n.lostBy(c, m)
+	case *participant.Carries:
+		n.carries(m)
 	case *conference.OpenMedia:
 		n.openMedia(c, m)
 	case *conference.Ended:
 		n.conferenceEnded(c, m)
+	case *transcoder.Arranged:
+		n.arranged(m)
 	case *transcoder.Closing:
 		n.mediaClosing(c, m)
 	case *transcoder.Emptied:
@@ -242,6 +266,7 @@ func (n *node) started(c actor.Context) {
 	n.placement = &placement{directory: n.Directory, name: n.Name, self: c.Self()}
 	n.valid = n.Directory.Valid()
 	n.announce()
+	n.measureLeases()
 	n.stopTimer = actors.After(c, tickEvery, &tick{})
 	n.publish(bus.NodeStarted{
 		Node: n.Name, Address: n.address(), Version: n.Version, Roles: strings.Join(n.Roles, ","),
@@ -262,6 +287,7 @@ func (n *node) release() {
 	n.stopTimer()
 	n.deafen()
 	n.Metrics.Node.calls.Set(0)
+	n.Metrics.Node.leased.Set(0)
 	n.Metrics.Node.owned.Set(0)
 	n.Metrics.Node.unclaimed.Set(0)
 }
@@ -284,7 +310,7 @@ func (n *node) terminated(c actor.Context, m *actor.Terminated) {
 	for _, r := range n.table {
 		switch {
 		case r.transcoder != nil && r.transcoder.Equal(m.Who):
-			r.transcoder = nil
+			n.mediaHere(r, nil)
 			n.tidy(c, r)
 			return
 		case r.conference != nil && r.conference.Equal(m.Who):

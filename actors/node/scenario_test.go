@@ -44,12 +44,32 @@ func (s *stage) play(d *datadriven.TestData) string {
 		s.scriptNode(d, arg(0))
 	case "admit":
 		m := node.Admit{Call: participant.ID(arg(1)), Alias: arg(2), Protocol: "sip", Audio: true}
+		m.Video = d.HasArg("video")
+		if d.HasArg("lurker") {
+			m.Audio, m.API = false, true
+		}
 		if d.HasArg("guest") {
 			m.Role = conference.RoleGuest
 		}
 		return s.admit(n, m) + "\n"
 	case "connect":
 		s.calls[arg(0)].connect()
+	case "reserve":
+		m := &node.Reserve{Call: participant.ID(arg(1)), Audio: true, Video: d.HasArg("video")}
+		if _, err := actortest.Ask[*node.Reserved](n.Bench, n.pid, m); err != nil {
+			return fmt.Sprintf("refused: %v (%s)\n", err, bus.CodeOf(err))
+		}
+	case "renegotiate":
+		c := s.calls[arg(0)]
+		c.node.Send(c.pid, &participant.SetMedia{Audio: true, Video: d.HasArg("video")})
+	case "layout":
+		s.Must(n, arg(1), &conference.SetLayout{Layout: arg(2)})
+	case "capacity":
+		var hd float64
+		d.ScanArgs(s.T, "hd", &hd)
+		n.Send(n.pid, &node.SetCapacity{Capacity: capacity(hd)})
+	case "leased":
+		return s.leased(n)
 	case "hangup":
 		c := s.calls[arg(0)]
 		c.node.Send(c.pid, &participant.Ended{Reason: participant.Reason{Code: "hangup"}})
@@ -119,6 +139,8 @@ func (s *stage) scriptNode(d *datadriven.TestData, name string) {
 		Rooms: []conference.Config{
 			{Name: "Standup", Aliases: []string{"daily", "1234"}},
 			{Name: "Small", Limit: 2, Linger: 10 * time.Second},
+			{Name: "Stage", Layout: "1+0"},
+			{Name: "Mirror", Layout: "1+0", SelfView: true},
 		},
 	}
 	if d.HasArg("nomedia") {
@@ -128,6 +150,11 @@ func (s *stage) scriptNode(d *datadriven.TestData, name string) {
 		cfg.AdHoc = &conference.Config{Layout: "adaptive"}
 	}
 	d.MaybeScanArgs(s.T, "max", &cfg.MaxCalls)
+	if d.HasArg("hd") {
+		var hd float64
+		d.ScanArgs(s.T, "hd", &hd)
+		cfg.Capacity = capacity(hd)
+	}
 	s.start(name, cfg)
 }
 
@@ -198,6 +225,22 @@ func (s *stage) status(n *member) string {
 		fmt.Fprintf(&out, "owns %s, epoch %d\n", o.Room, o.Epoch)
 	}
 	return out.String()
+}
+
+// capacity is that of a node of so many HD calls, in round proportions.
+func capacity(hd float64) node.Capacity {
+	return node.Capacity{
+		HD: hd, SD: 2 * hd, FullHD: hd / 2, Audio: 10 * hd, Shown: 2 * hd, Viewers: 20 * hd, Listeners: 100 * hd,
+	}
+}
+
+// leased says what of its capacity a node has promised.
+func (s *stage) leased(n *member) string {
+	st, err := actortest.Ask[*node.Status](n.Bench, n.pid, &node.GetStatus{})
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	return fmt.Sprintf("%.2f of %.2f HD calls, %d %%\n", st.Leased.HD(), st.Capacity.HD, st.Load)
 }
 
 // records lists who owns the rooms of this test, as a node finds it.

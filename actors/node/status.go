@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,7 +13,17 @@ func (n *node) status() *Status {
 	return &Status{
 		Node: n.Name, Address: n.address(), Draining: n.draining, Calls: len(n.calls), Conferences: n.owned(),
 		BusConnected: n.Directory.Valid(),
+		Capacity:     n.ledger.capacity, Leased: n.ledger.leased, Load: n.ledger.load(), BackplaneReserve: n.backplaneReserve(),
 	}
+}
+
+// load is the part of the capacity that is leased, in percent. It may be above
+// 100 when less was measured than had been thought.
+func (l *ledger) load() int {
+	if l.capacity.units() == 0 {
+		return 0
+	}
+	return int(math.Round(100 * l.leased.HD() / l.capacity.HD))
 }
 
 // address is what the others know this node by; empty while they do not.
@@ -61,11 +72,22 @@ func (n *node) announce() {
 		Roles: n.Roles, SIP: n.Contacts.SIP, SIPS: n.Contacts.SIPS, HTTPS: n.Contacts.HTTPS,
 		Calls: len(n.calls), MaxCalls: n.MaxCalls, Draining: n.draining || n.stopping.begun(),
 	}
+	if l := &n.ledger; l.capacity.limited() {
+		a.MaxHD, a.MaxSD = l.capacity.HD, l.capacity.SD
+		a.MaxAudio, a.MaxFullHD = l.capacity.Audio, l.capacity.FullHD
+		a.Used, a.Load = l.leased.HD(), l.load()
+	}
 	n.placement.own.Store(&a)
 	if meta := a.meta(); !bytes.Equal(meta, n.announced) {
 		n.announced = meta
 		n.Directory.Announce(meta)
 	}
+}
+
+func (n *node) measureLeases() {
+	m := n.Metrics.Node
+	m.capacity.Set(n.ledger.capacity.HD)
+	m.leased.Set(n.ledger.leased.HD())
 }
 
 func (n *node) measure() {

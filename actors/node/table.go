@@ -44,6 +44,8 @@ type room struct {
 	transcoder *actor.PID
 	mediaEpoch uint64                   // of who opened the transcoder
 	calls      map[participant.ID]*call // that have an actor
+	demand     demand                   // for capacity, of all calls here
+	units      Units                    // that it has leased
 
 	waiting []waiter
 }
@@ -72,6 +74,9 @@ type call struct {
 	asker *actor.PID // waits for the reply to Admit; nil once it has it
 	admit *Admit
 	owner *actor.PID // whom it was told to join last
+
+	leasedIn *room // whose demand it is part of
+	leases   medium
 }
 
 // obey notes who owns the conference on another node, and watches it; nil when

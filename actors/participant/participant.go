@@ -140,8 +140,7 @@ func (p *participant) Receive(c actor.Context) {
 	case *Hold:
 		p.hold(c, m.On)
 	case *SetMedia:
-		p.Audio, p.Video = m.Audio, m.Video
-		p.update(c)
+		p.setMedia(c, m)
 	case *Rename:
 		p.rename(c, m.Name)
 	case *Pressed:
@@ -222,6 +221,14 @@ func (p *participant) connect(c actor.Context, media Port) {
 	})
 	p.update(c)
 	p.attach(c)
+}
+
+func (p *participant) setMedia(c actor.Context, m *SetMedia) {
+	if p.Audio != m.Audio || p.Video != m.Video {
+		c.Send(c.Parent(), &Carries{p.ID, m.Audio, m.Video})
+	}
+	p.Audio, p.Video = m.Audio, m.Video
+	p.update(c)
 }
 
 func (p *participant) hold(c actor.Context, on bool) {

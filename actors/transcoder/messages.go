@@ -41,6 +41,14 @@ type (
 
 // Events for the parent.
 type (
+	// Arranged says how many are seen at once from now on, and by whom.
+	Arranged struct {
+		Room       string
+		Transcoder *actor.PID
+		Layout     string
+		SelfView   bool
+	}
+
 	// Closing says that the conference has ended: no other owner is wanted.
 	Closing struct {
 		Room       string

@@ -80,7 +80,7 @@ func (t *transcoder) Receive(c actor.Context) {
 	case *actor.Terminated:
 		t.terminated(c, m)
 	case *conference.Roster:
-		t.apply(m)
+		t.apply(c, m)
 	case *conference.CloseMedia:
 		t.close(c, m)
 	case *Attach:
@@ -101,11 +101,14 @@ func (t *transcoder) Receive(c actor.Context) {
 	}
 }
 
-func (t *transcoder) apply(r *conference.Roster) {
+func (t *transcoder) apply(c actor.Context, r *conference.Roster) {
 	at := stamp{r.Epoch, r.Version}
 	if !r.Conference.Same(conference.AddressOf(t.Conference)) || !at.after(t.seen) {
 		t.Metrics.stale.Inc()
 		return
+	}
+	if t.last == nil || t.last.Layout != r.Layout || t.last.SelfView != r.SelfView {
+		c.Send(c.Parent(), &Arranged{t.Room, c.Self(), r.Layout, r.SelfView})
 	}
 	t.last, t.seen = r, at
 	t.bridge.Apply(plan(r))

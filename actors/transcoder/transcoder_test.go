@@ -108,6 +108,10 @@ func TestClosing(t *testing.T) {
 		pid, bridges := spawn(b)
 		mustAsk[*transcoder.Attached](b, pid, &transcoder.Attach{ID: "a", Participant: b.Self, Leg: &actortest.Port{}})
 		b.Send(pid, roster(b.Self, 5, 1))
+		if got := b.Received(); len(got) != 1 || !got[0].(*transcoder.Arranged).Transcoder.Equal(pid) {
+			b.Fatalf("received %v, want Arranged", got)
+		}
+		b.Send(pid, roster(b.Self, 5, 2)) // nothing has changed that it would tell
 		b.Send(pid, &conference.CloseMedia{Epoch: 4, Conference: conference.AddressOf(b.Self)})
 		if got := b.Received(); len(got) != 0 {
 			b.Fatalf("a former owner closed the media: %v", got)

@@ -47,6 +47,7 @@ func startChildLogging(ctx context.Context, log *os.File, args ...string) (*chil
 	args = append([]string{
 		"serve", "--data", filepath.Join(dir, "data"), "--bind", "127.0.0.1",
 		"--sip-port", "0", "--sips-port", "0", "--https-port", "0", "--webrtc-port", "0", "--ops", "127.0.0.1:0",
+		"--capacity", "1000000", // what it can carry is to be found out
 	}, args...)
 	c.cmd = exec.CommandContext(ctx, program, args...)
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }

@@ -39,6 +39,8 @@ type config struct {
 
 	SRTP     string
 	MaxCalls int
+	Capacity float64 // HD calls; zero: measure
+	Reserved int     // CPUs
 	Log      levelFlag
 
 	AdHoc         bool
@@ -61,6 +63,9 @@ type room struct {
 	line  int            // where it begins
 	lines map[string]int // where each of its settings is
 }
+
+// maxCapacity bounds what can be set, in HD calls: more than any machine has.
+const maxCapacity = 1_000_000
 
 // knownRoles are the roles that this program can play today.
 var knownRoles = []string{"management", "signalling", "media"}
@@ -90,6 +95,8 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Ops, "ops", "127.0.0.1:9464", "`address` for /metrics, /healthz, /readyz and profiles, plain HTTP; empty for none")
 	fs.StringVar(&c.SRTP, "srtp", "optional", "`when` SIP calls use SRTP: off, optional (if it is offered) or required")
 	fs.IntVar(&c.MaxCalls, "max-calls", 0, "most `calls` this node takes at a time; 0 means as many as --rtp-ports allow")
+	fs.Float64Var(&c.Capacity, "capacity", 0, "how many HD `calls` this node's CPU can carry, each with a picture of its own; 0 measures it")
+	fs.IntVar(&c.Reserved, "reserved-cpus", 0, "`number` of CPUs that calls leave to other programs, when --capacity is measured")
 	fs.Var(&c.Log, "log", "lowest `level` to log: debug, info, warn or error")
 	fs.BoolVar(&c.AdHoc, "adhoc", false, "open a room for any alias that is dialled and not configured")
 	fs.StringVar(&c.AdHocLayout, "adhoc-layout", "1+7", "`layout` of ad hoc rooms: "+strings.Join(compose.Layouts(), ", "))
@@ -128,6 +135,15 @@ func (c *config) validate() (problems []error) {
 	}
 	if c.MaxCalls < 0 {
 		wrong("max-calls", "%d is negative", c.MaxCalls)
+	}
+	if !(c.Capacity >= 0 && c.Capacity <= maxCapacity) {
+		wrong("capacity", "%v is not between 0 and %d", c.Capacity, maxCapacity)
+	}
+	if cpus := runtime.NumCPU(); c.Reserved < 0 || c.Reserved >= cpus {
+		wrong("reserved-cpus", "%d leaves nothing of the %d CPUs here, or is negative", c.Reserved, cpus)
+	}
+	if c.Capacity > 0 && c.Reserved > 0 {
+		wrong("reserved-cpus", "capacity is given, so nothing is measured that could be reserved from")
 	}
 	if c.NATS != "" && c.NATSPort != 0 {
 		wrong("nats-port", "there is no embedded server when nats is set")

@@ -29,6 +29,9 @@ func (c *config) load(fs *pflag.FlagSet, environ []string) error {
 	if problems = append(problems, c.validate()...); len(problems) > 0 {
 		return fmt.Errorf("the configuration has mistakes:\n%w", errors.Join(problems...))
 	}
+	for i := range c.Rooms {
+		c.Rooms[i].lines = nil // larger than the room, and only for messages
+	}
 	return nil
 }
 

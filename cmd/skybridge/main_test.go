@@ -47,6 +47,7 @@ func startProgram(t *testing.T, command string, args ...string) *program {
 	args = append([]string{
 		command, "--data", filepath.Join(p.dir, "data"), "--bind", "127.0.0.1", "--sip-port", "0", "--sips-port", "0",
 		"--https-port", "0", "--webrtc-port", "0", "--ops", "127.0.0.1:0",
+		"--capacity", "1000", // tests do not measure, and load what runs them as they like
 	}, args...)
 	p.cmd = exec.Command("skybridge", args...)
 	for _, kv := range os.Environ() { // what steers the tests is no setting

@@ -260,6 +260,7 @@ func (s *server) startWebRTC(context.Context) error {
 // because the node announces where.
 func (s *server) startNode(context.Context) error {
 	c := s.config
+	capacity, measured := s.capacity()
 	// A thread inside a C encoder keeps its place in Go's scheduler; as many
 	// more places keep audio ticks from waiting for one.
 	encoders := runtime.GOMAXPROCS(0)
@@ -269,7 +270,7 @@ func (s *server) startNode(context.Context) error {
 	s.onStop(func(context.Context) error { workers.Close(); return nil })
 	var err error
 	s.node, err = node.Start(s.system, node.Config{
-		Name: c.Name, Version: version(), Roles: c.Roles, Rooms: c.conferences(), AdHoc: c.adHoc(), MaxCalls: c.MaxCalls, Contacts: s.contacts(),
+		Name: c.Name, Version: version(), Roles: c.Roles, Rooms: c.conferences(), AdHoc: c.adHoc(), MaxCalls: c.MaxCalls, Contacts: s.contacts(), Capacity: capacity,
 	}, node.Deps{
 		Log: s.log.With("part", "actors"), Events: s.bus, Directory: s.claims, Dialer: s.sip,
 		Metrics: node.Collectors{
@@ -284,6 +285,9 @@ func (s *server) startNode(context.Context) error {
 		return err
 	}
 	s.onStop(func(ctx context.Context) error { return node.Stop(ctx, s.system, s.node) })
+	if !measured {
+		s.measureCapacity()
+	}
 	return nil
 }
 
@@ -327,7 +331,7 @@ func (s *server) serveHTTP(context.Context) error {
 	if s.ops != nil {
 		s.serve("ops", s.ops, nil, ops.New(ops.Config{Metrics: s.metrics, Ready: map[string]ops.Check{
 			"nats": s.checkNATS, "node": s.checkNode,
-		}, Conference: s.conference}))
+		}, Conference: s.conference, Worker: s.worker}))
 	}
 	return nil
 }

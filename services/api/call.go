@@ -1,11 +1,14 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/skybridge-media/skybridge/actors"
+	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/media/port"
 )
@@ -45,7 +48,7 @@ type callJSON struct {
 }
 
 // answer answers an offer and makes it the call of the seat.
-func (st *seat) answer(r *http.Request, sdp string) (*call, error) {
+func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 	s := st.server
 	audio, video, err := s.deps.Media.Inspect(sdp)
 	if err != nil {
@@ -53,6 +56,14 @@ func (st *seat) answer(r *http.Request, sdp string) (*call, error) {
 	}
 	st.placing.Lock()
 	defer st.placing.Unlock()
+	if err := st.lease(r.Context(), audio, video); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.deps.System.Root.Send(s.deps.Node, &node.Reserve{Call: st.id}) // it takes nothing now
+		}
+	}()
 	st.drop()
 	media, err := st.media()
 	if err != nil {
@@ -78,6 +89,16 @@ func (st *seat) answer(r *http.Request, sdp string) (*call, error) {
 		st.lost.Stop()
 	}
 	return c, nil
+}
+
+// lease asks the node for what media takes, before it is promised to the
+// client. A seat that was taken without media has leased nothing so far.
+func (st *seat) lease(ctx context.Context, audio, video bool) error {
+	ctx, cancel := context.WithTimeout(ctx, commandPatience)
+	defer cancel()
+	deps := &st.server.deps
+	_, err := actors.Ask[*node.Reserved](ctx, deps.System, deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
+	return err
 }
 
 // media returns the port of the seat. It outlives calls: the participant has

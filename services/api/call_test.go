@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/services/api"
 )
@@ -131,6 +132,42 @@ func TestCallRefused(t *testing.T) {
 	if w.media.last(t).isClosed() {
 		t.Error("a refused request closed the call")
 	}
+}
+
+// TestCallBeyondCapacity refuses media to somebody who is in without; what was
+// there before stays.
+func TestCallBeyondCapacity(t *testing.T) {
+	w := newWorld(t)
+	full := func(on bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.full = on
+	}
+	bob := w.join("Bob")
+	c := w.join("Ada")
+	full(true)
+	if a := c.post(c.me("calls"), offer); a.Code != 503 || a.Result != "capacity exceeded" {
+		t.Errorf("no room: got %d %s", a.Code, a.Body)
+	}
+	full(false)
+	c.call()
+	first := w.media.last(t)
+	full(true)
+	if a := bob.post(bob.me("calls"), offer); a.Code != 503 {
+		t.Errorf("no room for another: got %d %s", a.Code, a.Body)
+	}
+	if first.isClosed() {
+		t.Error("the first call was closed for want of room for another")
+	}
+	full(false)
+	if a := bob.post(bob.me("calls"), `{"call_type":"WEBRTC","sdp":"v=0 UNANSWERABLE"}`); a.Code != 400 {
+		t.Errorf("no answer: got %d %s", a.Code, a.Body)
+	}
+	w.eventually("the lease to be given back", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return *w.leased[len(w.leased)-1] == node.Reserve{Call: participant.ID(bob.id)}
+	})
 }
 
 func TestNewCallReplacesTheOld(t *testing.T) {

@@ -44,10 +44,22 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if v := st.room.view.Load(); v != nil {
 		out.show(v)
 	}
+	shown := time.Now()
+	var later <-chan time.Time // nil: nothing waits to be shown
 	for out.err == nil {
 		select {
 		case <-changed:
+			if wait := pace(len(st.room.view.Load().Participants)) - time.Since(shown); wait > 0 {
+				if later == nil {
+					later = time.After(wait)
+				}
+				continue
+			}
 			out.show(st.room.view.Load())
+			shown, later = time.Now(), nil
+		case <-later:
+			out.show(st.room.view.Load())
+			shown, later = time.Now(), nil
 		case <-beat.C:
 			out.comment("beat")
 		case <-st.done:
@@ -58,6 +70,18 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// pace is the time between two showings of a room of n, at least. Everybody in
+// it is told of everybody, so a crowd is told less often: what happens meanwhile
+// is told at once. Small rooms are told as it happens, which is ten times per
+// second at most.
+func pace(n int) time.Duration {
+	const small, each, most = 50, 2 * time.Millisecond, time.Second
+	if n <= small {
+		return 0
+	}
+	return min(time.Duration(n)*each, most)
 }
 
 type disconnectJSON struct {
@@ -103,61 +127,55 @@ type stream struct {
 	buf     bytes.Buffer
 	err     error
 
-	synced       bool
-	participants map[string][]byte // as they were shown
-	others       map[string][]byte // event name to data, likewise
-	role         string
+	shown *saying // last; nil before the first
+	role  string
 }
 
 // show tells what is different from what was shown before.
 func (o *stream) show(v *view) {
-	if !o.synced {
-		o.participants, o.others = map[string][]byte{}, map[string][]byte{}
+	now, was := v.says(), o.shown
+	first := was == nil
+	if first {
+		was = &saying{}
 		// Clients parse the data before they look at the event; "null" is JSON.
 		o.event("participant_sync_begin", nil)
 	}
-	here := map[string]bool{}
-	for _, p := range v.Participants {
-		here[p.Id] = true
-		data := encode(v.participant(p))
-		old, known := o.participants[p.Id]
+	for i := range now.participants {
+		e := &now.participants[i]
+		old := was.find(i, e.id)
 		switch {
-		case !known:
-			o.raw("participant_create", data)
-		case !bytes.Equal(old, data):
-			o.raw("participant_update", data)
+		case old == nil:
+			o.raw("participant_create", e.data)
+		case !bytes.Equal(old.data, e.data):
+			o.raw("participant_update", e.data)
 		}
-		o.participants[p.Id] = data
-		if p.Id == o.self && o.role != p.Role {
+		if e.id == o.self && o.role != e.role {
 			if o.role != "" {
 				o.event("refresh_token", nil) // the token says which role it is for
 			}
-			o.role = p.Role
+			o.role = e.role
 		}
 	}
-	for id := range o.participants {
-		if !here[id] {
-			delete(o.participants, id)
+	for i := range was.participants {
+		if id := was.participants[i].id; now.find(i, id) == nil {
 			o.event("participant_delete", struct {
 				UUID string `json:"uuid"`
 			}{id})
 		}
 	}
-	if !o.synced {
+	if first {
 		o.event("participant_sync_end", nil)
-		o.synced = true
 	}
-	o.differs("conference_update", v.conference())
-	o.differs("layout", v.layout())
-	o.differs("stage", v.stageOrder())
+	o.differs("conference_update", was.conference, now.conference)
+	o.differs("layout", was.layout, now.layout)
+	o.differs("stage", was.stage, now.stage)
+	o.shown = now
 	o.flush()
 }
 
-func (o *stream) differs(event string, data any) {
-	b := encode(data)
-	if !bytes.Equal(o.others[event], b) {
-		o.others[event] = b
-		o.raw(event, b)
+func (o *stream) differs(event string, was, now []byte) {
+	if !bytes.Equal(was, now) {
+		o.raw(event, now)
 	}
 }
 

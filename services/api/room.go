@@ -33,6 +33,9 @@ type room struct {
 	raised  map[string]time.Time
 	lit     map[string]time.Time
 	ready   chan struct{} // closed when there is a view
+
+	saying sync.Mutex // guards said
+	said   *saying    // of the last view that a stream has told of
 }
 
 // A view is the state of a room at one time. Immutable.
@@ -42,6 +45,10 @@ type view struct {
 	stage  []string
 	raised map[string]time.Time // since when a hand is up
 	lit    map[string]time.Time // since when in the spotlight
+
+	room *room
+	once sync.Once
+	said *saying // see says
 }
 
 // enter returns the room of that name, for one more seat.
@@ -50,19 +57,23 @@ func (s *Server) enter(name string, owner *actor.PID) *room {
 	defer s.mu.Unlock()
 	m := s.rooms[name]
 	if m == nil {
-		m = &room{
-			name:    name,
-			changes: map[chan struct{}]struct{}{},
-			muted:   map[string]bool{},
-			raised:  map[string]time.Time{},
-			lit:     map[string]time.Time{},
-			ready:   make(chan struct{}),
-		}
+		m = newRoom(name)
 		m.watcher = s.spawnWatcher(m, owner)
 		s.rooms[name] = m
 	}
 	m.seats++
 	return m
+}
+
+func newRoom(name string) *room {
+	return &room{
+		name:    name,
+		changes: map[chan struct{}]struct{}{},
+		muted:   map[string]bool{},
+		raised:  map[string]time.Time{},
+		lit:     map[string]time.Time{},
+		ready:   make(chan struct{}),
+	}
 }
 
 // leave is enter's opposite.
@@ -140,11 +151,15 @@ func (m *room) take(r *conference.Roster) {
 // publish makes a view of r. Callers hold mu.
 func (m *room) publish(r *conference.Roster, now time.Time) {
 	here := map[string]*conference.Participant{}
+	staged := make(map[string]bool, len(m.stage))
+	for _, id := range m.stage {
+		staged[id] = true
+	}
 	for _, p := range r.Participants {
 		here[p.Id] = p
 		since(m.raised, p.Id, p.HandRaised, now)
 		since(m.lit, p.Id, p.Spotlight, now)
-		if !slices.Contains(m.stage, p.Id) {
+		if !staged[p.Id] {
 			m.stage = append(m.stage, p.Id)
 		}
 	}
@@ -163,6 +178,7 @@ func (m *room) publish(r *conference.Roster, now time.Time) {
 		stage:  slices.Clone(m.stage),
 		raised: maps.Clone(m.raised),
 		lit:    maps.Clone(m.lit),
+		room:   m,
 	})
 	if first {
 		close(m.ready)

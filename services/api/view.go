@@ -173,8 +173,12 @@ type stageJSON struct {
 
 func (v *view) stageOrder() []stageJSON {
 	list := make([]stageJSON, 0, len(v.stage))
+	here := make(map[string]*conference.Participant, len(v.Participants))
+	for _, p := range v.Participants {
+		here[p.Id] = p
+	}
 	for _, id := range v.stage {
-		p := v.find(id)
+		p := here[id]
 		if p == nil || !p.Audio && !p.Video {
 			continue
 		}
@@ -202,10 +206,11 @@ type requestedLayout struct {
 	} `json:"primary_screen"`
 }
 
-func (v *view) layout() layoutJSON {
+// layout takes the order of the stage, so that it is found out once.
+func (v *view) layout(stage []stageJSON) layoutJSON {
 	l := layoutJSON{View: fromLayout(v.Layout), Participants: []string{}, OverlayText: true}
 	l.Requested.Primary.Chair, l.Requested.Primary.Guest = l.View, l.View
-	for _, s := range v.stageOrder() {
+	for _, s := range stage {
 		l.Participants = append(l.Participants, s.Participant)
 	}
 	// The spotlight comes before the speaker, in the order of arrival there.

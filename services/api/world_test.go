@@ -47,6 +47,8 @@ type world struct {
 
 	mu       sync.Mutex // guards what follows
 	refuse   any        // what the node replies to Admit, if not nil
+	full     bool       // the node has no room for more media
+	leased   []*node.Reserve
 	roster   *conference.Roster
 	told     []any // what participants and the conference were told
 	admitted []*node.Admit
@@ -125,6 +127,13 @@ func (w *world) nodeActor(c actor.Context) {
 			})
 			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup"})
 		}
+	case *node.Reserve:
+		w.leased = append(w.leased, m)
+		if w.full {
+			c.Respond(node.ErrCapacity)
+			return
+		}
+		c.Respond(&node.Reserved{})
 	case *node.Find:
 		c.Respond(&node.Found{Room: "standup", Conference: w.conference, Here: true})
 	case *node.Dial:
@@ -337,6 +346,9 @@ func (m *media) Inspect(sdp string) (bool, bool, error) {
 }
 
 func (m *media) Answer(_ context.Context, o api.Offer) (api.Call, error) {
+	if strings.Contains(o.SDP, "UNANSWERABLE") {
+		return nil, errMalformed
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := &fakeCall{Offer: o, offers: []string{o.SDP}}

@@ -30,6 +30,27 @@ type Config struct {
 	// Conference returns what is known of a conference, to be shown as JSON,
 	// wherever in the cluster it is. found is false when there is none.
 	Conference func(ctx context.Context, alias string) (state any, found bool, err error)
+
+	// Worker returns what this node can carry, and carries.
+	Worker func(ctx context.Context) (*Worker, error)
+}
+
+// Worker is a node as /status/worker_vm shows it. Calls are counted as if all
+// were of one kind.
+type Worker struct {
+	Name        string  `json:"name"`
+	Version     string  `json:"version"`
+	Maintenance bool    `json:"maintenance_mode"` // it takes no new conferences
+	Calls       int     `json:"total_calls"`
+	Conferences int     `json:"total_conferences"` // that it owns
+	MaxHD       int     `json:"max_hd_calls"`      // all zero: no limit
+	MaxSD       int     `json:"max_sd_calls"`
+	MaxAudio    int     `json:"max_audio_calls"`
+	MaxFullHD   int     `json:"max_full_hd_calls"`
+	CapacityHD  float64 `json:"capacity_hd_units"` // max_hd_calls with its fraction
+	Used        float64 `json:"media_tokens_used"` // leased, in HD calls
+	Load        int     `json:"media_load"`        // percent of the capacity that is leased
+	Backplane   float64 `json:"backplane_reserve"` // HD calls that links to other nodes would take; not leased
 }
 
 // New returns the handler:
@@ -40,12 +61,14 @@ type Config struct {
 //	/debug/pprof/  profiles
 //
 //	/conferences/ALIAS  the roster of a conference, as JSON; 404 without one
+//	/status/worker_vm   what the node can carry, and carries; see [Worker]
 func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", ready(cfg.Ready))
 	mux.HandleFunc("GET /conferences/{alias}", conference(cfg.Conference))
+	mux.HandleFunc("GET /status/worker_vm", worker(cfg.Worker))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -93,5 +116,17 @@ func conference(find func(context.Context, string) (any, bool, error)) http.Hand
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(state) // the client has gone; nobody is left to tell
 		}
+	}
+}
+
+func worker(ask func(context.Context) (*Worker, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		state, err := ask(r.Context())
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(state) // the client has gone; nobody is left to tell
 	}
 }

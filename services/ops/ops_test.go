@@ -60,6 +60,39 @@ func TestReady(t *testing.T) {
 	}
 }
 
+func TestWorker(t *testing.T) {
+	var away error
+	h := ops.New(ops.Config{
+		Metrics: prometheus.NewRegistry(),
+		Worker: func(context.Context) (*ops.Worker, error) {
+			if away != nil {
+				return nil, away
+			}
+			return &ops.Worker{
+				Name: "eu-1", MaxHD: 17, MaxSD: 39, MaxAudio: 324, MaxFullHD: 8, CapacityHD: 17.4, Used: 4.25, Load: 24,
+			}, nil
+		},
+	})
+	get := func() string {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/status/worker_vm", nil))
+		return fmt.Sprint(w.Code, " ", strings.TrimSpace(w.Body.String()))
+	}
+	got := get()
+	for _, want := range []string{
+		`200 {"name":"eu-1"`, `"max_hd_calls":17,`, `"max_sd_calls":39,`, `"max_audio_calls":324,`, `"max_full_hd_calls":8,`,
+		`"media_tokens_used":4.25,`, `"media_load":24,`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s has no %s", got, want)
+		}
+	}
+	away = errors.New("no answer")
+	if got := get(); got != "503 no answer" {
+		t.Errorf("got %s while the node does not answer", got)
+	}
+}
+
 func TestConference(t *testing.T) {
 	h := ops.New(ops.Config{
 		Metrics: prometheus.NewRegistry(),

@@ -1,0 +1,5 @@
+//go:build race
+
+package selfcheck_test
+
+const raceEnabled = true
