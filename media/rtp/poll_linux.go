@@ -15,13 +15,9 @@ import (
 )
 
 const (
-	// pollEvery is how long packets may wait for others to be read with: far
-	// less than the 20 ms that audio is mixed in. Waking up costs as much as
-	// reading a dozen packets.
-	pollEvery = 5 * time.Millisecond
-
-	// idleRounds without a packet let a poller sleep until there is one.
-	idleRounds = 40
+	// After so many rounds without a packet a poller looks less often.
+	idleRounds = 100
+	idleEvery  = 10 * time.Millisecond
 
 	// A poller for so many sockets, and no more of them than processors.
 	pollerSockets = 256
@@ -40,9 +36,16 @@ type pollers struct {
 
 // The classes of sockets.
 const (
-	prompt  = iota // read at once
-	patient        // read every pollEvery
+	prompt = iota
+	patient
 )
+
+// pollEvery is how long packets of a class may wait for others to be read with.
+// Waking up costs as much as reading a dozen packets. Audio is mixed every 20 ms
+// and does not care; video should not notice. To block until a packet comes would
+// be no better than this: it would keep a processor of the scheduler until that
+// noticed, which may take 10 ms, from whoever mixes.
+var pollEvery = [2]time.Duration{prompt: 2 * time.Millisecond, patient: 5 * time.Millisecond}
 
 // shared is one for the process because what it shares out, processors, is.
 var shared pollers
@@ -51,7 +54,6 @@ var shared pollers
 type poller struct {
 	class int
 	epoll int
-	wake  int // eventfd, to end it
 
 	mu      sync.Mutex // guards what follows; taken after pollers.mu
 	sockets []*socket  // by slot; nil: free
@@ -64,9 +66,6 @@ type poller struct {
 	batch  *batch
 	reader reader
 }
-
-// wakeSlot stands for the eventfd in what epoll returns.
-const wakeSlot = -1
 
 // watch begins to hand on what the socket receives. waits says that packets
 // may wait for others.
@@ -115,8 +114,8 @@ func (ps *pollers) add(s *socket, class int) error {
 	return best.add(s)
 }
 
-// remove takes the socket from its poller, which ends with its last one: within
-// pollEvery, and nobody waits for it because it touches nothing any more.
+// remove takes the socket from its poller, which ends with its last one: soon, and
+// nobody waits for it because it touches nothing any more.
 func (ps *pollers) remove(s *socket) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -136,17 +135,7 @@ func newPoller(class int) (*poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		unix.Close(epoll)
-		return nil, os.NewSyscallError("eventfd", err)
-	}
-	p := &poller{class: class, epoll: epoll, wake: wake, batch: newBatch()}
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}); err != nil {
-		p.free()
-		return nil, os.NewSyscallError("epoll_ctl", err)
-	}
-	return p, nil
+	return &poller{class: class, epoll: epoll, batch: newBatch()}, nil
 }
 
 func (p *poller) add(s *socket) error {
@@ -182,51 +171,43 @@ func (p *poller) remove(s *socket) (left int) {
 	return p.used
 }
 
-// end lets the goroutine go.
+// end lets the goroutine go when it looks next.
 func (p *poller) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stop = true
-	_, _ = unix.Write(p.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-}
-
-func (p *poller) free() {
-	unix.Close(p.epoll)
-	unix.Close(p.wake)
 }
 
 // run is the goroutine.
 func (p *poller) run() {
-	defer p.free()
-	idle := idleRounds
+	defer unix.Close(p.epoll)
+	idle := 0
 	for {
-		n := p.wait((p.class == prompt || idle >= idleRounds) && len(p.ready) == 0)
-		if n == 0 {
-			idle++
-		} else if !p.find(n) {
+		n := p.poll()
+		if !p.find(n) {
 			return
-		} else {
+		}
+		idle++
+		if len(p.ready) > 0 {
 			idle = 0
 		}
 		p.readAll()
-		if p.class == patient && n < len(p.events) && len(p.ready) == 0 {
-			time.Sleep(pollEvery)
+		switch {
+		case n == len(p.events) || len(p.ready) > 0: // there is more
+			runtime.Gosched()
+		case idle > idleRounds:
+			time.Sleep(idleEvery)
+		default:
+			time.Sleep(pollEvery[p.class])
 		}
 	}
 }
 
-// wait returns how many sockets have something; block waits for one.
-func (p *poller) wait(block bool) int {
-	if block {
-		n, err := unix.EpollWait(p.epoll, p.events[:], -1)
-		if err != nil {
-			return 0 // interrupted
-		}
-		return n
-	}
+// poll returns how many sockets have something.
+func (p *poller) poll() int {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])), pollEvents, 0, 0, 0)
 	if errno != 0 {
-		return 0
+		return 0 // interrupted
 	}
 	return int(n)
 }
@@ -237,9 +218,6 @@ func (p *poller) find(n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.events[:n] {
-		if e.Fd == wakeSlot {
-			continue
-		}
 		// One that was closed meanwhile is gone, or another one is in its place
 		// that has nothing to be read.
 		if s := p.sockets[e.Fd]; s != nil {

@@ -27,9 +27,9 @@ type Handler struct {
 	RTP  func(packet *pion.Packet, arrived time.Time)
 	RTCP func(packets []rtcp.Packet, arrived time.Time)
 
-	// Patient lets packets wait in the socket for up to 5 ms, so that those of
-	// many sessions are read at once. It saves half of the cost of audio, and
-	// suits whatever is played at the pace of a clock.
+	// Patient lets packets wait in the socket for 5 ms instead of 2, so that
+	// those of more sessions are read at once. It suits whatever is played at the
+	// pace of a clock.
 	Patient bool
 }
 

@@ -44,6 +44,8 @@ type media struct {
 	offer  *sdp.Offer     // ours, not answered yet
 	agreed *sdp.Agreement // nil until both sides have spoken
 
+	once sync.Once // see close
+
 	mu     sync.Mutex // guards what follows: a participant may end while the call changes
 	closed bool
 	port   *port.Port // nil until started
@@ -247,13 +249,12 @@ func (m *media) encrypted() bool {
 	return true
 }
 
-// close frees everything. Later calls do nothing.
-func (m *media) close() {
+// close frees everything. Later calls do nothing, and return when the first
+// one has: whoever closes finds the ports free.
+func (m *media) close() { m.once.Do(m.free) }
+
+func (m *media) free() {
 	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return
-	}
 	m.closed = true
 	p, lines := m.port, m.lines
 	m.lines = nil
