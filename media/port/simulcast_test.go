@@ -3,6 +3,7 @@ package port_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,13 +33,15 @@ type caster struct {
 	codec   *codecs.Video
 	encoder []codecs.VideoEncoder
 	off     []bool // which layers are not sent
-	mute    []bool // which layers answer no request
-	key     []bool // which layers were asked for a key frame
-	plis    []int
 	seq     []uint16
 	named   int // packets of each layer that bear its name; the rest do not
 	n       int // pictures sent
 	lose    bool
+
+	mu   sync.Mutex // guards what follows
+	mute []bool     // which layers answer no request
+	key  []bool     // which layers were asked for a key frame
+	plis []int
 }
 
 func newCaster(t *testing.T, codec *codecs.Video, sizes ...[2]int) *caster {
@@ -49,7 +52,7 @@ func newCaster(t *testing.T, codec *codecs.Video, sizes ...[2]int) *caster {
 	}
 	c.wire.delay, c.wire.rtcp = 20*time.Millisecond, c.control
 	for _, s := range sizes {
-		e, err := codec.NewEncoder(codecs.VideoOptions{Width: s[0], Height: s[1], FrameRate: 30, Bitrate: s[0] * s[1] * 2, KeepAll: true})
+		e, err := codec.NewEncoder(codecs.VideoOptions{Width: s[0], Height: s[1], FrameRate: 30, Bitrate: s[0] * s[1] * 20, KeepAll: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,6 +78,8 @@ func (c *caster) video() *port.Video {
 func ssrc(layer int) uint32 { return 100 + uint32(layer) }
 
 func (c *caster) control(packets []rtcp.Packet, _ time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, p := range packets {
 		if pli, ok := p.(*rtcp.PictureLossIndication); ok {
 			layer := int(pli.MediaSSRC - 100)
@@ -82,6 +87,36 @@ func (c *caster) control(packets []rtcp.Packet, _ time.Time) {
 			c.key[layer] = !c.mute[layer]
 		}
 	}
+}
+
+// asked returns how many key frames were asked for, by layer.
+func (c *caster) asked() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.plis)
+}
+
+// take reports whether layer i is to have a key frame.
+func (c *caster) take(i int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := c.key[i]
+	c.key[i] = false
+	return key
+}
+
+// refresh makes the next picture of layer i a key frame.
+func (c *caster) refresh(i int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.key[i] = true
+}
+
+// answer says whether layer i answers requests.
+func (c *caster) answer(i int, on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mute[i] = !on
 }
 
 // send sends the next picture in all layers, and waits for the one after.
@@ -95,11 +130,10 @@ func (c *caster) send() {
 		}
 		p := yuv.New(size[0], size[1])
 		p.Fill(pic)
-		unit, _, err := c.encoder[i].Encode(nil, p, c.key[i])
+		unit, _, err := c.encoder[i].Encode(nil, p, c.take(i))
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		c.key[i] = false
 		payloads, err := payload.Packetize(c.codec.Name, unit, 1, 200)
 		if err != nil {
 			c.t.Fatal(err)
@@ -179,7 +213,7 @@ func (c *caster) expect(what string, got []string, want ...string) {
 	}
 }
 
-var threeSizes = [][2]int{{160, 90}, {320, 180}, {640, 360}}
+var threeSizes = [][2]int{{80, 44}, {160, 88}, {320, 176}}
 
 // TestSimulcast follows the size at which the picture is seen, without a gap.
 func TestSimulcast(t *testing.T) {
@@ -188,28 +222,28 @@ func TestSimulcast(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCaster(t, codec, threeSizes...)
 				c.play(30, true) // nobody looks: the sizes are learnt
-				if c.Picture() != nil || slices.Max(c.plis) > 0 {
-					t.Errorf("%v key frames asked for that nobody wants", c.plis)
+				if c.Picture() != nil || slices.Max(c.asked()) > 0 {
+					t.Errorf("%v key frames asked for that nobody wants", c.asked())
 				}
-				c.WantVideo(160, 90)
+				c.WantVideo(80, 44)
 				c.play(4, true)
-				c.expect("a thumbnail", c.play(10, false), "160:10")
-				if !slices.Equal(c.plis, []int{1, 0, 0}) {
-					t.Errorf("%v key frames asked for", c.plis)
+				c.expect("a thumbnail", c.play(10, false), "80:10")
+				if !slices.Equal(c.asked(), []int{1, 0, 0}) {
+					t.Errorf("%v key frames asked for", c.asked())
 				}
 				// Asked for at once, the key frame comes with the next picture.
-				c.WantVideo(640, 360)
-				c.expect("speaks", c.play(30, false), "160:1", "640:29")
-				c.WantVideo(300, 168)
-				c.expect("has spoken", c.play(90, false), "640:62", "320:28")
-				c.WantVideo(640, 360)
+				c.WantVideo(320, 176)
+				c.expect("speaks", c.play(30, false), "80:1", "320:29")
+				c.WantVideo(150, 84)
+				c.expect("has spoken", c.play(90, false), "320:62", "160:28")
+				c.WantVideo(320, 176)
 				c.play(10, false)
-				c.WantVideo(160, 90)
+				c.WantVideo(80, 44)
 				c.play(20, false)
-				c.WantVideo(640, 360)
-				c.expect("is quiet for a moment", c.play(90, false), "640:90")
-				if !slices.Equal(c.plis, []int{1, 1, 2}) {
-					t.Errorf("%v key frames asked for", c.plis)
+				c.WantVideo(320, 176)
+				c.expect("is quiet for a moment", c.play(90, false), "320:90")
+				if !slices.Equal(c.asked(), []int{1, 1, 2}) {
+					t.Errorf("%v key frames asked for", c.asked())
 				}
 				s := c.Stats().VideoIn
 				if s.LayerChanges != 3 || s.NACKs != 0 || s.Lost != 0 || s.Packets != uint64(c.seq[0])+uint64(c.seq[1])+uint64(c.seq[2]) {
@@ -224,26 +258,27 @@ func TestSimulcast(t *testing.T) {
 func TestSimulcastLayerStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCaster(t, &vp8.VP8, threeSizes...)
-		c.WantVideo(640, 360)
+		c.WantVideo(320, 176)
 		c.play(5, true)
-		c.expect("at first", c.play(5, false), "640:5")
+		c.expect("at first", c.play(5, false), "320:5")
 		c.off[2] = true
-		if got := c.play(22, true); len(got) != 2 || got[1][:4] != "320:" {
+		if got := c.play(22, true); len(got) != 2 || got[1][:4] != "160:" {
 			t.Errorf("widths shown %v after the largest has stopped", got)
 		}
-		c.expect("without the largest", c.play(30, false), "320:30")
+		c.expect("without the largest", c.play(30, false), "160:30")
 		c.off[1] = true
 		c.play(22, true)
-		c.expect("with the smallest alone", c.play(30, false), "160:30")
+		c.expect("with the smallest alone", c.play(30, false), "80:30")
 		c.off[1], c.off[2] = false, false
-		c.key[1], c.key[2] = true, true // as browsers do it
-		c.expect("as it was", c.play(30, false), "640:30")
-		if c.plis[2] != 0 {
-			t.Errorf("%d key frames asked for of the largest, which began with one", c.plis[2])
+		c.refresh(1) // as browsers do it
+		c.refresh(2)
+		c.expect("as it was", c.play(30, false), "320:30")
+		if c.asked()[2] != 0 {
+			t.Errorf("%d key frames asked for of the largest, which began with one", c.asked()[2])
 		}
 		c.off[0], c.off[1], c.off[2] = true, true, true
 		c.play(60, true)
-		if p := c.Picture(); p == nil || p.Width != 640 {
+		if p := c.Picture(); p == nil || p.Width != 320 {
 			t.Error("the last picture has gone with its source")
 		} else {
 			p.Release()
@@ -255,17 +290,17 @@ func TestSimulcastLayerStops(t *testing.T) {
 func TestSimulcastNoKeyFrame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCaster(t, &vp8.VP8, threeSizes...)
-		c.WantVideo(160, 90)
+		c.WantVideo(80, 44)
 		c.play(100, true)
-		c.mute[2] = true
-		c.WantVideo(640, 360)
-		c.expect("no answer", c.play(90, false), "160:90")
-		if n := c.plis[2]; n < 4 || n > 7 {
+		c.answer(2, false)
+		c.WantVideo(320, 176)
+		c.expect("no answer", c.play(90, false), "80:90")
+		if n := c.asked()[2]; n < 4 || n > 7 {
 			t.Errorf("asked %d times in 3 s", n)
 		}
-		c.mute[2] = false
+		c.answer(2, true)
 		c.play(20, false)
-		c.expect("an answer", c.play(10, false), "640:10")
+		c.expect("an answer", c.play(10, false), "320:10")
 	})
 }
 
@@ -278,15 +313,15 @@ func TestSimulcastSizeMissed(t *testing.T) {
 		c.send()
 		c.lose = false
 		c.play(30, true)
-		if c.Picture() != nil || slices.Max(c.plis) > 0 {
-			t.Errorf("%v key frames asked for that nobody wants", c.plis)
+		if c.Picture() != nil || slices.Max(c.asked()) > 0 {
+			t.Errorf("%v key frames asked for that nobody wants", c.asked())
 		}
-		c.WantVideo(640, 360)
+		c.WantVideo(320, 176)
 		c.play(5, true)
-		if !slices.Equal(c.plis, []int{1, 1, 1}) {
-			t.Errorf("%v key frames asked for", c.plis)
+		if !slices.Equal(c.asked(), []int{1, 1, 1}) {
+			t.Errorf("%v key frames asked for", c.asked())
 		}
-		c.expect("found", c.play(30, false), "640:30")
+		c.expect("found", c.play(30, false), "320:30")
 	})
 }
 
@@ -294,7 +329,7 @@ func TestSimulcastSizeMissed(t *testing.T) {
 func TestSimulcastLosses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCaster(t, &vp8.VP8, threeSizes...)
-		c.WantVideo(160, 90)
+		c.WantVideo(80, 44)
 		c.play(100, true)
 		c.seq[0], c.seq[1] = c.seq[0]+3, c.seq[1]+5
 		c.play(5, true)
@@ -329,16 +364,16 @@ func TestSimulcastRenegotiated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCaster(t, &vp8.VP8, threeSizes...)
 		c.named = 10
-		c.WantVideo(640, 360)
+		c.WantVideo(320, 176)
 		c.play(10, true)
 		c.SetVideo(c.video())
-		c.expect("again", c.play(30, false), "640:30")
+		c.expect("again", c.play(30, false), "320:30")
 		v := c.video()
 		v.Recv, v.Layers = false, nil
 		c.SetVideo(v)
 		c.SetVideo(c.video())
 		c.play(4, true)
-		c.expect("resumed", c.play(30, false), "640:30")
+		c.expect("resumed", c.play(30, false), "320:30")
 	})
 }
 
@@ -400,9 +435,9 @@ func TestSimulcastNotTaken(t *testing.T) {
 		c := newCaster(t, &vp8.VP8, threeSizes...)
 		c.named = 0
 		c.off[0], c.off[2] = true, true
-		c.WantVideo(640, 360)
+		c.WantVideo(320, 176)
 		c.play(4, true)
-		c.expect("one stream", c.play(30, false), "320:30")
+		c.expect("one stream", c.play(30, false), "160:30")
 	})
 }
 
