@@ -67,6 +67,9 @@ type server struct {
 	actors *actors.Metrics
 	node   *actor.PID
 	ports  *port.Metrics
+
+	workers *bridge.Workers // decode, compose and encode video
+
 	sip    *sip.Server
 	webrtc *webrtc.Engine
 
@@ -98,13 +101,25 @@ func start(ctx context.Context, c *config, log *slog.Logger, lines *logWriter, f
 	}()
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), lines.lost())
 	for _, step := range []func(context.Context) error{
-		s.startBus, s.startActors, s.listenSIP, s.startWebRTC, s.listenHTTP, s.startNode, s.serveHTTP, s.serveSIP,
+		s.startWorkers, s.startBus, s.startActors, s.listenSIP, s.startWebRTC, s.listenHTTP, s.startNode, s.serveHTTP, s.serveSIP,
 	} {
 		if err := step(ctx); err != nil {
 			return s, err
 		}
 	}
 	return s, nil
+}
+
+// startWorkers starts the threads for video. They are the last to be stopped:
+// everything with pictures has ended by then.
+func (s *server) startWorkers(context.Context) error {
+	// A thread inside a C codec keeps its place in Go's scheduler; as many more
+	// places keep audio ticks from waiting for one.
+	threads := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * threads)
+	s.workers = bridge.NewWorkers(threads)
+	s.onStop(func(context.Context) error { s.workers.Close(); return nil })
+	return nil
 }
 
 // startBus makes the data directory, and connects to NATS: the embedded server
@@ -210,7 +225,7 @@ func (s *server) listenSIP(context.Context) error {
 	}, sip.Deps{
 		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(),
 		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs},
-		Ports: pairs, PortMetrics: s.ports, RTPMetrics: rtp.NewMetrics(s.metrics),
+		Ports: pairs, PortMetrics: s.ports, Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
 	})
 	if err != nil {
 		return err
@@ -261,13 +276,7 @@ func (s *server) startWebRTC(context.Context) error {
 func (s *server) startNode(context.Context) error {
 	c := s.config
 	capacity, measured := s.capacity()
-	// A thread inside a C encoder keeps its place in Go's scheduler; as many
-	// more places keep audio ticks from waiting for one.
-	encoders := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(2 * encoders)
-	workers := bridge.NewWorkers(encoders)
 	bridges := bridge.NewMetrics(s.metrics)
-	s.onStop(func(context.Context) error { workers.Close(); return nil })
 	var err error
 	s.node, err = node.Start(s.system, node.Config{
 		Name: c.Name, Version: version(), Roles: c.Roles, Rooms: c.conferences(), AdHoc: c.adHoc(), MaxCalls: c.MaxCalls, Contacts: s.contacts(), Capacity: capacity,
@@ -278,7 +287,7 @@ func (s *server) startNode(context.Context) error {
 			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics),
 		},
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
-			return bridge.New(bridge.Config{Log: s.log.With("part", "media", "room", room), Metrics: bridges, Notify: notify, Workers: workers})
+			return bridge.New(bridge.Config{Log: s.log.With("part", "media", "room", room), Metrics: bridges, Notify: notify, Workers: s.workers})
 		},
 	})
 	if err != nil {
@@ -319,7 +328,7 @@ func (s *server) listenHTTP(context.Context) error {
 
 func (s *server) serveHTTP(context.Context) error {
 	clients := api.New(api.Config{Version: version()}, api.Deps{
-		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Actors: s.actors, Ports: s.ports,
+		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Actors: s.actors, Ports: s.ports, Workers: s.workers,
 		System: s.system, Node: s.node, Media: browsers{s.webrtc},
 	})
 	mux := http.NewServeMux()

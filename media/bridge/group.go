@@ -168,7 +168,7 @@ func (g *group) begin(s *surface, at time.Time, fresh bool) bool {
 }
 
 // run encodes and sends the picture, on a worker.
-func (g *group) run() {
+func (g *group) Run() {
 	b := g.view.video.bridge
 	defer b.running.Done()
 	g.mu.Lock()

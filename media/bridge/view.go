@@ -196,12 +196,12 @@ func (w *view) shoot(now time.Time) {
 		if w.prepare(now) {
 			w.stage, w.queued = queued, time.Now()
 			w.video.bridge.running.Add(1)
-			cfg.Workers.submit(w)
+			cfg.Workers.Submit(w)
 		}
 	default:
 		for _, g := range w.due {
 			if g.begin(w.last, now, false) {
-				cfg.Workers.submit(g)
+				cfg.Workers.Submit(g)
 			}
 		}
 	}
@@ -295,9 +295,9 @@ func (w *view) free() *surface {
 	return s
 }
 
-// run paints, on a worker, and hands the picture to the encoders. The first of
+// Run paints, on a worker, and hands the picture to the encoders. The first of
 // them runs on the same worker, whose cache holds the picture.
-func (w *view) run() {
+func (w *view) Run() {
 	b := w.video.bridge
 	defer b.running.Done()
 	w.mu.Lock()
@@ -317,7 +317,7 @@ func (w *view) run() {
 		case first == nil:
 			first = g
 		default:
-			b.cfg.Workers.submit(g)
+			b.cfg.Workers.Submit(g)
 		}
 	}
 
@@ -325,6 +325,6 @@ func (w *view) run() {
 	w.last, w.stage = w.next, idle
 	w.mu.Unlock()
 	if first != nil {
-		first.run()
+		first.Run()
 	}
 }

@@ -11,11 +11,12 @@ import (
 // two calls of an encoder, and whoever waits for those: the garbage collector.
 const niceness = 10
 
-// A job is one piece of work for a worker.
-type job interface{ run() }
+// A Job is one piece of work for a worker: a picture to compose, to encode or to
+// decode. Run must not wait for another job.
+type Job interface{ Run() }
 
-// Workers is a process-wide pool of threads that compose and encode video for
-// all bridges. There are as many as may run at once; each is an operating
+// Workers is a process-wide pool of threads that decode, compose and encode video
+// for all bridges. There are as many as may run at once; each is an operating
 // system thread of lower priority than audio, so that an overloaded machine
 // drops pictures long before it delays sound. Jobs run in order of arrival,
 // which is fair: a view and an encode group have at most one each in the queue.
@@ -23,7 +24,7 @@ type job interface{ run() }
 type Workers struct {
 	mu     sync.Mutex // guards the queue
 	more   sync.Cond
-	queue  []job // a ring: count jobs from head on
+	queue  []Job // a ring: count jobs from head on
 	head   int
 	count  int
 	closed bool
@@ -41,7 +42,7 @@ func NewWorkers(n int) *Workers {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	w := &Workers{queue: make([]job, 64)}
+	w := &Workers{queue: make([]Job, 64)}
 	w.more.L = &w.mu
 	for range n {
 		w.running.Go(w.work)
@@ -59,11 +60,11 @@ func (w *Workers) Close() {
 	w.running.Wait()
 }
 
-// submit queues j. It never blocks.
-func (w *Workers) submit(j job) {
+// Submit queues j. It never blocks. It must not be called after Close.
+func (w *Workers) Submit(j Job) {
 	w.mu.Lock()
 	if w.count == len(w.queue) {
-		grown := make([]job, 2*len(w.queue))
+		grown := make([]Job, 2*len(w.queue))
 		n := copy(grown, w.queue[w.head:])
 		copy(grown[n:], w.queue[:w.head])
 		w.queue, w.head = grown, 0
@@ -84,12 +85,12 @@ func (w *Workers) work() {
 		if j == nil {
 			return
 		}
-		j.run()
+		j.Run()
 	}
 }
 
 // next waits for a job; nil means that there will be none.
-func (w *Workers) next() job {
+func (w *Workers) next() Job {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.count == 0 {

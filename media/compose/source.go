@@ -61,7 +61,7 @@ func (s *Source) Release() {
 
 // paint fits the source into a tile.
 func (s *Source) paint(tile *yuv.Picture) {
-	from, to := fit(s.Picture.Width, s.Picture.Height, tile.Width, tile.Height)
+	from, to := Fit(s.Picture.Width, s.Picture.Height, tile.Width, tile.Height)
 	src := s.Picture.Window(from.X, from.Y, from.W, from.H)
 	dst := tile.Window(to.X, to.Y, to.W, to.H)
 	if s.Shared {
@@ -102,9 +102,9 @@ func (s *Source) scaledTo(src *yuv.Picture, w, h int) *yuv.Picture {
 	return pic
 }
 
-// fit returns which part of a picture is shown in which part of a tile, without
+// Fit returns which part of a picture is shown in which part of a tile, without
 // changing its aspect. All numbers are even.
-func fit(w, h, tileW, tileH int) (from, to Rect) {
+func Fit(w, h, tileW, tileH int) (from, to Rect) {
 	from, to = Rect{W: w, H: h}, Rect{W: tileW, H: tileH}
 	switch excessW, excessH := w*tileH-tileW*h, h*tileW-tileH*w; {
 	case excessW*maxCrop > w*tileH: // much too wide

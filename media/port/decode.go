@@ -3,7 +3,6 @@ package port
 import (
 	"errors"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/yuv"
 	"github.com/skybridge-media/skybridge/media/bridge"
+	"github.com/skybridge-media/skybridge/media/compose"
 )
 
 const (
@@ -23,20 +23,39 @@ const (
 	maxSpare = 4
 )
 
-// A decoder decodes one stream on a thread of its own while somebody wants to
-// see it. The codec instance lives as long.
+// A decoder decodes one stream while somebody wants to see it. It has no thread:
+// while access units wait, it is a job of the workers that compose and encode as
+// well, one picture at a time. As many pictures as there are processors are worked on
+// at once, each to its end, which the caches thank: a thread for each stream, all
+// busy in turns, made decoding half as dear again. The codec instance lives as
+// long as the decoder.
 type decoder struct {
 	codec   *codecs.Video
 	log     *slog.Logger
 	metrics *Metrics
-	stopped atomic.Bool
-	queue   chan *unit
-	free    chan *unit
+	submit  func(bridge.Job)
+	ended   func()         // is told that the codec is freed
+	corrupt func(*decoder) // is told that a key frame is needed
+
+	// show takes each picture, and is told in which size it was sent.
+	show func(d *decoder, p *bridge.SharedPicture, width, height int)
+
 	spare   spare
 
 	// wanted is the size at which the picture is seen, width<<32 | height; zero:
 	// nobody has said.
 	wanted atomic.Uint64
+
+	mu      sync.Mutex // guards what follows
+	queue   []*unit
+	free    []*unit
+	busy    bool // it is a job, waiting or at work
+	stopped bool
+
+	// Of whoever runs the job.
+	instance codecs.VideoDecoder
+	waiting  bool // for a key frame
+	broken   bool // the codec cannot be had
 }
 
 // want says at which size, in pixels, the picture is seen at most.
@@ -51,88 +70,99 @@ type unit struct {
 	arrived time.Time
 }
 
-func newDecoder(codec *codecs.Video, log *slog.Logger, m *Metrics) *decoder {
-	return &decoder{
-		codec: codec, log: log, metrics: m,
-		queue: make(chan *unit, maxQueue), free: make(chan *unit, maxQueue+1),
-	}
-}
-
 // push queues data, which is borrowed for the call. It reports false if the
-// decoder is too slow. Neither push nor stop may be called after stop, or
-// while the other runs.
+// decoder is too slow. It may not be called after stop.
 func (d *decoder) push(data []byte, key bool, arrived time.Time) bool {
-	var u *unit
-	select {
-	case u = <-d.free:
-	default:
-		u = new(unit)
-	}
-	u.data, u.key, u.arrived = append(u.data[:0], data...), key, arrived
-	select {
-	case d.queue <- u:
-		return true
-	default:
-		d.recycle(u)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.queue) == maxQueue {
 		return false
 	}
-}
-
-func (d *decoder) recycle(u *unit) {
-	select {
-	case d.free <- u:
-	default:
+	u := &unit{}
+	if n := len(d.free); n > 0 {
+		u, d.free = d.free[n-1], d.free[:n-1]
 	}
+	u.data, u.key, u.arrived = append(u.data[:0], data...), key, arrived
+	d.queue = append(d.queue, u)
+	d.start()
+	return true
 }
 
-// stop ends run soon.
+// stop ends decoding soon. It is called once.
 func (d *decoder) stop() {
-	d.stopped.Store(true)
-	close(d.queue)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped, d.queue = true, nil
+	d.start()
 }
 
-// run decodes until stop. It gives each picture to show, and calls corrupt when
-// a key frame is needed. The thread ends with it: its priority is low, so that
-// audio comes first.
-func (d *decoder) run(show func(*decoder, *bridge.SharedPicture), corrupt func(*decoder)) {
-	runtime.LockOSThread()
-	lowerPriority()
-	var instance codecs.VideoDecoder
-	release := func() {
-		if instance != nil {
-			_ = instance.Close() // frees memory; there is nothing to be done about an error
-			instance = nil
+// start makes d a job if it is none. mu is held.
+func (d *decoder) start() {
+	if !d.busy {
+		d.busy = true
+		d.submit(d)
+	}
+}
+
+// Run decodes one picture, or frees the codec after stop. If there is more, d
+// queues up again behind others.
+func (d *decoder) Run() {
+	d.mu.Lock()
+	if d.stopped {
+		d.mu.Unlock()
+		d.release()
+		d.ended()
+		return
+	}
+	u := d.queue[0]
+	copy(d.queue, d.queue[1:])
+	d.queue = d.queue[:len(d.queue)-1]
+	d.mu.Unlock()
+
+	d.decode(u)
+
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.free = append(d.free, u)
+	if d.busy = false; len(d.queue) > 0 || d.stopped {
+		d.start()
+	}
+}
+
+func (d *decoder) decode(u *unit) {
+	if d.waiting && !u.key || d.broken {
+		return
+	}
+	if d.instance == nil {
+		var err error
+		if d.instance, err = d.codec.NewDecoder(); err != nil {
+			d.log.Error("no video decoder", "codec", d.codec.Name, "err", err)
+			d.broken = true
+			return
 		}
 	}
-	defer release()
-	waiting := true // for a key frame
-	for u := range d.queue {
-		if d.stopped.Load() || waiting && !u.key {
-			continue
-		}
-		if instance == nil {
-			var err error
-			if instance, err = d.codec.NewDecoder(); err != nil {
-				d.log.Error("no video decoder", "codec", d.codec.Name, "err", err)
-				return
-			}
-		}
-		pic, err := instance.Decode(u.data)
-		waiting = err != nil
-		switch {
-		case err == nil && pic != nil:
-			d.metrics.decoded.Inc()
-			wanted := d.wanted.Load()
-			show(d, d.spare.keep(pic, int(wanted>>32), int(uint32(wanted)), u.arrived))
-		case errors.Is(err, codecs.ErrCorrupt):
-			d.metrics.undecodable.Inc()
-			corrupt(d)
-		case err != nil:
-			d.log.Error("video decoder failed", "codec", d.codec.Name, "err", err)
-			release()
-			corrupt(d)
-		}
-		d.recycle(u)
+	pic, err := d.instance.Decode(u.data)
+	d.waiting = err != nil
+	switch {
+	case err == nil && pic != nil:
+		d.metrics.decoded.Inc()
+		wanted := d.wanted.Load()
+		d.show(d, d.spare.keep(pic, int(wanted>>32), int(uint32(wanted)), u.arrived), pic.Width, pic.Height)
+	case errors.Is(err, codecs.ErrCorrupt):
+		d.metrics.undecodable.Inc()
+		d.corrupt(d)
+	case err != nil:
+		d.log.Error("video decoder failed", "codec", d.codec.Name, "err", err)
+		d.release()
+		d.corrupt(d)
+	}
+}
+
+// release frees the codec.
+func (d *decoder) release() {
+	if d.instance != nil {
+		_ = d.instance.Close() // frees memory; there is nothing to be done about an error
+		d.instance = nil
 	}
 }
 
@@ -144,37 +174,30 @@ type spare struct {
 }
 
 // keep returns what the decoder shows, which is borrowed, as a picture of its
-// own with one reference. It is scaled down at once if it is seen smaller: the
-// bridge would do that anyway, and what is not kept need not be copied.
+// own with one reference. If it is seen smaller it is cut and scaled to that at
+// once: the bridge would do so anyway, and what is not kept need not be copied.
 func (s *spare) keep(pic *yuv.Picture, wantedWidth, wantedHeight int, received time.Time) *bridge.SharedPicture {
-	own := s.take(shrunk(pic.Width, pic.Height, wantedWidth, wantedHeight))
-	if own.Width == pic.Width {
-		yuv.Copy(own, pic)
+	src := *pic
+	width, height := pic.Width, pic.Height
+	if smaller(pic, wantedWidth, wantedHeight) {
+		from, to := compose.Fit(width, height, wantedWidth&^1, wantedHeight&^1)
+		src = pic.Window(from.X, from.Y, from.W, from.H)
+		width, height = to.W, to.H
+	}
+	own := s.take(width, height)
+	if width == src.Width && height == src.Height {
+		yuv.Copy(own, &src)
 	} else {
-		yuv.Scale(own, pic)
+		yuv.Scale(own, &src)
 	}
 	return bridge.NewSharedPicture(*own, received, func(*bridge.SharedPicture) { s.put(own) })
 }
 
-// shrunk returns the size at which to keep a picture that covers wantedWidth by
-// wantedHeight pixels when it is seen. Its shape stays. A picture that would
-// become only a little smaller stays as it is: it is likely to be scaled once
-// more, and each time costs sharpness.
-func shrunk(width, height, wantedWidth, wantedHeight int) (int, int) {
-	w, h := wantedWidth, wantedHeight
-	switch {
-	case w <= 0 || h <= 0:
-		return width, height
-	case w*height > h*width:
-		h = (w*height + width - 1) / width
-	default:
-		w = (h*width + height - 1) / height
-	}
-	w, h = (w+1)&^1, (h+1)&^1
-	if 4*w > 3*width || 4*h > 3*height {
-		return width, height
-	}
-	return w, h
+// smaller reports whether it is worth keeping a picture in the size in which it
+// is seen. One that would become only a little smaller stays as it is: where
+// several look at it, it is scaled once more, and each time costs sharpness.
+func smaller(pic *yuv.Picture, wantedWidth, wantedHeight int) bool {
+	return wantedWidth >= 2 && wantedHeight >= 2 && 4*wantedWidth <= 3*pic.Width && 4*wantedHeight <= 3*pic.Height
 }
 
 // take returns a picture of that size. Those of another size are dropped: the

@@ -40,6 +40,10 @@ type Config struct {
 	// Timeout is how long a port may receive nothing before it says [Silent].
 	// Zero means 30 s.
 	Timeout time.Duration
+
+	// Workers decode video; they outlive the port. nil: goroutines of the port
+	// do.
+	Workers *bridge.Workers
 }
 
 // Events that [Config].Notify receives.
@@ -85,6 +89,10 @@ func New(cfg Config) *Port {
 	}
 	p := &Port{cfg: cfg, born: time.Now()}
 	p.audio.log, p.audio.link.metrics = cfg.Log, cfg.Metrics.audio
+	p.video.submit = func(j bridge.Job) { go j.Run() }
+	if cfg.Workers != nil {
+		p.video.submit = cfg.Workers.Submit
+	}
 	p.video.log, p.video.link.metrics, p.video.metrics = cfg.Log, cfg.Metrics.video, cfg.Metrics
 	cfg.Metrics.add(p)
 	p.pacing.do = p.paceOn

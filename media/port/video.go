@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/skybridge-media/skybridge/codecs"
+	"github.com/skybridge-media/skybridge/media/bridge"
 	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 
@@ -56,6 +57,7 @@ type videoStream struct {
 	metrics *Metrics
 	link    link
 	running sync.WaitGroup // decoders
+	submit  func(bridge.Job)
 
 	in  videoIn
 	out videoOut

@@ -73,6 +73,9 @@ func (s *videoStream) want(width, height int, now time.Time) {
 	if !s.in.wanted {
 		s.in.stop()
 	}
+	if s.in.decoder != nil {
+		s.in.decoder.want(width, height)
+	}
 	s.startIfWanted()
 	s.choose(none, now)
 	s.in.mu.Unlock()
@@ -94,9 +97,12 @@ func (s *videoStream) startIfWanted() {
 	}
 	in.main = t
 	in.refresher(t).need()
-	in.decoder = newDecoder(in.cfg.Codec, s.log, s.metrics)
-	d := in.decoder
-	s.running.Go(func() { d.run(s.show, s.corrupt) })
+	s.running.Add(1)
+	in.decoder = &decoder{
+		codec: in.cfg.Codec, log: s.log, metrics: s.metrics, submit: s.submit,
+		show: s.show, corrupt: s.corrupt, ended: s.running.Done, waiting: true,
+	}
+	in.decoder.want(in.ladder.width, in.ladder.height)
 }
 
 // stop ends decoding; the decoder frees itself. in.mu is held.
@@ -237,8 +243,9 @@ func (s *videoStream) corrupt(d *decoder) {
 	s.poll(time.Now())
 }
 
-// show is called by d with each picture, of which it gives up its reference.
-func (s *videoStream) show(d *decoder, p *bridge.SharedPicture) {
+// show is called by d with each picture, of which it gives up its reference, and
+// with the size that it was sent in.
+func (s *videoStream) show(d *decoder, p *bridge.SharedPicture, width, height int) {
 	in := &s.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -248,7 +255,7 @@ func (s *videoStream) show(d *decoder, p *bridge.SharedPicture) {
 	}
 	in.setPicture(p)
 	in.pictures++
-	in.width, in.height = p.Width, p.Height
+	in.width, in.height = width, height
 }
 
 // latest returns the latest picture with a reference for the caller.

@@ -48,6 +48,7 @@ import (
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
 )
 
@@ -69,6 +70,7 @@ type Deps struct {
 	Metrics *Metrics
 	Actors  *actors.Metrics
 	Ports   *port.Metrics
+	Workers *bridge.Workers // decode video; nil: each call by itself
 	System  *actor.ActorSystem
 	Node    *actor.PID // the node actor of this process
 	Media   Media

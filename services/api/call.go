@@ -112,7 +112,7 @@ func (st *seat) media() (*port.Port, error) {
 	if st.port == nil {
 		root, pid := st.server.deps.System.Root, st.pid
 		st.port = port.New(port.Config{
-			Log: st.log, Metrics: st.server.deps.Ports,
+			Log: st.log, Metrics: st.server.deps.Ports, Workers: st.server.deps.Workers,
 			Notify: func(event any) { root.Send(pid, event) },
 		})
 	}

@@ -127,6 +127,7 @@ func (c *call) newMedia(f flow) {
 	c.media.config = port.Config{
 		Log:     c.log,
 		Metrics: c.s.deps.PortMetrics,
+		Workers: c.s.deps.Workers,
 		Notify:  func(event any) { c.inbox.post(func() { c.tell(event) }) },
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
@@ -108,8 +109,9 @@ type Deps struct {
 	Media sdp.Capabilities
 
 	Ports       *rtp.PortRange
-	PortMetrics *port.Metrics // nil: unregistered
-	RTPMetrics  *rtp.Metrics  // nil: unregistered
+	PortMetrics *port.Metrics   // nil: unregistered
+	Workers     *bridge.Workers // decode video; nil: each call by itself
+	RTPMetrics  *rtp.Metrics    // nil: unregistered
 
 	Resolver Resolver // nil: the system's
 }
