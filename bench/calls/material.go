@@ -42,6 +42,24 @@ func (m *material) file(codec string, width, height, bitrate int) (string, error
 	return f, nil
 }
 
+// layers returns what senders of s send, smallest first. The layers of a
+// simulcast are those of browsers: a half and a quarter.
+func (m *material) layers(s scenario) ([]load.Layer, error) {
+	all := []load.Layer{{Width: s.width, Height: s.height}}
+	bitrates := []int{s.bitrate}
+	if s.simulcast {
+		all = []load.Layer{{Width: s.width / 4, Height: s.height / 4}, {Width: s.width / 2, Height: s.height / 2}, all[0]}
+		bitrates = []int{s.bitrate / 10, s.bitrate / 3, s.bitrate}
+	}
+	for i := range all {
+		var err error
+		if all[i].File, err = m.file(s.codec, all[i].Width, all[i].Height, bitrates[i]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // encode makes the access units of the film at one size.
 func (m *material) encode(codec string, opts codecs.VideoOptions) ([][]byte, error) {
 	film, err := m.source()

@@ -166,13 +166,13 @@ func (b *bench) spec(s scenario) (*load.Spec, error) {
 		spec.Pace = 20
 	}
 	spec.Watched = min(s.participants, 4)
-	file, err := b.material.file(s.codec, s.width, s.height, s.bitrate)
+	layers, err := b.material.layers(s)
 	if err != nil {
 		return nil, err
 	}
 	spec.Video = &load.Video{
 		Codec: s.codec, Width: s.width, Height: s.height, FrameRate: frameRate, Bitrate: s.bitrate,
-		Layout: s.layout, SelfView: s.selfView, Layers: []string{file},
+		Layout: s.layout, SelfView: s.selfView, Layers: layers,
 	}
 	return spec, nil
 }

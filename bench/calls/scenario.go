@@ -56,6 +56,7 @@ var scenarios = []scenario{
 
 	{profile: hd, mode: personal, codec: "H264", transport: rtp, participants: 6, roomSize: 6, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+7", reach: 24},
 	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 60},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, simulcast: true, participants: 16, roomSize: 8, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 100},
 	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 4, width: 1280, height: 720, bitrate: 1_500_000, layout: "2x2", selfView: true, reach: 48},
 	{profile: hd, mode: auditorium, codec: "H264", transport: rtp, participants: 121, roomSize: 121, talkers: 1, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+0", selfView: true, reach: 2000},
 }

@@ -59,12 +59,18 @@ type Video struct {
 	Layout    string `json:"layout"`  // of the rooms, to know where tiles are
 	SelfView  bool   `json:"self_view"`
 
-	// Layers are files of access units, one for each simulcast layer, smallest
-	// first; usually there is one. See [WriteUnits].
-	Layers []string `json:"layers"`
+	// Layers are what is sent; several are a simulcast, smallest first.
+	Layers []Layer `json:"layers"`
 
 	// Senders are how many of each room send video; zero means all.
 	Senders int `json:"senders"`
+}
+
+// A Layer is one encoding of what is sent.
+type Layer struct {
+	File   string `json:"file"` // of access units; see [WriteUnits]
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
 }
 
 var (
@@ -107,6 +113,10 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("load: burn: %v processors", s.Burn)
 	case AudioCodec(s.Audio) == nil:
 		return fmt.Errorf("load: audio: no codec %q", s.Audio)
+	case s.Video != nil && len(s.Video.Layers) > len(rids):
+		return fmt.Errorf("load: layers: %d, at most %d", len(s.Video.Layers), len(rids))
+	case s.Video != nil && len(s.Video.Layers) > 1 && s.Web != "":
+		return errors.New("load: layers: a simulcast is sent by SIP only")
 	case s.Video != nil && (VideoCodec(s.Video.Codec) == nil || len(s.Video.Layers) == 0):
 		return fmt.Errorf("load: video: codec %q with %d files", s.Video.Codec, len(s.Video.Layers))
 	}

@@ -29,6 +29,7 @@ type member struct {
 
 	// Video, likewise.
 	clips []*clip // one for each layer; nil: sends none
+	upper []layer // of a simulcast, all but the first
 	pos   int     // of the next picture
 	clock uint32  // RTP timestamp of the next picture
 	sent  []sent
@@ -36,6 +37,13 @@ type member struct {
 
 // A call is what ends when its member hangs up.
 type call interface{ hangUp() error }
+
+// A layer is a simulcast stream of its own (RFC 8853 section 3) beside the first,
+// which the flow itself is.
+type layer struct {
+	ssrc uint32
+	seq  uint16
+}
 
 // sent is which picture of the clip was sent when.
 type sent struct {
@@ -145,10 +153,20 @@ func (m *member) show(now time.Time) {
 	if f.keyWanted.Swap(false) {
 		m.pos = 0
 	}
-	payloads := m.clips[0].payloads[m.pos]
-	for i, p := range payloads {
-		f.send(f.ssrc, f.seq, s.SendType, i == len(payloads)-1, m.clock, nil, p)
-		f.seq++
+	for i, c := range m.clips {
+		ssrc, seq := f.ssrc, &f.seq
+		if i > 0 {
+			ssrc, seq = m.upper[i-1].ssrc, &m.upper[i-1].seq
+		}
+		var name []byte
+		if len(m.clips) > 1 && len(m.sent) < named {
+			name = ridExtension(i)
+		}
+		payloads := c.payloads[m.pos]
+		for j, p := range payloads {
+			f.send(ssrc, *seq, s.SendType, j == len(payloads)-1, m.clock, name, p)
+			*seq++
+		}
 	}
 	m.sent = append(m.sent, sent{now, m.pos})
 	m.clock += uint32(90_000 / m.spec.Video.FrameRate)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,8 +203,8 @@ func (g *generator) equip(m *member) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.clips[mode] == nil {
-		for _, path := range v.Layers {
-			c, err := newClip(v.Codec, mode, path)
+		for _, layer := range v.Layers {
+			c, err := newClip(v.Codec, mode, layer.File)
 			if err != nil {
 				return err
 			}
@@ -211,6 +212,9 @@ func (g *generator) equip(m *member) error {
 		}
 	}
 	m.clips = g.clips[mode]
+	for range len(m.clips) - 1 {
+		m.upper = append(m.upper, layer{rand.Uint32(), uint16(rand.Uint32N(1 << 15))})
+	}
 	return nil
 }
 

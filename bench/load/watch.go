@@ -50,20 +50,22 @@ const (
 // the composition that they should be.
 func (g *generator) watch(r *Report) {
 	v, spec := r.Video, g.spec.Video
-	var top *clip
+	w := &watcher{generator: g, report: r}
 	for _, clips := range g.clips {
-		top = clips[len(clips)-1]
+		w.films = nil // they differ in packets only
+		for _, c := range clips {
+			f, err := newFilm(VideoCodec(spec.Codec), c.units)
+			if err != nil {
+				r.complain("%v", err)
+				return
+			}
+			w.films = append(w.films, f)
+		}
 	}
-	if top == nil {
+	if w.films == nil {
 		r.complain("nobody sends video")
 		return
 	}
-	film, err := newFilm(VideoCodec(spec.Codec), top.units)
-	if err != nil {
-		r.complain("%v", err)
-		return
-	}
-	w := &watcher{generator: g, film: film, report: r}
 	for _, m := range g.members[:min(g.spec.Watched, len(g.members))] {
 		v.Watched++
 		if err := w.member(m); err != nil {
@@ -75,6 +77,7 @@ func (g *generator) watch(r *Report) {
 		return
 	}
 	v.PSNR, v.Latency = w.psnr/float64(w.compared), w.latency/float64(max(1, v.Tiles))
+	var err error
 	if v.Limit, err = w.limit(); err != nil {
 		r.complain("%v", err)
 	}
@@ -86,7 +89,7 @@ func (g *generator) watch(r *Report) {
 // A watcher looks at the video of one member after another.
 type watcher struct {
 	*generator
-	film     *film
+	films    []*film // by layer
 	report   *Report
 	painter  compose.Painter
 	pool     compose.Pool
@@ -172,7 +175,7 @@ func (w *watcher) compare(m *member, pic *yuv.Picture, at time.Time) {
 		others = slices.DeleteFunc(slices.Clone(others), func(o *member) bool { return o == found.member })
 		w.seen = append(w.seen, place{rect, found})
 		tiles[i].Name = found.member.name
-		tiles[i].Source = w.pool.NewSource(w.film.pictures[found.sent.pos], nil)
+		tiles[i].Source = w.pool.NewSource(found.film.pictures[found.sent.pos], nil)
 	}
 	ideal := compose.NewCanvas(pic.Width, pic.Height)
 	w.painter.Paint(ideal, tiles)
@@ -199,7 +202,7 @@ func (w *watcher) limit() (float64, error) {
 	for n := range limitPictures {
 		var tiles []compose.Tile
 		for _, p := range w.seen {
-			pic := w.film.pictures[(p.found.sent.pos+n)%len(w.film.pictures)]
+			pic := p.found.film.pictures[(p.found.sent.pos+n)%len(p.found.film.pictures)]
 			tiles = append(tiles, compose.Tile{Rect: p.rect, Name: p.found.member.name, Source: w.pool.NewSource(pic, nil)})
 		}
 		w.painter.Paint(canvas, tiles)
@@ -241,6 +244,7 @@ func (w *watcher) roommates(m *member) []*member {
 // A sighting is what a tile shows.
 type sighting struct {
 	member *member
+	film   *film // the layer
 	sent   sent
 	like   float64 // dB
 }
@@ -252,25 +256,29 @@ func (w *watcher) find(tile *yuv.Picture, among []*member, at time.Time) *sighti
 	var all []sighting
 	for _, m := range among {
 		for _, s := range m.lately(at) {
-			if w.film.pictures[s.pos] == nil {
+			top := w.films[len(w.films)-1]
+			if top.pictures[s.pos] == nil {
 				continue
 			}
-			other := upper(w.film.thumbs[s.pos])
-			all = append(all, sighting{m, s, yuv.PSNR(&part, &other)})
+			other := upper(top.thumbs[s.pos])
+			all = append(all, sighting{m, top, s, yuv.PSNR(&part, &other)})
 		}
 	}
 	slices.SortFunc(all, func(a, b sighting) int { return cmp.Compare(b.like, a.like) })
 	var best *sighting
 	part = upper(tile)
 	for _, s := range all[:min(candidates, len(all))] {
-		// Cut and scaled as compositions are.
-		alone := compose.NewCanvas(tile.Width, tile.Height)
-		w.painter.Paint(alone, []compose.Tile{{
-			Rect: compose.Rect{W: tile.Width, H: tile.Height}, Source: w.pool.NewSource(w.film.pictures[s.sent.pos], nil),
-		}})
-		other := upper(alone.Picture)
-		if s.like = yuv.PSNR(&part, &other); s.like >= alike && (best == nil || s.like > best.like) {
-			best = &s
+		for _, s.film = range w.films {
+			// Cut and scaled as compositions are.
+			alone := compose.NewCanvas(tile.Width, tile.Height)
+			w.painter.Paint(alone, []compose.Tile{{
+				Rect: compose.Rect{W: tile.Width, H: tile.Height}, Source: w.pool.NewSource(s.film.pictures[s.sent.pos], nil),
+			}})
+			other := upper(alone.Picture)
+			if s.like = yuv.PSNR(&part, &other); s.like >= alike && (best == nil || s.like > best.like) {
+				found := s
+				best = &found
+			}
 		}
 	}
 	return best
