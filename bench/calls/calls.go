@@ -20,6 +20,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skybridge-media/skybridge/bench/clip"
+	"github.com/skybridge-media/skybridge/bench/codeccost"
 	"github.com/skybridge-media/skybridge/bench/result"
 )
 
@@ -72,12 +74,16 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{cfg: cfg, deps: deps, material: &material{dir: dir, path: cfg.Clip}}
+	// Sound is not on film: what the meter measures of pictures is not asked for.
+	b := &bench{cfg: cfg, deps: deps, material: &material{dir: dir, path: cfg.Clip}, meter: codeccost.NewMeter(clip.Generate(64, 36, clipPictures))}
 	file := &result.File{CPU: result.Machine()}
 	for _, s := range chosen {
 		row, err := b.measure(ctx, s)
 		if err != nil {
 			return file, fmt.Errorf("%s: %w", s.key(), err)
+		}
+		if row.CodecCost, err = b.codecCost(ctx, s); err != nil {
+			return file, fmt.Errorf("%s, codecs alone: %w", s.key(), err)
 		}
 		row.Derive()
 		if cfg.Saturate {
@@ -109,6 +115,7 @@ type bench struct {
 	cfg      Config
 	deps     Deps
 	material *material
+	meter    *codeccost.Meter // of audio
 }
 
 func (b *bench) seconds() int {

@@ -30,10 +30,10 @@ func TestCost(t *testing.T) {
 	}
 	for _, codec := range []string{"H264", "VP8"} {
 		both := call("sd360", "personal", codec, 8)
-		if got := call("sd360", "personal", codec, 3); got != both {
+		if got := call("sd360", "personal", codec, 3); math.Abs(got-both) > 1e-12 {
 			t.Errorf("%s, personal: %v in a room of 3, %v in one of 8", codec, got, both)
 		}
-		if got := call("sd360", "meeting", codec, 1); got != both {
+		if got := call("sd360", "meeting", codec, 1); math.Abs(got-both) > 1e-12 {
 			t.Errorf("%s, alone: %v, want one decode and one encode, %v", codec, got, both)
 		}
 		if got := call("sd360", "auditorium", codec, 100); math.Abs(got-both/100) > 1e-12 {

@@ -18,7 +18,7 @@ type clip struct {
 }
 
 func newClip(codec string, mode int, path string) (*clip, error) {
-	units, err := readUnits(path)
+	units, err := ReadUnits(path)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,8 @@ func WriteUnits(path string, units [][]byte) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
-func readUnits(path string) ([][]byte, error) {
+// ReadUnits returns what [WriteUnits] has stored.
+func ReadUnits(path string) ([][]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
