@@ -59,6 +59,7 @@ type Config struct {
 	Seconds  int    // length of the window; zero means 10
 	Clip     string // H.264 Annex B file; "" generates one
 	Saturate bool   // then load the machine to 85 % and verify that quality holds
+	Smoke    bool   // measure a few small scenarios only
 	Hang     bool   // freeze NATS, the log and a browser while measuring
 }
 

@@ -61,6 +61,14 @@ var scenarios = []scenario{
 	{profile: hd, mode: auditorium, codec: "H264", transport: rtp, participants: 121, roomSize: 121, talkers: 1, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+0", selfView: true, reach: 2000},
 }
 
+// smoke are the rows that guard against regressions: small, and dear enough to be
+// measured in seconds.
+var smoke = []scenario{
+	{profile: audio, mode: meeting, codec: "opus", transport: srtp, levels: true, participants: 100, roomSize: 50, talkers: 3},
+	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, participants: 6, roomSize: 6, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true},
+	{profile: sd360, mode: personal, codec: "H264", transport: rtp, participants: 4, roomSize: 4, width: 640, height: 360, bitrate: 600_000, layout: "1+7"},
+}
+
 // Transports.
 const (
 	rtp    = "rtp"
@@ -92,6 +100,13 @@ func choose(cfg Config) ([]scenario, error) {
 	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
+	}
+	if cfg.Smoke {
+		rows := slices.Clone(smoke)
+		for i := range rows {
+			rows[i] = rows[i].with(Config{})
+		}
+		return rows, nil
 	}
 	is := func(want, got string) bool { return want == "" || want == "all" || strings.EqualFold(want, got) }
 	var base, chosen []scenario
