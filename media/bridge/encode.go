@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
@@ -77,7 +78,7 @@ func (a *audio) speak() {
 func (a *audio) groupOf(key encoding) *encoder {
 	g := a.groups[key]
 	if g == nil {
-		g = a.newEncoder(key)
+		g = a.newEncoder(key, a.bands[bandOf(key.codec.Format.Rate)].before)
 		a.groups[key] = g
 		a.bridge.cfg.Metrics.fullMixes.Inc()
 	}
@@ -90,18 +91,29 @@ func (a *audio) groupOf(key encoding) *encoder {
 func (a *audio) beginOwn(l *leg) {
 	e := &l.ear
 	key := encoding{e.spec.Codec, e.spec.Options}
-	if e.own != nil && e.own.encoder.encoding != key {
-		a.closeOwn(l)
-	}
-	if e.own == nil {
-		enc := a.newEncoder(key)
-		e.own = &mixMinus{frame: make(pcm.Frame, rates[enc.band]/50), encoder: enc}
-		a.bridge.cfg.Metrics.mixMinuses.Inc()
+	if e.own == nil || e.own.encoder.encoding != key {
+		a.openOwn(l, key)
 	}
 	if e.own.used != a.n-1 {
 		e.own.limiter = a.bands[e.own.encoder.band].limiter
 	}
 	e.own.used = a.n
+}
+
+// openOwn gives l a mix of its own in an encoding. If up to this tick it had one
+// in another, the new one continues that, so that somebody who begins to lose
+// packets in the middle of a word gets redundancy without a click.
+func (a *audio) openOwn(l *leg, key encoding) {
+	own, band := &mixMinus{}, bandOf(key.codec.Format.Rate)
+	if was := l.ear.own; was != nil && was.used == a.n-1 && was.encoder.band == band {
+		own.limiter, own.frame, own.used = was.limiter, was.frame, was.used
+	} else {
+		own.frame = slices.Clone(a.bands[band].frame)
+	}
+	a.closeOwn(l)
+	own.encoder = a.newEncoder(key, own.frame)
+	l.ear.own = own
+	a.bridge.cfg.Metrics.mixMinuses.Inc()
 }
 
 // closeOwn releases what l heard while it was heard itself.
@@ -132,9 +144,23 @@ func (a *audio) encode(e *encoder, frame pcm.Frame) {
 	e.payload = payload
 }
 
-func (a *audio) newEncoder(key encoding) *encoder {
+// newEncoder returns an encoder that begins in the middle of a mix: before is
+// the tick that its listeners have heard already, from another one. Encoding that
+// as well, for nobody, fills what the codec looks ahead: with Opus there would be a
+// gap of 6 ms and a click at its end. What comes next must not refer to it.
+func (a *audio) newEncoder(key encoding, before pcm.Frame) *encoder {
 	e := &encoder{encoding: key, band: bandOf(key.codec.Format.Rate), payload: make([]byte, 0, maxPayload)}
 	a.open(e)
+	if e.instance == nil {
+		return e
+	}
+	_, err := e.instance.Encode(e.payload, before)
+	if c, ok := e.instance.(codecs.Cutter); ok && err == nil {
+		err = c.Cut()
+	}
+	if err != nil {
+		a.fail(e, err)
+	}
 	return e
 }
 

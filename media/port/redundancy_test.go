@@ -161,3 +161,33 @@ func TestRedundancyKeepsOptions(t *testing.T) {
 		}
 	})
 }
+
+// Packets wait for the next one, which restores a lost one, if the peer may send
+// redundancy: whatever we send ourselves.
+func TestRepairDelay(t *testing.T) {
+	for _, tt := range []struct {
+		fec         bool
+		least, most time.Duration
+	}{
+		{true, 30 * time.Millisecond, 60 * time.Millisecond},
+		{false, 0, 29 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			from, to, w := newPort(t, nil), newPort(t, nil), newWire(t)
+			w.loss, w.delay = 0.1, 40*time.Millisecond
+			w.rtp = to.AudioRTP
+			from.SetAudio(agile(w))
+			a := agile(newWire(t))
+			a.FEC = tt.fec
+			to.SetAudio(a)
+			for _, packet := range recorded(t, 10, 0) {
+				from.WriteAudio(packet)
+				to.NextAudio()
+				time.Sleep(bridge.Tick)
+			}
+			if d := to.Stats().AudioIn.Delay; d < tt.least || d > tt.most {
+				t.Errorf("redundancy %v: a delay of %v", tt.fec, d)
+			}
+		})
+	}
+}
