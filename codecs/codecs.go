@@ -45,6 +45,15 @@ type AudioDecoder interface {
 	io.Closer
 }
 
+// A Cutter is an AudioEncoder whose packets depend on those before, and who can
+// make one that does not: with it a decoder that comes from another encoder of
+// the same sound goes on without a gap.
+type Cutter interface {
+	// Cut makes the next packet independent of what was encoded before, at
+	// some loss of quality.
+	Cut() error
+}
+
 // A Recoverer is an AudioDecoder whose packets carry redundancy about the one
 // before (Opus in-band FEC, RFC 6716 section 2.1.7).
 type Recoverer interface {

@@ -50,6 +50,7 @@ func application(o codecs.AudioOptions) C.int {
 type encoder struct {
 	c   *C.OpusEncoder
 	dtx bool
+	cut bool // the next packet is to be independent
 }
 
 func newEncoder(o codecs.AudioOptions) (codecs.AudioEncoder, error) {
@@ -91,6 +92,12 @@ func (e *encoder) Encode(dst []byte, src pcm.Frame) ([]byte, error) {
 	n := C.opus_encode(e.c,
 		(*C.opus_int16)(unsafe.SliceData(src)), C.int(len(src)),
 		(*C.uchar)(unsafe.SliceData(dst[head:])), maxPacket)
+	if e.cut {
+		e.cut = false
+		if status := C.sky_opus_set_prediction(e.c, 1); status != C.OPUS_OK {
+			return dst[:head], fmt.Errorf("set prediction: %w", Error(status))
+		}
+	}
 	switch {
 	case n < 0:
 		return dst[:head], fmt.Errorf("encode %d samples: %w", len(src), Error(n))
@@ -98,6 +105,18 @@ func (e *encoder) Encode(dst []byte, src pcm.Frame) ([]byte, error) {
 		return dst[:head], nil
 	}
 	return dst[:head+int(n)], nil
+}
+
+// Cut implements [codecs.Cutter].
+func (e *encoder) Cut() error {
+	if e.c == nil {
+		return codecs.ErrClosed
+	}
+	if status := C.sky_opus_set_prediction(e.c, 0); status != C.OPUS_OK {
+		return fmt.Errorf("set prediction: %w", Error(status))
+	}
+	e.cut = true
+	return nil
 }
 
 func (e *encoder) Close() error {

@@ -22,9 +22,9 @@ const Rate = 48000
 
 // Mono is Opus as a mono mixer wants it. Its decoder accepts stereo packets,
 // which every sender may send (RFC 7587, section 7), and mixes them down; it is
-// a [codecs.Recoverer]. Its encoder takes frames of 2.5 to 60 ms. Redundancy
-// (AudioOptions.Loss) and DTX cost three times the CPU: ask for them only where
-// they are of use.
+// a [codecs.Recoverer]. Its encoder takes frames of 2.5 to 60 ms and is a
+// [codecs.Cutter]. Redundancy (AudioOptions.Loss) and DTX cost three times the
+// CPU: ask for them only where they are of use.
 var Mono = codecs.Audio{
 	Name:       "opus",
 	Format:     pcm.Format{Rate: Rate, Channels: 1},

@@ -21,6 +21,10 @@ static inline int sky_opus_set_dtx(OpusEncoder *e, int on) {
 	return opus_encoder_ctl(e, OPUS_SET_DTX(on));
 }
 
+static inline int sky_opus_set_prediction(OpusEncoder *e, int on) {
+	return opus_encoder_ctl(e, OPUS_SET_PREDICTION_DISABLED(!on));
+}
+
 static inline int sky_opus_reset(OpusDecoder *d) {
 	return opus_decoder_ctl(d, OPUS_RESET_STATE);
 }

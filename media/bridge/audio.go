@@ -42,6 +42,7 @@ type ear struct {
 	spec     AudioSpec // what AudioOut said in this tick
 	group    *encoder  // of the full mix; nil before the first use
 	own      *mixMinus // while it is heard, and for a while after
+	hears    *encoder  // what it is sent is of; nil: it is sent nothing
 	epoch    int       // of the roster that had it last
 
 	renditions [len(rates)]rendition // of frame, while others listen at other rates

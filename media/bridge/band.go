@@ -33,6 +33,7 @@ type band struct {
 	sum     *mix.Sum
 	limiter mix.Limiter // of frame
 	frame   pcm.Frame   // all voices
+	before  pcm.Frame   // what frame was a tick ago, for encoders that begin now
 	used    int         // the last tick in which somebody listened
 }
 
@@ -42,7 +43,7 @@ func (a *audio) tune(rate int) {
 	b := a.bands[i]
 	if b == nil {
 		n := rates[i] / 50
-		b = &band{sum: mix.NewSum(n), frame: make(pcm.Frame, n)}
+		b = &band{sum: mix.NewSum(n), frame: make(pcm.Frame, n), before: make(pcm.Frame, n)}
 		a.bands[i] = b
 	}
 	if b.used == a.n {
@@ -50,6 +51,7 @@ func (a *audio) tune(rate int) {
 	}
 	if b.used != a.n-1 {
 		b.limiter = mix.Limiter{}
+		clear(b.frame)
 	}
 	b.used = a.n
 	b.sum.Reset()
@@ -68,6 +70,7 @@ func (a *audio) add(e *ear) {
 func (a *audio) complete() {
 	for _, b := range a.bands {
 		if b != nil && b.used == a.n {
+			b.frame, b.before = b.before, b.frame
 			b.sum.All(b.frame, &b.limiter)
 		}
 	}

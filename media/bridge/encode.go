@@ -50,27 +50,66 @@ type mixMinus struct {
 func (a *audio) speak() {
 	a.encodes = 0
 	for _, l := range a.roster.legs {
+		a.connect(&l.ear)
+	}
+	for _, l := range a.roster.legs {
 		e := &l.ear
-		if !e.receives {
+		switch own := e.own; {
+		case e.hears == nil:
 			continue
-		}
-		if own := e.own; own != nil && own.used == a.n {
+		case own != nil && own.used == a.n:
 			band := own.encoder.band
 			a.bands[band].sum.Without(own.frame, e.said(band, a.n), &own.limiter)
 			a.encode(own.encoder, own.frame)
-			l.WriteAudio(own.encoder.payload)
-			continue
+		case e.hears.made != a.n:
+			a.encode(e.hears, a.bands[e.hears.band].frame)
 		}
+		l.WriteAudio(e.hears.payload)
+	}
+	a.bridge.cfg.Metrics.audioEncodes.Add(float64(a.encodes))
+}
+
+// connect finds the encoder that e hears in this tick. If it is another than in
+// the one before, what it makes next must not refer to what e has not heard.
+func (a *audio) connect(e *ear) {
+	before := e.hears
+	switch own := e.own; {
+	case !e.receives:
+		e.hears = nil
+	case own != nil && own.used == a.n:
+		e.hears = own.encoder
+	default:
 		key := encoding{e.spec.Codec, e.spec.Options}
 		if e.group == nil || e.group.closed || e.group.encoding != key {
 			e.group = a.groupOf(key)
 		}
-		if e.group.made != a.n {
-			a.encode(e.group, a.bands[e.group.band].frame)
+		if e.group.made < a.n-1 {
+			a.prime(e.group, a.bands[e.group.band].before)
 		}
-		l.WriteAudio(e.group.payload)
+		e.hears = e.group
 	}
-	a.bridge.cfg.Metrics.audioEncodes.Add(float64(a.encodes))
+	if e.hears == before || e.hears == nil {
+		return
+	}
+	if c, ok := e.hears.instance.(codecs.Cutter); ok {
+		if err := c.Cut(); err != nil {
+			a.fail(e.hears, err)
+		}
+	}
+}
+
+// prime has an encoder begin, or resume, in the middle of a mix: before is the
+// tick that its listeners have heard already, from another one. It is encoded for
+// nobody, and fills what the codec looks ahead: with Opus there would be a gap of
+// 6 ms and a click at its end.
+func (a *audio) prime(e *encoder, before pcm.Frame) {
+	e.made = a.n - 1
+	if e.instance == nil {
+		return
+	}
+	if _, err := e.instance.Encode(e.payload[:0], before); err != nil {
+		a.fail(e, err)
+	}
 }
 
 // groupOf returns the encoder of the full mix for an encoding.
@@ -90,18 +129,35 @@ func (a *audio) groupOf(key encoding) *encoder {
 func (a *audio) beginOwn(l *leg) {
 	e := &l.ear
 	key := encoding{e.spec.Codec, e.spec.Options}
-	if e.own != nil && e.own.encoder.encoding != key {
-		a.closeOwn(l)
+	if e.own == nil || e.own.encoder.encoding != key {
+		a.openOwn(l, key)
 	}
-	if e.own == nil {
-		enc := a.newEncoder(key)
-		e.own = &mixMinus{frame: make(pcm.Frame, rates[enc.band]/50), encoder: enc}
-		a.bridge.cfg.Metrics.mixMinuses.Inc()
+	own := e.own
+	if own.used != a.n-1 {
+		b := a.bands[own.encoder.band]
+		own.limiter = b.limiter
+		copy(own.frame, b.frame)
 	}
-	if e.own.used != a.n-1 {
-		e.own.limiter = a.bands[e.own.encoder.band].limiter
+	if own.encoder.made != a.n-1 {
+		a.prime(own.encoder, own.frame)
 	}
-	e.own.used = a.n
+	own.used = a.n
+}
+
+// openOwn gives l a mix of its own in an encoding. If up to this tick it had one
+// in another, the new one continues that, so that somebody who begins to lose
+// packets in the middle of a word gets redundancy without a click.
+func (a *audio) openOwn(l *leg, key encoding) {
+	own, band := &mixMinus{}, bandOf(key.codec.Format.Rate)
+	if was := l.ear.own; was != nil && was.used == a.n-1 && was.encoder.band == band {
+		own.limiter, own.frame, own.used = was.limiter, was.frame, was.used
+	} else {
+		own.frame = make(pcm.Frame, rates[band]/50)
+	}
+	a.closeOwn(l)
+	own.encoder = a.newEncoder(key)
+	l.ear.own = own
+	a.bridge.cfg.Metrics.mixMinuses.Inc()
 }
 
 // closeOwn releases what l heard while it was heard itself.
@@ -134,6 +190,7 @@ func (a *audio) encode(e *encoder, frame pcm.Frame) {
 
 func (a *audio) newEncoder(key encoding) *encoder {
 	e := &encoder{encoding: key, band: bandOf(key.codec.Format.Rate), payload: make([]byte, 0, maxPayload)}
+	e.made = -1
 	a.open(e)
 	return e
 }

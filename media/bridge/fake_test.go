@@ -25,7 +25,8 @@ type caller struct {
 
 	mu      sync.Mutex
 	voice   voice
-	deaf    bool // receives no audio
+	deaf    bool                // receives no audio
+	options codecs.AudioOptions // of what it hears
 	ticks   int
 	decodes int
 	said    pcm.Frame // as others can decode it
@@ -161,7 +162,7 @@ func (c *caller) ReadAudio(dst pcm.Frame) {
 func (c *caller) AudioOut() (bridge.AudioSpec, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bridge.AudioSpec{Codec: c.codec, Ticks: 1}, !c.deaf
+	return bridge.AudioSpec{Codec: c.codec, Options: c.options, Ticks: 1}, !c.deaf
 }
 
 func (c *caller) WriteAudio(payload []byte) {

@@ -7,15 +7,9 @@ import (
 	"github.com/skybridge-media/skybridge/media/sdp"
 )
 
-const (
-	// expectedLoss, in percent, is what the redundancy of Opus is made for
-	// where the peer asks for it.
-	expectedLoss = 10
-
-	// usualBitrate of audio, in bit/s: only a peer that wants less gets an
-	// encode for a limit of its own.
-	usualBitrate = 32_000
-)
+// usualBitrate of audio, in bit/s: only a peer that wants less gets an encode for
+// a limit of its own.
+const usualBitrate = 32_000
 
 // Local is what an RTP stream of ours has beside what was agreed on.
 type Local struct {
@@ -28,14 +22,11 @@ type Local struct {
 func AgreedAudio(s *sdp.Stream, l Local) *Audio {
 	a := s.Audio
 	options := codecs.AudioOptions{DTX: a.DTX}
-	if a.FEC {
-		options.Loss = expectedLoss
-	}
 	if s.Bitrate > 0 && s.Bitrate < usualBitrate {
 		options.Bitrate = s.Bitrate
 	}
 	return &Audio{
-		Codec: a.Codec, Options: options, SendType: s.SendType, RecvType: s.RecvType,
+		Codec: a.Codec, Options: options, FEC: a.FEC, SendType: s.SendType, RecvType: s.RecvType,
 		EventSendType: a.EventSendType, EventRecvType: a.EventRecvType, EventClock: a.EventClock,
 		CNType: a.NoiseType, LevelExt: a.LevelExt, Ticks: int(a.Ptime / bridge.Tick),
 		Send: s.Send, Recv: s.Recv, SSRC: l.SSRC, CNAME: l.CNAME, Out: l.Out,

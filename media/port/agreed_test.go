@@ -20,12 +20,14 @@ func TestAgreedAudioOptions(t *testing.T) {
 		{"no wishes", 0, sdp.AudioStream{}, codecs.AudioOptions{}},
 		{"more than we send", 64_000, sdp.AudioStream{}, codecs.AudioOptions{}},
 		{"less than we send", 16_000, sdp.AudioStream{}, codecs.AudioOptions{Bitrate: 16_000}},
-		{"redundancy and pauses", 0, sdp.AudioStream{FEC: true, DTX: true}, codecs.AudioOptions{Loss: 10, DTX: true}},
+		{"pauses", 0, sdp.AudioStream{DTX: true}, codecs.AudioOptions{DTX: true}},
+		{"redundancy, if need be", 0, sdp.AudioStream{FEC: true}, codecs.AudioOptions{}},
 	} {
 		tt.audio.Codec = &opus.Mono
 		s := &sdp.Stream{Kind: sdp.Audio, Bitrate: tt.bitrate, Audio: &tt.audio}
-		if got := port.AgreedAudio(s, port.Local{}).Options; got != tt.want {
-			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		got := port.AgreedAudio(s, port.Local{})
+		if got.Options != tt.want || got.FEC != tt.audio.FEC {
+			t.Errorf("%s: %+v, FEC %v, want %+v, %v", tt.name, got.Options, got.FEC, tt.want, tt.audio.FEC)
 		}
 	}
 }

@@ -19,7 +19,11 @@ import (
 // [Port.SetAudio].
 type Audio struct {
 	Codec   *codecs.Audio
-	Options codecs.AudioOptions // of the encoder towards the peer
+	Options codecs.AudioOptions // of the encoder towards the peer, while it loses nothing
+
+	// FEC says that the peer can use in-band redundancy and, as peers that can do
+	// so do, may send it. It is sent while the peer reports loss.
+	FEC bool
 
 	SendType, RecvType           uint8 // RTP payload types: the peer's, and ours
 	EventSendType, EventRecvType uint8 // telephone-event (RFC 4733); 0: not negotiated
@@ -66,6 +70,7 @@ type audioStream struct {
 	load gauge
 	keys dtmf.Detector
 	seen jitter.AudioStats // what metrics know of buf
+	fec  redundancy        // of what is sent
 }
 
 // configure makes a the state of the stream.
@@ -78,6 +83,9 @@ func (s *audioStream) configure(a *Audio) {
 	defer s.inMu.Unlock()
 	before := s.cfg
 	s.cfg = a
+	if a == nil || before == nil || before.SSRC != a.SSRC || before.Codec != a.Codec {
+		s.fec = redundancy{}
+	}
 	s.out.configure(a)
 	if a == nil {
 		s.stopPlaying()
@@ -87,7 +95,7 @@ func (s *audioStream) configure(a *Audio) {
 	if before == nil || before.Codec != a.Codec || s.player == nil {
 		s.stopPlaying()
 		cfg := jitter.AudioConfig{Clock: a.Codec.Clock}
-		if a.Options.Loss > 0 {
+		if a.FEC {
 			cfg.Repair = repairDelay
 		}
 		s.player, s.buf, s.load = newPlayer(a.Codec, s.log), jitter.NewAudio(cfg), newGauge(a.Codec)
@@ -200,7 +208,7 @@ func (s *audioStream) read(dst pcm.Frame) {
 	s.player.read(dst)
 }
 
-// spec says what the peer can receive.
+// spec says what the peer can receive, and is best sent now.
 func (s *audioStream) spec() (bridge.AudioSpec, bool) {
 	s.inMu.Lock()
 	defer s.inMu.Unlock()
@@ -208,7 +216,18 @@ func (s *audioStream) spec() (bridge.AudioSpec, bool) {
 	if a == nil || !a.Send || a.Out == nil {
 		return bridge.AudioSpec{}, false
 	}
-	return bridge.AudioSpec{Codec: a.Codec, Options: a.Options, Ticks: ticksOf(a)}, true
+	spec := bridge.AudioSpec{Codec: a.Codec, Options: a.Options, Ticks: ticksOf(a)}
+	if a.FEC && s.fec.on {
+		spec.Options.Loss = expectedLoss
+	}
+	return spec, true
+}
+
+// reported takes what the peer says about the loss of what is sent.
+func (s *audioStream) reported(loss float64, now time.Time) {
+	s.inMu.Lock()
+	defer s.inMu.Unlock()
+	s.fec.reported(loss, now)
 }
 
 // ticksOf returns how many Ticks go into a packet. Frames of Opus cannot be

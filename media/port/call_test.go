@@ -43,7 +43,8 @@ func TestAudioCall(t *testing.T) {
 				w.loss, w.delay, w.jitter = tt.loss, 40*time.Millisecond, 30*time.Millisecond
 				w.rtp, w.rtcp = to.AudioRTP, to.AudioRTCP
 				a := phone(w)
-				a.Codec, a.Ticks, a.SendType, a.Options = tt.codec, tt.ticks, 111, codecs.AudioOptions{Loss: 10}
+				a.Codec, a.Ticks, a.SendType = tt.codec, tt.ticks, 111
+				a.Options, a.FEC = codecs.AudioOptions{Loss: 10}, true
 				from.SetAudio(a)
 				b := *a
 				b.RecvType, b.Out = 111, newWire(t)

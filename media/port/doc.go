@@ -16,7 +16,8 @@
 // at that size, by REMB or TMMBR.
 //
 // What the other side of the path suffers is repaired here. Received audio is
-// restored or concealed. Received video is asked for again (NACK), and when
+// restored or concealed; audio sent to a peer that reports loss has redundancy, if
+// its codec has. Received video is asked for again (NACK), and when
 // that fails, or a picture turns out to be corrupt, a key frame is asked for,
 // at most every 500 ms; meanwhile the last good picture stays. What we sent is
 // sent again on request, and a receiver that reports a full path is moved to a

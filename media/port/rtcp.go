@@ -47,7 +47,8 @@ func (p *Port) control(packets []rtcp.Packet, now time.Time) {
 // blocks takes report blocks.
 func (p *Port) blocks(blocks []rtcp.ReceptionReport, now time.Time) {
 	for i := range blocks {
-		if _, ours := p.audio.link.heard(&blocks[i], now); ours {
+		if loss, ours := p.audio.link.heard(&blocks[i], now); ours {
+			p.audio.reported(loss, now)
 			continue
 		}
 		if loss, ours := p.video.link.heard(&blocks[i], now); ours {

@@ -225,5 +225,8 @@ func (s *stream) types() []uint8 {
 	return []uint8{s.codec.pt, s.event}
 }
 
-// fec reports whether the peer asked for Opus in-band FEC (RFC 7587).
-func (s *stream) fec() bool { return s.codec.params["useinbandfec"] == "1" }
+// fec reports whether the peer can use Opus in-band FEC (RFC 7587 section 6.1).
+// Browsers can.
+func (s *stream) fec() bool {
+	return s.format.name == "opus" && s.codec.params["useinbandfec"] == "1"
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
 
-	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/port"
 	media "github.com/skybridge-media/skybridge/media/rtp"
 )
@@ -81,7 +80,7 @@ func (c *Call) install() {
 	if s := c.choice.audio; s != nil {
 		a = &port.Audio{
 			Codec:         s.audio,
-			Options:       s.audioOptions(),
+			FEC:           s.fec(),
 			SendType:      s.codec.pt,
 			RecvType:      s.codec.pt,
 			EventSendType: s.event,
@@ -123,22 +122,10 @@ func (c *Call) install() {
 	c.offer.Port.SetVideo(v)
 }
 
-// audioOptions turn FEC on where the peer asks for it: browsers do.
-func (s *stream) audioOptions() codecs.AudioOptions {
-	if s.format.name == "opus" && s.fec() {
-		return codecs.AudioOptions{Loss: expectedLoss}
-	}
-	return codecs.AudioOptions{}
-}
-
-// What peers that differ in nothing else share an encode for, telephones
-// included: the loss that Opus FEC is dimensioned for, in percent, and the most
-// RTP payload in a packet, in bytes. With all headers that is 1276 over IPv6,
-// below the least MTU it has.
-const (
-	expectedLoss = 10
-	maxPayload   = 1200
-)
+// maxPayload is the most RTP payload in a packet, in bytes, the same as for telephones,
+// which share encodes with peers that differ in nothing else. With all headers that
+// is 1276 over IPv6, below the least MTU it has.
+const maxPayload = 1200
 
 // codecName is for logs; empty for no stream.
 func (s *stream) codecName() string {
