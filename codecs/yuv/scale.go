@@ -2,8 +2,8 @@ package yuv
 
 /*
 #cgo LDFLAGS: -lyuv
-#cgo noescape I420Scale
-#cgo nocallback I420Scale
+#cgo noescape sky_yuv_scale
+#cgo nocallback sky_yuv_scale
 #include "shim.h"
 */
 import "C"
@@ -14,10 +14,11 @@ import "unsafe"
 // aspect, give it a [Picture.Window] of either. They must not overlap. It does
 // not allocate. Two goroutines may scale from the same src.
 //
-// The filter is libyuv's box: every pixel of src counts, as it must when a large
-// picture becomes a small tile. Where the result has at least half the size,
-// libyuv turns it into bilinear by itself, which is equal there and faster, and
-// so it does when enlarging.
+// Every pixel of src counts by the part of it that a pixel of dst covers, as it
+// must when a large picture becomes a small tile. Any ratio is fast on
+// processors with AVX2. Elsewhere, for the few ratios that libyuv has vectors
+// for, and when enlarging in either direction, its box filter does it, which is
+// bilinear where the result has more than half the size.
 func Scale(dst, src *Picture) {
 	if dst.Width == src.Width && dst.Height == src.Height {
 		Copy(dst, src)
@@ -25,11 +26,9 @@ func Scale(dst, src *Picture) {
 	}
 	mustBeWhole(dst)
 	mustBeWhole(src)
-	status := C.I420Scale(
-		ptr(src.Y), C.int(src.StrideY), ptr(src.U), C.int(src.StrideUV), ptr(src.V), C.int(src.StrideUV),
-		C.int(src.Width), C.int(src.Height),
-		ptr(dst.Y), C.int(dst.StrideY), ptr(dst.U), C.int(dst.StrideUV), ptr(dst.V), C.int(dst.StrideUV),
-		C.int(dst.Width), C.int(dst.Height), C.kFilterBox)
+	status := C.sky_yuv_scale(
+		ptr(src.Y), ptr(src.U), ptr(src.V), C.int(src.StrideY), C.int(src.StrideUV), C.int(src.Width), C.int(src.Height),
+		ptr(dst.Y), ptr(dst.U), ptr(dst.V), C.int(dst.StrideY), C.int(dst.StrideUV), C.int(dst.Width), C.int(dst.Height))
 	if status != 0 {
 		panic("yuv: libyuv cannot scale whole pictures") // out of memory
 	}

@@ -3,7 +3,6 @@ package yuv_test
 import (
 	"image"
 	"image/color"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/codecs/yuv"
@@ -145,31 +144,5 @@ func TestNoAlloc(t *testing.T) {
 	same := yuv.New(640, 360)
 	if n := testing.AllocsPerRun(20, func() { yuv.Copy(same, src) }); n != 0 {
 		t.Errorf("Copy allocates %v times, want 0", n)
-	}
-}
-
-func BenchmarkScale(b *testing.B) {
-	src := yuv.New(1280, 720)
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range src.Y {
-		src.Y[i] = byte(rng.Uint32())
-	}
-	for _, to := range []struct {
-		name          string
-		width, height int
-	}{
-		{"720p-448p", 768, 448},
-		{"720p-360p", 640, 360},
-		{"720p-240p", 426, 240},
-		{"720p-180p", 320, 180},
-		{"720p-1080p", 1920, 1080},
-	} {
-		b.Run(to.name, func(b *testing.B) {
-			dst := yuv.New(to.width, to.height)
-			b.ReportAllocs()
-			for b.Loop() {
-				yuv.Scale(dst, src)
-			}
-		})
 	}
 }
