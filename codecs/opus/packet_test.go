@@ -128,7 +128,7 @@ func TestPausesOfEncoder(t *testing.T) {
 	}
 	voice := codectest.Speech(opus.Mono.Format)
 	for _, bitrate := range []int{12000, 24000, 32000, 48000} {
-		packets := encode(t, codecs.AudioOptions{Bitrate: bitrate}, slices.Concat(hush, hush, voice, hush, hush))
+		packets := encode(t, codecs.AudioOptions{Bitrate: bitrate, Loss: 10}, slices.Concat(hush, hush, voice, hush, hush))
 		pauses := make([]int, 5)
 		for i, p := range packets {
 			if opus.Pauses(p) {
