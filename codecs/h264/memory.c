@@ -1,12 +1,13 @@
 /*
- * openh264 allocates a decoder's tables for the worst case of every profile and
- * writes zeros to all of them. A third of that is never used again by the
- * streams of calls: motion of B pictures, macroblocks' coefficients kept for
- * other layers, room for pictures of a megabyte. Zeros that nobody has written
- * cost no memory, so this takes the place of the function that writes them.
+ * openh264 allocates for the worst case of every profile and writes zeros to all
+ * of it. A third of a decoder's is not used by the streams of calls: motion of B
+ * pictures, say, and room for coded pictures of a megabyte. Zeros that nobody
+ * has written cost no memory, so this takes the place of the function that
+ * writes them.
  *
  * The dynamic linker prefers a program's symbol to that of a library. Where
- * openh264 was built so that its own is not replaced, nothing here is called.
+ * openh264 was built so that its own cannot be replaced, nothing here is called,
+ * and all that is lost is memory.
  */
 #include <stdint.h>
 #include <string.h>
@@ -30,7 +31,7 @@ void *sky_wels_mallocz(void *self, uint32_t size, const char *tag) {
 	char *from = (char *)(((uintptr_t)p + page - 1) & ~(page - 1));
 	char *to = (char *)(((uintptr_t)p + size) & ~(page - 1));
 	/* Below some size a call of the kernel costs more than it saves. */
-	if (to > from && to - from >= 128 << 10 && madvise(from, (size_t)(to - from), MADV_DONTNEED) == 0) {
+	if (to > from && to - from >= 32 << 10 && madvise(from, (size_t)(to - from), MADV_DONTNEED) == 0) {
 		memset(p, 0, (size_t)(from - p));
 		memset(to, 0, (size_t)(p + size - to));
 		return p;

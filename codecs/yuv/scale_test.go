@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/codecs/codectest"
@@ -86,6 +87,40 @@ func TestReduceIsExact(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReduceNoise looks at every pixel, for sizes at random: noise forgives no
+// pixel that is taken from the wrong place. Beyond 3:1 pairs of pixels count as
+// one, also at the edges of an area.
+func TestReduceNoise(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	whole := yuv.New(400, 300)
+	for _, plane := range [][]byte{whole.Y, whole.U, whole.V} {
+		for i := range plane {
+			plane[i] = byte(rng.IntN(64))
+		}
+	}
+	for range 300 {
+		w, h := 64+2*rng.IntN(169), 2+2*rng.IntN(150)
+		src := whole.Window(2*rng.IntN((400-w)/2+1), 2*rng.IntN((300-h)/2+1), w, h)
+		dst := yuv.New(2+2*rng.IntN(w/2), 2+2*rng.IntN(h/2))
+		if dst.Width*64 < w || dst.Height*64 < h {
+			continue
+		}
+		most := 4
+		if w > 3*dst.Width {
+			most = 20
+		}
+		yuv.Scale(dst, &src)
+		want := averaged(&src, dst.Width, dst.Height)
+		for i, plane := range [][]byte{dst.Y, dst.U, dst.V} {
+			for j, v := range plane {
+				if d := int(v) - int([][]byte{want.Y, want.U, want.V}[i][j]); d < -most || d > most {
+					t.Fatalf("%dx%d to %dx%d: plane %d, sample %d is off by %d", w, h, dst.Width, dst.Height, i, j, d)
+				}
+			}
+		}
 	}
 }
 
