@@ -165,7 +165,7 @@ func (b *bench) spec(s scenario) (*load.Spec, error) {
 	if s.roomSize > 20 {
 		spec.Pace = 20
 	}
-	spec.Watched = min(s.participants, 4)
+	spec.Watched = min(s.participants, 3)
 	layers, err := b.material.layers(s)
 	if err != nil {
 		return nil, err

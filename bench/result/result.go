@@ -95,6 +95,7 @@ type Row struct {
 // Saturated is a second run, with as much load as a node is filled with.
 type Saturated struct {
 	Participants int      `json:"participants"`
+	Cost         float64  `json:"cpu_seconds_per_call_second"`
 	Verified     Verified `json:"verified"`
 }
 
