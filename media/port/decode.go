@@ -40,7 +40,7 @@ type decoder struct {
 	// show takes each picture, and is told in which size it was sent.
 	show func(d *decoder, p *bridge.SharedPicture, width, height int)
 
-	spare   spare
+	spare spare
 
 	// wanted is the size at which the picture is seen, width<<32 | height; zero:
 	// nobody has said.
