@@ -63,7 +63,7 @@ bench: build ## measure what calls cost on this machine, verified: the whole tab
 .PHONY: bench-smoke
 bench-smoke: build ## a minute of it: fails if calls became dearer by a fifth, over the codecs alone, than in bench/results/smoke.json
 	@mkdir -p .cache
-	$(BIN) bench calls --smoke --seconds 4 --json > .cache/smoke.json
+	$(BIN) bench calls --smoke --seconds 6 --json > .cache/smoke.json
 	$(BIN) bench compare --max-regression 0.20 bench/results/smoke.json .cache/smoke.json
 
 .PHONY: peers

@@ -190,7 +190,7 @@ func (s scenario) row(idle, before, after usage, busy float64, ready *load.Ready
 	} else {
 		v.Failures = append(v.Failures, "the mixer did not run")
 	}
-	if v.LateTicks > lateTicks && !s.brief {
+	if v.LateTicks > lateTicks {
 		v.Failures = append(v.Failures, fmt.Sprintf("%.2f %% of the mixer's ticks began more than 5 ms late", 100*v.LateTicks))
 	}
 	v.OK = len(v.Failures) == 0

@@ -39,7 +39,6 @@ type scenario struct {
 	selfView      bool
 	simulcast     bool
 	burn          float64 // processors to waste
-	brief         bool    // too short to judge lateness by: one tick would decide
 
 	reach float64 // calls on 8 vCPU that are required
 }
@@ -106,7 +105,6 @@ func choose(cfg Config) ([]scenario, error) {
 		rows := slices.Clone(smoke)
 		for i := range rows {
 			rows[i] = rows[i].with(Config{})
-			rows[i].brief = true
 		}
 		return rows, nil
 	}
