@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"time"
 
 	"github.com/skybridge-media/skybridge/bench/load"
@@ -24,6 +23,9 @@ const (
 
 	// lateTicks is the share of audio ticks that may begin more than 5 ms late.
 	lateTicks = 0.001
+
+	// caughtUp is how long ticks may be late that follow one that was.
+	caughtUp = 200 * time.Millisecond
 )
 
 // measure runs one scenario with a server of its own.
@@ -83,7 +85,7 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 			return nil, err
 		}
 	}
-	before, after, busy, err := b.window(ctx, server, g)
+	w, err := b.window(ctx, server, g)
 	if err != nil {
 		return nil, err
 	}
@@ -96,31 +98,60 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.row(idle, before, after, busy, ready.Ready, found.Report), nil
+	return s.row(idle, w, ready.Ready, found.Report), nil
+}
+
+// A window is what was counted while everything was steady.
+type window struct {
+	seconds []usage  // at the beginning, and after every second
+	busy    float64  // share of all processors
+	machine *machine // nil: nobody could look
 }
 
 // window counts for as long as is configured.
-func (b *bench) window(ctx context.Context, server *Server, g *generator) (before, after usage, busy float64, err error) {
-	if err = g.say("begin"); err != nil {
-		return before, after, 0, err
+func (b *bench) window(ctx context.Context, server *Server, g *generator) (*window, error) {
+	if err := g.say("begin"); err != nil {
+		return nil, err
 	}
-	if before, err = read(ctx, server); err != nil {
-		return before, after, 0, err
-	}
-	machine, err := readMachine()
+	look, err := startWatch()
 	if err != nil {
-		return before, after, 0, err
+		return nil, err
 	}
-	if err = pause(ctx, time.Duration(b.seconds())*time.Second); err != nil {
-		return before, after, 0, err
+	w := &window{}
+	begin := time.Now()
+	for n := range b.seconds() + 1 {
+		if err = pause(ctx, time.Until(begin.Add(time.Duration(n)*time.Second))); err != nil {
+			break
+		}
+		var u usage
+		if u, err = read(ctx, server); err != nil {
+			break
+		}
+		w.seconds = append(w.seconds, u)
 	}
-	if after, err = read(ctx, server); err != nil {
-		return before, after, 0, err
+	var endErr error
+	if w.machine, w.busy, endErr = look.end(); err != nil || endErr != nil {
+		return nil, errors.Join(err, endErr)
 	}
-	if busy, err = machine.busy(); err != nil {
-		return before, after, 0, err
+	return w, g.say("end")
+}
+
+// lateness returns the share of ticks that were late: of all, and of those in
+// seconds in which the machine itself stood still nowhere, and how many seconds
+// it did.
+func (w *window) lateness() (all, own float64, stood int) {
+	var ticks, late, ownTicks, ownLate float64
+	for i, u := range w.seconds[1:] {
+		before := w.seconds[i]
+		n, l := u.ticks-before.ticks, u.late-before.late
+		ticks, late = ticks+n, late+l
+		if w.machine != nil && w.machine.stood(before.at.Add(-caughtUp), u.at) {
+			stood++
+			continue
+		}
+		ownTicks, ownLate = ownTicks+n, ownLate+l
 	}
-	return before, after, busy, g.say("end")
+	return late / max(1, ticks), ownLate / max(1, ownTicks), stood
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -178,19 +209,25 @@ func (b *bench) spec(s scenario) (*load.Spec, error) {
 }
 
 // row sums up one run.
-func (s scenario) row(idle, before, after usage, busy float64, ready *load.Ready, found *load.Report) *result.Row {
+func (s scenario) row(idle usage, w *window, ready *load.Ready, found *load.Report) *result.Row {
+	before, after := w.seconds[0], w.seconds[len(w.seconds)-1]
 	elapsed, calls := after.at.Sub(before.at).Seconds(), float64(s.participants)
-	v := result.Verified{Failures: found.Problems, AudioGaps: found.Audio.Gaps, SetupP99: ready.P99, Busy: busy, Details: found}
+	v := result.Verified{Failures: found.Problems, AudioGaps: found.Audio.Gaps, SetupP99: ready.P99, Busy: w.busy, Details: found}
 	found.Problems = nil // they are told once
 	if found.Video != nil {
 		v.FrameRate, v.PSNR = found.Video.Rate, found.Video.PSNR
 	}
-	if ticks := after.ticks - before.ticks; ticks > 0 {
-		v.LateTicks = (after.late - before.late) / ticks
-	} else {
-		v.Failures = append(v.Failures, "the mixer did not run")
+	var stood int
+	v.LateTicksAll, v.LateTicks, stood = w.lateness()
+	if w.machine != nil {
+		v.Machine = &result.Stood{Seconds: stood, Longest: w.machine.longest.Seconds() * 1000, Probe: w.machine.probe.Seconds() * 1e6}
 	}
-	if v.LateTicks > lateTicks {
+	switch {
+	case after.ticks == before.ticks:
+		v.Failures = append(v.Failures, "the mixer did not run")
+	case stood > (len(w.seconds)-1)/2:
+		v.Failures = append(v.Failures, fmt.Sprintf("the machine stood still in %d of %d seconds: whether ticks are in time cannot be told", stood, len(w.seconds)-1))
+	case v.LateTicks > lateTicks:
 		v.Failures = append(v.Failures, fmt.Sprintf("%.2f %% of the mixer's ticks began more than 5 ms late", 100*v.LateTicks))
 	}
 	v.OK = len(v.Failures) == 0
@@ -257,31 +294,4 @@ func (g *generator) say(command string) error {
 func (g *generator) stop() {
 	_ = g.in.Close()
 	_ = g.cmd.Wait() // it has said what it had to say
-}
-
-// machine is what all processes together have used.
-type machine struct {
-	at   time.Time
-	idle float64 // seconds
-}
-
-func readMachine() (machine, error) {
-	b, err := os.ReadFile("/proc/uptime")
-	if err != nil {
-		return machine{}, err
-	}
-	m, up := machine{at: time.Now()}, 0.0
-	if _, err := fmt.Sscan(string(b), &up, &m.idle); err != nil {
-		return machine{}, fmt.Errorf("/proc/uptime: %w", err)
-	}
-	return m, nil
-}
-
-// busy is the share of the processors that was used since m.
-func (m machine) busy() (float64, error) {
-	now, err := readMachine()
-	if err != nil {
-		return 0, err
-	}
-	return 1 - (now.idle-m.idle)/now.at.Sub(m.at).Seconds()/float64(runtime.NumCPU()), nil
 }

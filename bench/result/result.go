@@ -107,12 +107,29 @@ type Verified struct {
 
 	FrameRate float64 `json:"frames_per_second,omitempty"` // least of all receivers
 	PSNR      float64 `json:"psnr_db,omitempty"`           // mean of the sampled pictures
-	LateTicks float64 `json:"late_ticks,omitempty"`        // share of mixer ticks, 0 to 1
 	AudioGaps int     `json:"audio_gaps,omitempty"`        // packets that did not come, all receivers
 	Busy      float64 `json:"machine_busy"`                // share of all processors, load generator included
 	SetupP99  float64 `json:"setup_p99_ms"`                // from INVITE to ACK
 
+	// Shares of the mixer's ticks that began more than 5 ms late, 0 to 1: of all,
+	// and of those in seconds in which the machine itself did not stand still,
+	// which is the one that is judged. They are the same if nobody could tell.
+	LateTicksAll float64 `json:"late_ticks_all,omitempty"`
+	LateTicks    float64 `json:"late_ticks,omitempty"`
+
+	// Machine is what was seen of the machine meanwhile; nil where the privilege
+	// to look (CAP_SYS_NICE) was missing.
+	Machine *Stood `json:"machine,omitempty"`
+
 	Details any `json:"details,omitempty"` // what the load generator reports
+}
+
+// Stood is how steady the processors of a machine were. Those of a virtual one
+// stand still now and then, and change their speed.
+type Stood struct {
+	Seconds int     `json:"seconds_stood_still"`          // in which one did nothing for 3 ms or more
+	Longest float64 `json:"longest_stop_ms,omitempty"`    //
+	Probe   float64 `json:"probe_microseconds,omitempty"` // CPU time of a fixed piece of work, on average
 }
 
 // Derive fills in what follows from Cost, CodecCost, Seed and Verified. A row

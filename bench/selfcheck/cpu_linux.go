@@ -6,11 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lowerPriority makes the calling thread yield to those that carry calls, and
-// leaves it enough to be done in time on a machine that is busy. Raising the
-// niceness always succeeds.
-func lowerPriority() { _ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10) }
-
 // cpuTime is the CPU time of the calling thread so far.
 func cpuTime() time.Duration {
 	var ts unix.Timespec

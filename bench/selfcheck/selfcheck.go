@@ -21,6 +21,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/skybridge-media/skybridge/media/priority"
 )
 
 // Share is the part of the CPUs that calls may use.
@@ -168,7 +170,7 @@ func Measure(ctx context.Context, m Machine) (*Result, error) {
 		// The clock is that of a thread. It is given up with its priority: it
 		// ends with a goroutine that keeps it locked.
 		runtime.LockOSThread()
-		lowerPriority()
+		_ = priority.Background() // without it, calls would notice more of this
 		r, err := measure(ctx, m)
 		done <- outcome{r, err}
 	}()

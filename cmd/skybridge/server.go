@@ -37,6 +37,7 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/vp8"
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
+	"github.com/skybridge-media/skybridge/media/priority"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
 	"github.com/skybridge-media/skybridge/services/api"
@@ -113,6 +114,9 @@ func start(ctx context.Context, c *config, log *slog.Logger, lines *logWriter, f
 // startWorkers starts the threads for video. They are the last to be stopped:
 // everything with pictures has ended by then.
 func (s *server) startWorkers(context.Context) error {
+	if err := priority.Prompt(); err != nil {
+		s.log.Warn("audio may be late while every processor is busy", "err", err)
+	}
 	// A thread inside a C codec keeps its place in Go's scheduler; as many more
 	// places keep audio ticks from waiting for one.
 	threads := runtime.GOMAXPROCS(0)

@@ -3,13 +3,9 @@ package bridge
 import (
 	"runtime"
 	"sync"
-)
 
-// niceness is how much lower than the rest of the process workers run. At 10
-// the kernel gives a worker about a tenth of what it gives an audio tick that
-// wants the same processor. More would starve the short stretches of Go between
-// two calls of an encoder, and whoever waits for those: the garbage collector.
-const niceness = 10
+	"github.com/skybridge-media/skybridge/media/priority"
+)
 
 // A Job is one piece of work for a worker: a picture to compose, to encode or to
 // decode. Run must not wait for another job.
@@ -79,7 +75,7 @@ func (w *Workers) Submit(j Job) {
 // thread instead of letting others run at its priority.
 func (w *Workers) work() {
 	runtime.LockOSThread()
-	lowerPriority()
+	_ = priority.Background() // without it, video would only be less polite
 	for {
 		j := w.next()
 		if j == nil {
