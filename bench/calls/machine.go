@@ -15,7 +15,7 @@ import (
 
 const (
 	// lookEvery is how often each processor is looked at.
-	lookEvery = 2 * time.Millisecond
+	lookEvery = 4 * time.Millisecond
 
 	// stall is for how long a processor must have done nothing for anybody.
 	stall = 3 * time.Millisecond
@@ -26,7 +26,7 @@ const (
 
 // A watch looks at the machine itself while something is measured on it: when
 // its processors stood still, because a virtual machine's host had other things to
-// do, and how fast they were. A thread on each of them is woken up every 2 ms,
+// do, and how fast they were. A thread on each of them is woken up every 4 ms,
 // before everybody else; when it is late nevertheless, so is everything.
 type watch struct {
 	at   time.Time

@@ -50,23 +50,23 @@ var scenarios = []scenario{
 	{profile: audio, mode: meeting, codec: "opus", transport: rtp, participants: 400, roomSize: 50, talkers: 3, reach: 2500},
 	{profile: audio, mode: personal, codec: "opus", transport: rtp, levels: true, participants: 64, roomSize: 8, talkers: 8, reach: 550},
 
-	{profile: sd, mode: personal, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 768, height: 448, bitrate: 768_000, layout: "1+7", reach: 64},
-	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 768, height: 448, bitrate: 768_000, layout: "3x3", selfView: true, reach: 150},
-	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true, reach: 220},
+	{profile: sd, mode: personal, codec: "H264", transport: rtp, participants: 8, roomSize: 8, talkers: 3, width: 768, height: 448, bitrate: 768_000, layout: "1+7", reach: 64},
+	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, talkers: 3, width: 768, height: 448, bitrate: 768_000, layout: "3x3", selfView: true, reach: 150},
+	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, talkers: 3, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true, reach: 220},
 
-	{profile: hd, mode: personal, codec: "H264", transport: rtp, participants: 6, roomSize: 6, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+7", reach: 24},
-	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 8, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 60},
-	{profile: hd, mode: meeting, codec: "H264", transport: rtp, simulcast: true, participants: 16, roomSize: 8, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 100},
-	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 4, width: 1280, height: 720, bitrate: 1_500_000, layout: "2x2", selfView: true, reach: 48},
-	{profile: hd, mode: auditorium, codec: "H264", transport: rtp, participants: 121, roomSize: 121, talkers: 1, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+0", selfView: true, reach: 2000},
+	{profile: hd, mode: personal, codec: "H264", transport: rtp, participants: 6, roomSize: 6, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+7", reach: 24},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 8, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 60},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, simulcast: true, participants: 16, roomSize: 8, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 100},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 4, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "2x2", selfView: true, reach: 48},
+	{profile: hd, mode: auditorium, codec: "H264", transport: rtp, participants: 241, roomSize: 241, talkers: 1, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+0", selfView: true, reach: 2000},
 }
 
 // smoke are the rows that guard against regressions: small, and dear enough to be
 // measured in seconds.
 var smoke = []scenario{
 	{profile: audio, mode: meeting, codec: "opus", transport: srtp, levels: true, participants: 100, roomSize: 50, talkers: 3},
-	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, participants: 6, roomSize: 6, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true},
-	{profile: sd360, mode: personal, codec: "H264", transport: rtp, participants: 4, roomSize: 4, width: 640, height: 360, bitrate: 600_000, layout: "1+7"},
+	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, participants: 6, roomSize: 6, talkers: 3, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true},
+	{profile: sd360, mode: personal, codec: "H264", transport: rtp, participants: 4, roomSize: 4, talkers: 3, width: 640, height: 360, bitrate: 600_000, layout: "1+7"},
 }
 
 // Transports.
