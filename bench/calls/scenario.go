@@ -48,7 +48,7 @@ var scenarios = []scenario{
 	{profile: audio, mode: meeting, codec: "PCMU", transport: rtp, participants: 400, roomSize: 100, talkers: 3, reach: 9000},
 	{profile: audio, mode: meeting, codec: "opus", transport: srtp, levels: true, participants: 400, roomSize: 50, talkers: 3, reach: 6000},
 	{profile: audio, mode: meeting, codec: "opus", transport: rtp, participants: 400, roomSize: 50, talkers: 3, reach: 2500},
-	{profile: audio, mode: personal, codec: "opus", transport: rtp, levels: true, participants: 64, roomSize: 8, talkers: 8, reach: 550},
+	{profile: audio, mode: personal, codec: "opus", transport: rtp, levels: true, participants: 128, roomSize: 8, talkers: 8, reach: 550},
 
 	{profile: sd, mode: personal, codec: "H264", transport: rtp, participants: 8, roomSize: 8, talkers: 3, width: 768, height: 448, bitrate: 768_000, layout: "1+7", reach: 64},
 	{profile: sd, mode: meeting, codec: "H264", transport: rtp, participants: 16, roomSize: 8, talkers: 3, width: 768, height: 448, bitrate: 768_000, layout: "3x3", selfView: true, reach: 150},

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -111,9 +112,16 @@ func start(ctx context.Context, c *config, log *slog.Logger, lines *logWriter, f
 	return s, nil
 }
 
-// startWorkers starts the threads for video. They are the last to be stopped:
-// everything with pictures has ended by then.
+// startWorkers tells the runtime and the kernel what to care about, and starts the
+// threads for video. They are the last to be stopped: everything with pictures has
+// ended by then.
 func (s *server) startWorkers(context.Context) error {
+	// Little becomes garbage while calls last: half a megabyte per second of
+	// 400. Half the usual room for it costs one more collection a minute, and
+	// makes a node with 64 calls 23 MB large instead of 27.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
 	if err := priority.Prompt(); err != nil {
 		s.log.Warn("audio may be late while every processor is busy", "err", err)
 	}

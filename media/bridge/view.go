@@ -321,10 +321,12 @@ func (w *view) Run() {
 		}
 	}
 
-	w.mu.Lock()
-	w.last, w.stage = w.next, idle
-	w.mu.Unlock()
 	if first != nil {
 		first.Run()
 	}
+	// Not before: the next picture would be painted for an encoder that is not
+	// ready for it, and on another surface.
+	w.mu.Lock()
+	w.last, w.stage = w.next, idle
+	w.mu.Unlock()
 }

@@ -82,7 +82,7 @@ func measureCalls(b *testing.B, legs int) {
 		to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(caller))
 		must(b, s.SetRemote(media.Remote{RTP: to, Types: []uint8{0}}))
 		p.SetAudio(&port.Audio{Codec: &g711.PCMU, Send: true, Recv: true, SSRC: uint32(i + 1), CNAME: "us", Out: s})
-		s.Start(media.Handler{RTP: p.AudioRTP, RTCP: p.AudioRTCP, Patient: true})
+		s.Start(media.Handler{RTP: p.AudioRTP, RTCP: p.AudioRTCP})
 		sessions, ports = append(sessions, s), append(ports, p)
 		rooms[len(rooms)-1].Attach(strconv.Itoa(i), p)
 		_, err = fmt.Fprintln(stdin, s.Port())

@@ -31,28 +31,21 @@ const (
 // woken by every packet. They run while there is something to read.
 type pollers struct {
 	mu  sync.Mutex // guards what follows
-	all [2][]*poller
+	all []*poller
 }
 
-// The classes of sockets.
-const (
-	prompt = iota
-	patient
-)
-
-// pollEvery is how long packets of a class may wait for others to be read with.
-// Waking up costs as much as reading a dozen packets. Audio is mixed every 20 ms
-// and does not care; video should not notice. To block until a packet comes would
-// be no better than this: it would keep a processor of the scheduler until that
-// noticed, which may take 10 ms, from whoever mixes.
-var pollEvery = [2]time.Duration{prompt: 2 * time.Millisecond, patient: 5 * time.Millisecond}
+// pollEvery is how long packets may wait for others to be read with. Waking up
+// costs as much as reading a dozen packets. Audio is mixed every 20 ms and does not
+// care, and pictures come every 33 ms in a burst. To block until a packet comes would
+// be no better: it would keep a processor of the scheduler until that noticed,
+// which may take 10 ms, from whoever mixes.
+const pollEvery = 5 * time.Millisecond
 
 // shared is one for the process because what it shares out, processors, is.
 var shared pollers
 
 // A poller reads a set of sockets on a goroutine of its own.
 type poller struct {
-	class int
 	epoll int
 
 	mu      sync.Mutex // guards what follows; taken after pollers.mu
@@ -67,15 +60,10 @@ type poller struct {
 	reader reader
 }
 
-// watch begins to hand on what the socket receives. waits says that packets
-// may wait for others.
-func (s *socket) watch(session *Session, onRTCP, waits bool) {
+// watch begins to hand on what the socket receives.
+func (s *socket) watch(session *Session, onRTCP bool) {
 	s.session, s.onRTCP = session, onRTCP
-	class := prompt
-	if waits {
-		class = patient
-	}
-	if err := shared.add(s, class); err != nil && !errors.Is(err, ErrClosed) {
+	if err := shared.add(s); err != nil && !errors.Is(err, ErrClosed) {
 		session.log.Error("socket cannot be read", "err", err)
 	}
 }
@@ -91,23 +79,23 @@ func (s *socket) quiet() {
 }
 
 // add gives the socket to the poller that has least to do.
-func (ps *pollers) add(s *socket, class int) error {
+func (ps *pollers) add(s *socket) error {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	total := 0
 	var best *poller
-	for _, p := range ps.all[class] {
+	for _, p := range ps.all {
 		total += p.used
 		if best == nil || p.used < best.used {
 			best = p
 		}
 	}
-	if n := len(ps.all[class]); total >= n*pollerSockets && n < runtime.GOMAXPROCS(0) || best == nil {
-		p, err := newPoller(class)
+	if n := len(ps.all); total >= n*pollerSockets && n < runtime.GOMAXPROCS(0) || best == nil {
+		p, err := newPoller()
 		if err != nil {
 			return err
 		}
-		ps.all[class] = append(ps.all[class], p)
+		ps.all = append(ps.all, p)
 		best = p
 		go p.run()
 	}
@@ -125,17 +113,17 @@ func (ps *pollers) remove(s *socket) {
 	}
 	s.poller = nil
 	if p.remove(s) == 0 {
-		ps.all[p.class] = slices.DeleteFunc(ps.all[p.class], func(q *poller) bool { return q == p })
+		ps.all = slices.DeleteFunc(ps.all, func(q *poller) bool { return q == p })
 		p.end()
 	}
 }
 
-func newPoller(class int) (*poller, error) {
+func newPoller() (*poller, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	return &poller{class: class, epoll: epoll, batch: newBatch()}, nil
+	return &poller{epoll: epoll, batch: newBatch()}, nil
 }
 
 func (p *poller) add(s *socket) error {
@@ -198,7 +186,7 @@ func (p *poller) run() {
 		case idle > idleRounds:
 			time.Sleep(idleEvery)
 		default:
-			time.Sleep(pollEvery[p.class])
+			time.Sleep(pollEvery)
 		}
 	}
 }

@@ -69,7 +69,7 @@ func TestArrival(t *testing.T) {
 	stream(t, netip.AddrPortFrom(loopback, uint16(s.Port())), learnPackets)
 	after := time.Now()
 	arrivals := make(chan time.Time, learnPackets)
-	s.Start(Handler{RTP: func(_ *pion.Packet, at time.Time) { arrivals <- at }, Patient: true})
+	s.Start(Handler{RTP: func(_ *pion.Packet, at time.Time) { arrivals <- at }})
 	for range learnPackets {
 		// The clocks of both may be read at different ticks.
 		if at := <-arrivals; at.Before(before.Add(-time.Millisecond)) || at.After(after.Add(time.Millisecond)) {
@@ -129,7 +129,7 @@ func TestDualStack(t *testing.T) {
 func TestCloseUnderFire(t *testing.T) {
 	const rounds, at = 12, 4
 	var wg sync.WaitGroup
-	for i := range at {
+	for range at {
 		wg.Go(func() {
 			for range rounds {
 				s, err := Listen(Config{Bind: loopback})
@@ -140,7 +140,7 @@ func TestCloseUnderFire(t *testing.T) {
 				var handled, closed atomic.Bool
 				first := make(chan struct{})
 				_ = s.SetRemote(Remote{RTP: netip.AddrPortFrom(loopback, uint16(s.Port())), Types: []uint8{96}})
-				s.Start(Handler{Patient: i%2 == 0, RTP: func(*pion.Packet, time.Time) {
+				s.Start(Handler{RTP: func(*pion.Packet, time.Time) {
 					if closed.Load() {
 						t.Error("handed on after Close")
 					}
@@ -168,7 +168,7 @@ func TestCloseUnderFire(t *testing.T) {
 	wg.Wait()
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	if n := len(shared.all[prompt]) + len(shared.all[patient]); n != 0 {
+	if n := len(shared.all); n != 0 {
 		t.Errorf("%d pollers without a socket", n)
 	}
 }
@@ -189,13 +189,13 @@ func TestFlood(t *testing.T) {
 	// neither needs a lock.
 	flooded.pair.rtp.reading.Lock()
 	before, done := 0, make(chan struct{})
-	flooded.Start(Handler{Patient: true, RTP: func(*pion.Packet, time.Time) {
+	flooded.Start(Handler{RTP: func(*pion.Packet, time.Time) {
 		if before++; before == packets {
 			close(done)
 		}
 	}})
 	heard := make(chan int, 1)
-	calm.Start(Handler{Patient: true, RTP: func(*pion.Packet, time.Time) { heard <- before }})
+	calm.Start(Handler{RTP: func(*pion.Packet, time.Time) { heard <- before }})
 	flooded.pair.rtp.reading.Unlock()
 	<-done
 	if n := <-heard; n > 3*batchSize {

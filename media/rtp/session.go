@@ -26,11 +26,6 @@ var ErrClosed = errors.New("rtp: session closed")
 type Handler struct {
 	RTP  func(packet *pion.Packet, arrived time.Time)
 	RTCP func(packets []rtcp.Packet, arrived time.Time)
-
-	// Patient lets packets wait in the socket for 5 ms instead of 2, so that
-	// those of more sessions are read at once. It suits whatever is played at the
-	// pace of a clock.
-	Patient bool
 }
 
 // Config is what a [Session] is made with.
@@ -112,8 +107,8 @@ const socketBuffer = 1 << 20
 // Start begins to read. It is called once.
 func (s *Session) Start(h Handler) {
 	s.handler = h
-	s.pair.rtp.watch(s, false, h.Patient)
-	s.pair.rtcp.watch(s, true, h.Patient)
+	s.pair.rtp.watch(s, false)
+	s.pair.rtcp.watch(s, true)
 }
 
 // Port is the local port for RTP.

@@ -41,7 +41,7 @@ func (s *socket) send(b []byte, to netip.AddrPort) error {
 func (s *socket) sendRun([][]byte, netip.AddrPort) error { return errors.ErrUnsupported }
 
 // watch begins to hand on what the socket receives.
-func (s *socket) watch(session *Session, onRTCP, _ bool) {
+func (s *socket) watch(session *Session, onRTCP bool) {
 	s.reading.Go(func() { s.read(session, onRTCP) })
 }
 

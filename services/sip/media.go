@@ -168,7 +168,7 @@ func (m *media) apply(a *sdp.Agreement) error {
 
 func (m *media) handler(k sdp.Kind) rtp.Handler {
 	if k == sdp.Audio {
-		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP, Patient: true}
+		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP}
 	}
 	return rtp.Handler{RTP: m.port.VideoRTP, RTCP: m.port.VideoRTCP}
 }
