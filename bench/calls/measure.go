@@ -20,6 +20,7 @@ const (
 	// jitter buffers and rate controls adapt, and the heap finds its size.
 	settleAudio = 4 * time.Second
 	settleVideo = 6 * time.Second
+	settleSmoke = 3 * time.Second // both sides of a comparison
 
 	// lateTicks is the share of audio ticks that may begin more than 5 ms late.
 	lateTicks = 0.001
@@ -74,7 +75,7 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	if ready.Ready == nil {
 		return nil, errors.New("generator: not ready")
 	}
-	if err := pause(ctx, s.settle()); err != nil {
+	if err := pause(ctx, b.settle(s)); err != nil {
 		return nil, err
 	}
 	if h != nil {
@@ -163,11 +164,15 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (s scenario) settle() time.Duration {
-	if s.width > 0 {
+func (b *bench) settle(s scenario) time.Duration {
+	switch {
+	case b.cfg.Smoke:
+		return settleSmoke
+	case s.width > 0:
 		return settleVideo
+	default:
+		return settleAudio
 	}
-	return settleAudio
 }
 
 // serve is how the server is started for s.

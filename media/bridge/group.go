@@ -135,6 +135,13 @@ func (g *group) keyDue(now time.Time) bool {
 	return g.asked > g.served && (g.keyAt.IsZero() || now.Sub(g.keyAt) >= keyEvery)
 }
 
+// ready reports whether the group has nothing under way.
+func (g *group) ready() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.stage == idle
+}
+
 // begin takes s for encoding, and reports whether the group must be given to a
 // worker for it.
 func (g *group) begin(s *surface, at time.Time, fresh bool) bool {

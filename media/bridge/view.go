@@ -192,6 +192,9 @@ func (w *view) shoot(now time.Time) {
 	cfg.Metrics.framesUnchanged.Add(float64(due - len(w.due)))
 	switch {
 	case len(w.due) == 0:
+	case changed && !slices.ContainsFunc(w.due, (*group).ready):
+		// It would be painted for nobody, and on a surface of its own.
+		cfg.Metrics.droppedEncode.Add(float64(len(w.due)))
 	case changed:
 		if w.prepare(now) {
 			w.stage, w.queued = queued, time.Now()
@@ -321,12 +324,11 @@ func (w *view) Run() {
 		}
 	}
 
-	if first != nil {
-		first.Run()
-	}
-	// Not before: the next picture would be painted for an encoder that is not
-	// ready for it, and on another surface.
+
 	w.mu.Lock()
 	w.last, w.stage = w.next, idle
 	w.mu.Unlock()
+	if first != nil {
+		first.Run()
+	}
 }

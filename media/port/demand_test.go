@@ -140,6 +140,7 @@ func TestBitrateLimitsObeyed(t *testing.T) {
 		for _, tt := range []struct{ asked, want int }{
 			{1_600_000, 1_500_000}, {700_000, 600_000}, {0, 64_000}, {1e9, 1_800_000},
 		} {
+			time.Sleep(2 * time.Second)
 			if limit(0x3333, tt.asked, false); bitrate() != tt.want {
 				t.Errorf("asked for %d bit/s: %d, want %d", tt.asked, bitrate(), tt.want)
 			}
@@ -155,6 +156,39 @@ func TestBitrateLimitsObeyed(t *testing.T) {
 		before := len(requests(w, true))
 		if limit(0x3333, 100_000, false); bitrate() != 500_000 || len(requests(w, true)) != before {
 			t.Errorf("%d bit/s after a request that was not negotiated", bitrate())
+		}
+	})
+}
+
+// A peer that changes its mind with every picture gets a new encoder every other
+// second at most, and one answer to each packet, whatever is in it.
+func TestBitrateLimitsOfFicklePeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t)
+		p := newPort(t, nil)
+		v := screen(w, "H264")
+		v.TMMBR = true
+		p.SetVideo(v)
+		time.Sleep(10 * time.Second)
+		before, _ := p.VideoOut()
+		sizes, packets := 0, 0
+		for i := range 20 * 30 {
+			mind := []int{100_000, 3_100_000}
+			p.VideoRTCP([]rtcp.Packet{&media.BitrateLimit{SenderSSRC: 9, Entries: []media.BitrateEntry{
+				{SSRC: 0x3333, Bitrate: mind[(i+1)%2]}, {SSRC: 0x9999, Bitrate: 1}, {SSRC: 0x3333, Bitrate: mind[i%2]},
+			}}}, time.Now())
+			packets++
+			if now, _ := p.VideoOut(); now.Options.Width != before.Options.Width {
+				before = now
+				sizes++
+			}
+			time.Sleep(time.Second / 30)
+		}
+		if n := len(requests(w, true)); n != packets {
+			t.Errorf("%d answers to %d packets", n, packets)
+		}
+		if sizes < 2 || sizes > 22 {
+			t.Errorf("%d changes of size in 20 s, want a few", sizes)
 		}
 	})
 }

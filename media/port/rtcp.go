@@ -80,19 +80,23 @@ func (p *Port) fullIntra(packet *rtcp.FullIntraRequest, now time.Time) {
 }
 
 // bitrateLimit takes a request of the peer to send less, or more, and its answer
-// to one of ours (RFC 5104 sections 4.2.1 and 4.2.2).
+// to one of ours (RFC 5104 sections 4.2.1 and 4.2.2). Of several for our stream
+// the last one counts, so that a packet is answered with one.
 func (p *Port) bitrateLimit(packet *media.BitrateLimit, now time.Time) {
 	ssrc := p.video.link.own()
-	for _, e := range packet.Entries {
-		switch {
-		case e.SSRC != ssrc:
-		case packet.Notification:
-			p.video.in.mu.Lock()
-			p.video.in.demand.answered()
-			p.video.in.mu.Unlock()
-		case p.video.out.obey(e, now):
-			e.SSRC = packet.SenderSSRC
-			p.video.feedback(&media.BitrateLimit{Notification: true, SenderSSRC: ssrc, Entries: []media.BitrateEntry{e}})
-		}
+	i := len(packet.Entries) - 1
+	for i >= 0 && packet.Entries[i].SSRC != ssrc {
+		i--
+	}
+	switch {
+	case i < 0:
+	case packet.Notification:
+		p.video.in.mu.Lock()
+		p.video.in.demand.answered()
+		p.video.in.mu.Unlock()
+	case p.video.out.obey(packet.Entries[i], now):
+		e := packet.Entries[i]
+		e.SSRC = packet.SenderSSRC
+		p.video.feedback(&media.BitrateLimit{Notification: true, SenderSSRC: ssrc, Entries: []media.BitrateEntry{e}})
 	}
 }

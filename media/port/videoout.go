@@ -57,7 +57,8 @@ type videoOut struct {
 	budget  bucket
 	resends bucket
 	adapter adapter
-	asked   int // bit/s that the peer wants at most for now (TMMBR); 0: it did not say
+	asked   int       // bit/s that the peer wants at most for now (TMMBR); 0: it did not say
+	obeyed  time.Time // when that last changed the tier
 
 	wanted    bool      // the peer asked for a key frame
 	keyAt     time.Time // when that was passed on last
@@ -162,9 +163,14 @@ func (o *videoOut) obey(e media.BitrateEntry, now time.Time) bool {
 	// small as the least.
 	before := best(o.cfg, o.limit())
 	o.asked = max(e.Bitrate*19/20, bitrates[len(bitrates)-1])
-	switch after := best(o.cfg, o.limit()); {
-	case after > o.adapter.tier, after < before && o.adapter.tier == before:
-		o.adapter.begin(after, now) // it was the peer's wish that held it down
+	after := best(o.cfg, o.limit())
+	// What the peer's wish held down need not be tried carefully. But each change
+	// of the size costs an encoder and a key frame: a peer that changes its mind
+	// all the time goes up as others do.
+	freed := after < before && o.adapter.tier == before && now.Sub(o.obeyed) >= settle
+	if after > o.adapter.tier || freed {
+		o.obeyed = now
+		o.adapter.begin(after, now)
 	}
 	return true
 }

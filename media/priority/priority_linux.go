@@ -67,8 +67,16 @@ func RealTime(cpu int) error {
 	return os.NewSyscallError("sched_setattr", unix.SchedSetAttr(0, attr, 0))
 }
 
+// set leaves a policy alone that somebody has chosen for the process.
 func set(thread, nice int, slice time.Duration) error {
-	attr := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Nice: int32(nice), Runtime: uint64(slice)}
+	attr, err := unix.SchedGetAttr(thread, 0)
+	if err != nil {
+		return err
+	}
+	if attr.Policy != unix.SCHED_NORMAL && attr.Policy != unix.SCHED_BATCH {
+		return nil
+	}
+	attr.Nice, attr.Runtime = int32(nice), uint64(slice)
 	return unix.SchedSetAttr(thread, attr, 0)
 }
 

@@ -19,7 +19,7 @@ const (
 	idleRounds = 100
 	idleEvery  = 10 * time.Millisecond
 
-	// A poller for so many sockets, and no more of them than processors.
+	// A poller for so many sockets, and no more of them than places in Go's scheduler.
 	pollerSockets = 256
 
 	pollEvents = 256 // sockets asked for at once
@@ -95,9 +95,13 @@ func (ps *pollers) add(s *socket) error {
 		if err != nil {
 			return err
 		}
+		if err := p.add(s); err != nil {
+			_ = unix.Close(p.epoll) // it has not been told of anything
+			return err
+		}
 		ps.all = append(ps.all, p)
-		best = p
 		go p.run()
+		return nil
 	}
 	return best.add(s)
 }
@@ -208,7 +212,9 @@ func (p *poller) find(n int) bool {
 	for _, e := range p.events[:n] {
 		// One that was closed meanwhile is gone, or another one is in its place
 		// that has nothing to be read.
-		if s := p.sockets[e.Fd]; s != nil {
+		// One that had more than a batch is in line already.
+		if s := p.sockets[e.Fd]; s != nil && !s.ready {
+			s.ready = true
 			p.ready = append(p.ready, s)
 		}
 	}
@@ -220,7 +226,7 @@ func (p *poller) find(n int) bool {
 func (p *poller) readAll() {
 	left := p.ready[:0]
 	for _, s := range p.ready {
-		if p.read(s) {
+		if s.ready = p.read(s); s.ready {
 			left = append(left, s)
 		}
 	}

@@ -32,8 +32,11 @@ type socket struct {
 	reading sync.Mutex // held by the poller while it handles what it has read
 	session *Session   // set by watch
 	onRTCP  bool
-	failed  int // errors in a row; of the poller
 	poller  *poller
+
+	// Of the poller's goroutine.
+	failed int  // errors in a row
+	ready  bool // it is in poller.ready
 
 	whole atomic.Bool // the way to some peer cannot split what sendRun sends
 	slot  int32       // in poller.sockets; guarded by poller.mu
