@@ -151,6 +151,11 @@ func (o *videoOut) limit() int {
 	return o.asked
 }
 
+// obeyEvery is how much time lies between two requests of a peer that are followed
+// upwards, at least: each change of the size costs an encoder and a key frame. One
+// that comes sooner is made up for as after any trouble.
+const obeyEvery = 500 * time.Millisecond
+
 // obey takes a request of the peer for so many bit/s at most, and reports
 // whether it is to be answered.
 func (o *videoOut) obey(e media.BitrateEntry, now time.Time) bool {
@@ -164,10 +169,8 @@ func (o *videoOut) obey(e media.BitrateEntry, now time.Time) bool {
 	before := best(o.cfg, o.limit())
 	o.asked = max(e.Bitrate*19/20, bitrates[len(bitrates)-1])
 	after := best(o.cfg, o.limit())
-	// What the peer's wish held down need not be tried carefully. But each change
-	// of the size costs an encoder and a key frame: a peer that changes its mind
-	// all the time goes up as others do.
-	freed := after < before && o.adapter.tier == before && now.Sub(o.obeyed) >= settle
+	// What the peer's wish held down need not be tried carefully.
+	freed := after < before && o.adapter.tier == before && now.Sub(o.obeyed) >= obeyEvery
 	if after > o.adapter.tier || freed {
 		o.obeyed = now
 		o.adapter.begin(after, now)
