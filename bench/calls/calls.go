@@ -78,6 +78,8 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 	// Sound is not on film: what the meter measures of pictures is not asked for.
 	b := &bench{cfg: cfg, deps: deps, material: &material{dir: dir, path: cfg.Clip}, meter: codeccost.NewMeter(clip.Generate(64, 36, clipPictures))}
 	file := &result.File{CPU: result.Machine()}
+	// Whoever looks at the machine must not wait for a place in the scheduler.
+	runtime.GOMAXPROCS(2 * runtime.NumCPU())
 	for _, s := range chosen {
 		row, err := b.measure(ctx, s)
 		if err != nil {
@@ -86,12 +88,12 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 		if row.CodecCost, err = b.codecCost(ctx, s); err != nil {
 			return file, fmt.Errorf("%s, codecs alone: %w", s.key(), err)
 		}
-		row.Derive()
 		if cfg.Saturate {
 			if row.Saturated, err = b.saturate(ctx, s, row); err != nil {
 				return file, fmt.Errorf("%s, saturated: %w", s.key(), err)
 			}
 		}
+		row.Derive()
 		file.Results = append(file.Results, *row)
 	}
 	return file, nil

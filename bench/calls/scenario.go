@@ -2,6 +2,7 @@ package calls
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -102,6 +103,9 @@ func choose(cfg Config) ([]scenario, error) {
 		return nil, err
 	}
 	if cfg.Smoke {
+		if (cfg != Config{Smoke: true, Seconds: cfg.Seconds, Clip: cfg.Clip}) {
+			return nil, errors.New("smoke: what is compared with earlier runs is fixed; it goes with seconds and clip only")
+		}
 		rows := slices.Clone(smoke)
 		for i := range rows {
 			rows[i] = rows[i].with(Config{})
@@ -133,8 +137,18 @@ func choose(cfg Config) ([]scenario, error) {
 	}
 	for i := range chosen {
 		chosen[i] = chosen[i].with(cfg)
+		if s := chosen[i]; s.participants%s.roomSize != 0 {
+			return nil, fmt.Errorf("participants: %d do not fill rooms of %d", s.participants, s.roomSize)
+		}
 	}
-	return chosen, nil
+	// Rows of different size may have become the same.
+	var distinct []scenario
+	for _, s := range chosen {
+		if !slices.ContainsFunc(distinct, func(t scenario) bool { return t.key() == s.key() }) {
+			distinct = append(distinct, s)
+		}
+	}
+	return distinct, nil
 }
 
 // validate says what is wrong with figures, naming the field.
@@ -147,8 +161,6 @@ func (cfg *Config) validate() error {
 		}
 	}
 	switch {
-	case cfg.RoomSize > 0 && cfg.Participants%cfg.RoomSize != 0:
-		return fmt.Errorf("participants: %d do not fill rooms of %d", cfg.Participants, cfg.RoomSize)
 	case cfg.Talkers > load.MaxTalkers:
 		return fmt.Errorf("talkers: at most %d are told apart", load.MaxTalkers)
 	case cfg.Clip != "":

@@ -12,6 +12,7 @@ type Report struct {
 	Seconds float64      `json:"seconds"` // length of the window
 	Lost    int          `json:"calls_lost"`
 	Late    int64        `json:"generator_late_ms"` // that the generator was behind at most
+	Unsent  int64        `json:"packets_unsent"`    // that the generator could not send, since the beginning
 	Audio   AudioReport  `json:"audio"`
 	Video   *VideoReport `json:"video,omitempty"`
 
@@ -69,6 +70,15 @@ func (g *generator) report() *Report {
 	r := &Report{Seconds: g.window().Seconds(), Late: g.engine.late.Load(), Lost: g.lost}
 	if r.Lost > 0 {
 		r.complain("%d calls were ended by the server", r.Lost)
+	}
+	for _, m := range g.members {
+		r.Unsent += m.audio.unsent.Load()
+		if m.video != nil {
+			r.Unsent += m.video.unsent.Load()
+		}
+	}
+	if r.Unsent > 0 {
+		r.complain("callers could not send %d packets", r.Unsent)
 	}
 	r.Audio.Rate = -1
 	for _, m := range g.members {

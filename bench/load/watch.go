@@ -68,12 +68,15 @@ func (g *generator) watch(r *Report) {
 	}
 	for _, m := range g.members[:min(g.spec.Watched, len(g.members))] {
 		v.Watched++
+		before := w.compared
 		if err := w.member(m); err != nil {
 			r.complain("%s %s: %v", m.room, m.name, err)
 		}
+		if w.compared == before {
+			r.complain("%s %s: no picture was compared", m.room, m.name)
+		}
 	}
 	if w.compared == 0 {
-		r.complain("no picture was compared")
 		return
 	}
 	v.PSNR, v.Latency = w.psnr/float64(w.compared), w.latency/float64(max(1, v.Tiles))

@@ -40,6 +40,19 @@ func (c Change) Both() bool { return c.Old != nil && c.New != nil }
 // know their codec-only cost.
 func (c Change) Judged() bool { return c.Both() && c.Old.BridgeRatio > 0 && c.New.BridgeRatio > 0 }
 
+// Alike reports whether the two rows are of the same work, as far as the files
+// tell: pictures, sound and who talks. How many calls there are may differ.
+func (c Change) Alike() bool {
+	work := func(r *Row) [5]int {
+		levels := 0
+		if r.Levels {
+			levels = 1
+		}
+		return [5]int{r.Talkers, r.Width, r.Height, r.Bitrate, levels}
+	}
+	return c.Both() && work(c.Old) == work(c.New)
+}
+
 // Regression says by which share the engine's part got dearer: 0.2 for a fifth,
 // negative for cheaper. It is zero for rows that are not Judged.
 func (c Change) Regression() float64 {
@@ -83,6 +96,8 @@ func (c Change) remark() string {
 		return "  only in the older"
 	case c.Broken():
 		return "  does not work any more"
+	case !c.Alike():
+		return "  not the same work"
 	case !c.Judged():
 		return "  no codec-only cost to compare with"
 	}

@@ -132,14 +132,15 @@ type Stood struct {
 	Probe   float64 `json:"probe_microseconds,omitempty"` // CPU time of a fixed piece of work, on average
 }
 
-// Derive fills in what follows from Cost, CodecCost, Seed and Verified. A row
-// that was not verified has no capacity.
+// Derive fills in what follows from Cost, CodecCost, Seed, Verified and Saturated.
+// A row that was not verified, or only with less load than it promises, has no
+// capacity.
 func (r *Row) Derive() {
 	r.BridgeRatio, r.CallsPerVCPU, r.CallsC5, r.RatioToSeed = 0, 0, 0, 0
 	if r.CodecCost > 0 {
 		r.BridgeRatio = r.Cost / r.CodecCost
 	}
-	if !r.Verified.OK || r.Cost <= 0 {
+	if !r.Verified.OK || r.Saturated != nil && !r.Saturated.Verified.OK || r.Cost <= 0 {
 		return
 	}
 	r.CallsPerVCPU = Usable / r.Cost

@@ -40,18 +40,15 @@ Capacity is 0.85 x vCPU / cost.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 			r, err := calls.Run(cmd.Context(), cfg, calls.Deps{Start: startServer, StartNATS: startNATS, Generator: generatorCommand, Log: log})
-			if err != nil {
+			if r == nil || len(r.Results) == 0 {
 				return err
 			}
+			write := r.Print
 			if asJSON {
-				err = r.Write(cmd.OutOrStdout())
-			} else {
-				err = r.Print(cmd.OutOrStdout())
+				write = r.Write
 			}
-			if err != nil {
-				return err
-			}
-			return unverified(r)
+			// What was measured before something failed took its time, too.
+			return errors.Join(err, write(cmd.OutOrStdout()), unverified(r))
 		},
 	}
 	f := cmd.Flags()
@@ -61,8 +58,8 @@ Capacity is 0.85 x vCPU / cost.`,
 	f.StringVar(&cfg.Codec, "codec", "", "`codec` instead of those of the table: PCMU, PCMA, G722, opus; H264, VP8")
 	f.StringVar(&cfg.Transport, "transport", "", "`transport` instead of those of the table: rtp, srtp, webrtc")
 	f.IntVar(&cfg.Participants, "participants", 0, "how many `calls`; 0 means as many as the table says")
-	f.IntVar(&cfg.RoomSize, "room-size", 0, "`calls` in a room")
-	f.IntVar(&cfg.Talkers, "talkers", 0, "how many in a room `talk`")
+	f.IntVar(&cfg.RoomSize, "room-size", 0, "how many `calls` in a room; 0 means as many as the table says")
+	f.IntVar(&cfg.Talkers, "talkers", 0, "how many `callers` in a room talk; 0 means as many as the table says")
 	f.IntVar(&cfg.Seconds, "seconds", 24, "how many `seconds` to measure each row")
 	f.BoolVar(&cfg.Saturate, "saturate", false, "then load the machine to 85 % and verify that quality holds")
 	f.BoolVar(&cfg.Smoke, "smoke", false, "measure a few small scenarios only, to compare with earlier runs")

@@ -41,7 +41,7 @@ what of that one call of a kind cannot do without. No server runs; a call in
 	}
 	f := cmd.Flags()
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	f.StringVar(&path, "clip", "", "H.264 byte stream (Annex B) of 30 pictures per second to show (default: one is generated)")
+	f.StringVar(&path, "clip", "", "H.264 byte stream (Annex B) `file` of 30 pictures per second to show; none: one is generated")
 	f.IntVar(&seconds, "seconds", seconds, "how much of it, and of speech, to code in each pass")
 	return cmd
 }

@@ -17,7 +17,7 @@ func compareCommand() *cobra.Command {
 		Long: `Prints what a call costs in two results of "bench calls --json", and how often
 the cost of its codecs alone that is. The latter can be compared across
 machines and loads. With --max-regression, fails if it has grown by more than
-that, or if calls that worked do not any more.`,
+that, if calls that worked do not any more, or if a row is missing or of other work.`,
 		Example: "  skybridge bench compare --max-regression 0.20 old.json new.json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,6 +36,9 @@ that, or if calls that worked do not any more.`,
 			if !cmd.Flags().Changed("max-regression") {
 				return nil
 			}
+			if !(most >= 0) { // nor what is not a number
+				return fmt.Errorf("max-regression: %v is not a share", most)
+			}
 			return judge(changes, most)
 		},
 	}
@@ -51,8 +54,14 @@ func judge(changes []result.Change, most float64) error {
 	judged := 0
 	for _, c := range changes {
 		switch {
+		case c.New == nil:
+			bad = append(bad, fmt.Errorf("%s: missing in the newer", c.Key))
 		case c.Broken():
 			bad = append(bad, fmt.Errorf("%s: does not work any more: %v", c.Key, c.New.Verified.Failures))
+		case c.Both() && !c.Alike():
+			bad = append(bad, fmt.Errorf("%s: not the same work in both", c.Key))
+		case c.Both() && c.Old.BridgeRatio > 0 && c.New.BridgeRatio == 0:
+			bad = append(bad, fmt.Errorf("%s: the newer does not know the cost of its codecs", c.Key))
 		case c.Regression() > most:
 			bad = append(bad, fmt.Errorf("%s: costs %.3f times its codecs, %.3f before: %+.1f %%",
 				c.Key, c.New.BridgeRatio, c.Old.BridgeRatio, 100*c.Regression()))
