@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/skybridge-media/skybridge/bench/client"
@@ -111,12 +110,7 @@ func (t *tab) add(f *flow, kind webrtc.RTPCodecType, codec string, clock int) er
 			if err != nil {
 				return
 			}
-			for _, p := range packets {
-				switch p.(type) {
-				case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-					f.keyWanted.Store(true)
-				}
-			}
+			f.obey(packets)
 		}
 	})
 	return nil
