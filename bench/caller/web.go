@@ -1,17 +1,11 @@
 package caller
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +14,7 @@ import (
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"github.com/skybridge-media/skybridge/bench/client"
 	"github.com/skybridge-media/skybridge/media/port"
 )
 
@@ -27,11 +22,8 @@ import (
 // ICE, DTLS and SRTP. Safe for concurrent use.
 type Web struct {
 	cfg    Config
-	base   string
 	http   *http.Client
-	mu     sync.Mutex // guards token
-	token  string
-	id     string
+	seat   *client.Seat
 	pc     *webrtc.PeerConnection
 	port   *port.Port
 	engine *engine
@@ -46,28 +38,19 @@ type Web struct {
 // certificate: it is meant for servers of one's own.
 func DialWeb(ctx context.Context, origin, room string, cfg Config) (*Web, error) {
 	cfg.defaults()
-	w := &Web{
-		cfg:   cfg,
-		base:  strings.TrimSuffix(origin, "/") + "/api/client/v2/conferences/" + url.PathEscape(room) + "/",
-		http:  &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: 10 * time.Second},
-		ended: make(chan struct{}),
-	}
-	if err := w.dial(ctx); err != nil {
+	w := &Web{cfg: cfg, http: client.NewHTTP(), ended: make(chan struct{})}
+	if err := w.dial(ctx, origin, room); err != nil {
 		_ = w.Close()
 		return nil, fmt.Errorf("dial %s by web: %w", room, err)
 	}
 	return w, nil
 }
 
-func (w *Web) dial(ctx context.Context) error {
-	var seat struct {
-		Token string `json:"token"`
-		ID    string `json:"participant_uuid"`
-	}
-	if err := w.post(ctx, "request_token", map[string]any{"display_name": w.cfg.Name}, &seat); err != nil {
+func (w *Web) dial(ctx context.Context, origin, room string) error {
+	var err error
+	if w.seat, err = client.Join(ctx, w.http, origin, room, w.cfg.Name); err != nil {
 		return err
 	}
-	w.token, w.id = seat.Token, seat.ID // nobody else reads them yet
 	w.wg.Go(w.refresh)
 	if err := w.connect(ctx); err != nil {
 		return err
@@ -77,12 +60,7 @@ func (w *Web) dial(ctx context.Context) error {
 }
 
 func (w *Web) connect(ctx context.Context) error {
-	engine := &webrtc.MediaEngine{}
-	if err := engine.RegisterDefaultCodecs(); err != nil {
-		return err
-	}
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
-	pc, err := api.NewPeerConnection(webrtc.Configuration{})
+	pc, err := client.NewPeerConnection(webrtc.SettingEngine{})
 	if err != nil {
 		return err
 	}
@@ -107,31 +85,7 @@ func (w *Web) connect(ctx context.Context) error {
 		}
 	}
 	pc.OnTrack(w.receive)
-	offer, err := pc.CreateOffer(nil)
-	if err != nil {
-		return err
-	}
-	gathered := webrtc.GatheringCompletePromise(pc)
-	if err := pc.SetLocalDescription(offer); err != nil {
-		return err
-	}
-	select {
-	case <-gathered:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	var answer struct {
-		Call string `json:"call_uuid"`
-		SDP  string `json:"sdp"`
-	}
-	body := map[string]any{"call_type": "WEBRTC", "sdp": pc.LocalDescription().SDP}
-	if err := w.post(ctx, "participants/"+w.id+"/calls", body, &answer); err != nil {
-		return err
-	}
-	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.SDP}); err != nil {
-		return fmt.Errorf("answer: %w", err)
-	}
-	if err := w.post(ctx, "participants/"+w.id+"/calls/"+answer.Call+"/ack", map[string]any{}, nil); err != nil {
+	if err := w.seat.Call(ctx, pc); err != nil {
 		return err
 	}
 	select {
@@ -146,62 +100,31 @@ func (w *Web) connect(ctx context.Context) error {
 
 func (w *Web) addAudio() error {
 	codec := w.cfg.Audio
-	channels := uint16(0)
-	if strings.EqualFold(codec.Name, "opus") {
-		channels = 2 // RFC 7587, section 7
-	}
-	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
-		MimeType: "audio/" + codec.Name, ClockRate: uint32(codec.Clock), Channels: channels,
-	}, "audio", w.cfg.Name)
-	if err != nil {
-		return err
-	}
-	sender, err := w.pc.AddTrack(track)
+	track, err := client.AddTrack(w.pc, webrtc.RTPCodecTypeAudio, codec.Name, codec.Clock, w.cfg.Name)
 	if err != nil {
 		return err
 	}
 	w.port.SetAudio(&port.Audio{
 		Codec: codec, Send: true, Recv: true, SSRC: ssrc(), CNAME: w.cfg.Name,
-		RecvType: w.payloadType(webrtc.RTPCodecTypeAudio, codec.Name), Out: &trackWriter{w.pc, track, sender},
+		RecvType: track.Type, Out: &trackWriter{w.pc, track},
 	})
-	w.wg.Go(func() { readRTCP(sender, w.port.AudioRTCP) })
+	w.wg.Go(func() { readRTCP(track.Sender, w.port.AudioRTCP) })
 	return nil
 }
 
 func (w *Web) addVideo() error {
 	codec := w.cfg.Video
-	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: "video/" + codec.Name, ClockRate: 90000}, "video", w.cfg.Name)
-	if err != nil {
-		return err
-	}
-	sender, err := w.pc.AddTrack(track)
+	track, err := client.AddTrack(w.pc, webrtc.RTPCodecTypeVideo, codec.Name, 90_000, w.cfg.Name)
 	if err != nil {
 		return err
 	}
 	w.port.SetVideo(&port.Video{
 		Codec: codec, Mode: 1, MaxPayload: 1180, Width: w.cfg.Width, Height: w.cfg.Height, FrameRate: w.cfg.FrameRate,
 		NACK: true, PLI: true, FIR: true, REMB: true, Send: w.cfg.sendsVideo(), Recv: true, SSRC: ssrc(), CNAME: w.cfg.Name,
-		RecvType: w.payloadType(webrtc.RTPCodecTypeVideo, codec.Name), Out: &trackWriter{w.pc, track, sender},
+		RecvType: track.Type, Out: &trackWriter{w.pc, track},
 	})
-	w.wg.Go(func() { readRTCP(sender, w.port.VideoRTCP) })
+	w.wg.Go(func() { readRTCP(track.Sender, w.port.VideoRTCP) })
 	return nil
-}
-
-// payloadType keeps only the wanted codec in the offer of one kind of medium,
-// and returns its payload type.
-func (w *Web) payloadType(kind webrtc.RTPCodecType, name string) uint8 {
-	for _, t := range w.pc.GetTransceivers() {
-		if t.Kind() != kind {
-			continue
-		}
-		for _, c := range t.Sender().GetParameters().Codecs {
-			if strings.EqualFold(c.MimeType, kind.String()+"/"+name) {
-				_ = t.SetCodecPreferences([]webrtc.RTPCodecParameters{c}) // c is one of its own
-				return uint8(c.PayloadType)
-			}
-		}
-	}
-	return 0
 }
 
 func (w *Web) receive(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
@@ -232,11 +155,10 @@ func readRTCP(r interface {
 	}
 }
 
-// trackWriter is the port's way out: pion sets SSRC and payload type.
+// trackWriter is the port's way out.
 type trackWriter struct {
-	pc     *webrtc.PeerConnection
-	track  *webrtc.TrackLocalStaticRTP
-	sender *webrtc.RTPSender
+	pc    *webrtc.PeerConnection
+	track *client.Track
 }
 
 func (t *trackWriter) WriteRTP(h *rtp.Header, payload []byte) error {
@@ -245,7 +167,7 @@ func (t *trackWriter) WriteRTP(h *rtp.Header, payload []byte) error {
 
 // WriteRTCP puts the SSRC that pion chose where the port's own stands.
 func (t *trackWriter) WriteRTCP(packets []rtcp.Packet) error {
-	own := uint32(t.sender.GetParameters().Encodings[0].SSRC)
+	own := uint32(t.track.Sender.GetParameters().Encodings[0].SSRC)
 	for _, p := range packets {
 		switch p := p.(type) {
 		case *rtcp.SenderReport:
@@ -257,7 +179,7 @@ func (t *trackWriter) WriteRTCP(packets []rtcp.Packet) error {
 	return t.pc.WriteRTCP(packets)
 }
 
-// refresh keeps the token alive.
+// refresh keeps the seat.
 func (w *Web) refresh() {
 	ticker := time.NewTicker(40 * time.Second)
 	defer ticker.Stop()
@@ -267,48 +189,10 @@ func (w *Web) refresh() {
 			return
 		case <-ticker.C:
 		}
-		var fresh struct {
-			Token string `json:"token"`
-		}
-		if err := w.post(context.Background(), "refresh_token", map[string]any{}, &fresh); err != nil {
+		if err := w.seat.Refresh(context.Background()); err != nil {
 			w.cfg.Log.Warn("token not refreshed", "caller", w.cfg.Name, "err", err)
-			continue
 		}
-		w.mu.Lock()
-		w.token = fresh.Token
-		w.mu.Unlock()
 	}
-}
-
-func (w *Web) post(ctx context.Context, path string, body, result any) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.base+path, bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	w.mu.Lock()
-	req.Header.Set("token", w.token)
-	w.mu.Unlock()
-	resp, err := w.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %.200s", path, resp.Status, answer)
-	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, &struct{ Result any }{result})
 }
 
 // Stats returns the figures of the call's media.
@@ -325,8 +209,8 @@ func (w *Web) Close() error {
 	if w.engine != nil {
 		w.engine.close()
 	}
-	if w.token != "" {
-		_ = w.post(context.Background(), "release_token", map[string]any{}, nil) // it would expire by itself
+	if w.seat != nil {
+		_ = w.seat.Leave(context.Background()) // it would expire by itself
 	}
 	if w.port != nil {
 		w.port.Close()

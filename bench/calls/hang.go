@@ -1,18 +1,15 @@
 package calls
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"syscall"
+
+	"github.com/skybridge-media/skybridge/bench/client"
 )
 
 // A NATS is a server for the bus in a process of its own.
@@ -52,36 +49,21 @@ func (h *hang) serve() []string { return []string{"--nats", h.nats.URL, "--log",
 
 // attach opens the event stream of a room that has calls, as a browser does.
 func (h *hang) attach(ctx context.Context, s *Server, room string) error {
-	insecure := &tls.Config{InsecureSkipVerify: true} // the server under test made its certificate itself
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: insecure}}
-	defer client.CloseIdleConnections()
-	base := s.Web + "/api/client/v2/conferences/" + url.PathEscape(room) + "/"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"request_token", bytes.NewBufferString(`{"display_name":"sleeper"}`))
+	browser := client.NewHTTP()
+	defer browser.CloseIdleConnections()
+	seat, err := client.Join(ctx, browser, s.Web, room, "sleeper")
+	if err != nil {
+		return fmt.Errorf("calls: a browser was not let in: %w", err)
+	}
+	events, err := url.Parse(seat.Events())
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
-	if err != nil {
+	// The server under test made its certificate itself.
+	if h.client, err = tls.Dial("tcp", events.Host, &tls.Config{InsecureSkipVerify: true}); err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	var seat struct {
-		Result struct {
-			Token string `json:"token"`
-		} `json:"result"`
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&seat); err != nil || seat.Result.Token == "" {
-		return errors.Join(fmt.Errorf("calls: a browser was not let in: %s", resp.Status), err)
-	}
-	at, err := url.Parse(base)
-	if err != nil {
-		return err
-	}
-	if h.client, err = tls.Dial("tcp", at.Host, insecure); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(h.client, "GET %sevents?token=%s HTTP/1.1\r\nHost: %s\r\n\r\n", at.EscapedPath(), url.QueryEscape(seat.Result.Token), at.Host)
+	_, err = fmt.Fprintf(h.client, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", events.RequestURI(), events.Host)
 	return err
 }
 

@@ -168,7 +168,7 @@ func (f *flow) remember(b []byte, at time.Time) {
 	f.kept[i].at, f.kept[i].data = at, append(f.kept[i].data[:0], b...)
 }
 
-// receiveControl looks for requests of a key frame.
+// receiveControl takes what came to the port for RTCP.
 func (f *flow) receiveControl(b []byte) {
 	if f.open != nil {
 		var err error
@@ -176,10 +176,13 @@ func (f *flow) receiveControl(b []byte) {
 			return
 		}
 	}
-	packets, err := rtcp.Unmarshal(b)
-	if err != nil {
-		return
+	if packets, err := rtcp.Unmarshal(b); err == nil {
+		f.obey(packets)
 	}
+}
+
+// obey looks for requests of a key frame.
+func (f *flow) obey(packets []rtcp.Packet) {
 	for _, p := range packets {
 		switch p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestConformance(t *testing.T) {
 	t.Run("Directory", func(t *testing.T) {
 		claimtest.Run(t, func(t *testing.T) claimtest.Cluster {
-			url := serve(t, embedded.Config{}).URL()
+			url := bustest.Serve(t, embedded.Config{}).URL()
 			return func(t *testing.T, node, address string) claimtest.Directory {
 				return join(t, url, node, address).Directory
 			}
@@ -47,19 +47,6 @@ func TestConformance(t *testing.T) {
 			}
 		})
 	})
-}
-
-func serve(t *testing.T, cfg embedded.Config) *embedded.Server {
-	t.Helper()
-	if cfg.Dir == "" {
-		cfg.Dir = t.TempDir()
-	}
-	s, err := embedded.Start(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
 }
 
 // node is a node with a directory of its own connection.
@@ -197,7 +184,7 @@ func keys(t *testing.T, nc *nats.Conn) int {
 // TestDeadNode cuts a node off. Nobody may own its names before it has stopped
 // to believe that it does; then somebody must.
 func TestDeadNode(t *testing.T) {
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	link := bustest.NewProxy(t, url)
 	a, b := join(t, link.URL, "a", "a@1"), join(t, url, "b", "b@1")
 	first := take(t, a, "conference.r")
@@ -227,7 +214,7 @@ func TestDeadNode(t *testing.T) {
 // TestFencedNode lets a node come back after another has proven it dead and
 // taken over.
 func TestFencedNode(t *testing.T) {
-	srv := serve(t, embedded.Config{})
+	srv := bustest.Serve(t, embedded.Config{})
 	link := bustest.NewProxy(t, srv.URL())
 	a, b := join(t, link.URL, "a", "a@1"), join(t, srv.URL(), "b", "b@1")
 	take(t, a, "conference.r")
@@ -259,7 +246,7 @@ func TestFencedNode(t *testing.T) {
 // dead has expired as well. What others took meanwhile stays theirs; the rest
 // is its own again, at the same address.
 func TestLateNode(t *testing.T) {
-	srv := serve(t, embedded.Config{})
+	srv := bustest.Serve(t, embedded.Config{})
 	link := bustest.NewProxy(t, srv.URL())
 	a, b := join(t, link.URL, "a", "a@1"), join(t, srv.URL(), "b", "b@1")
 	take(t, a, "conference.r")
@@ -287,7 +274,7 @@ func TestServerRestart(t *testing.T) {
 	for _, outage := range []time.Duration{0, 3 * time.Second} {
 		t.Run(outage.String(), func(t *testing.T) {
 			cfg := embedded.Config{Dir: t.TempDir(), Port: freePort(t)}
-			srv := serve(t, cfg)
+			srv := bustest.Serve(t, cfg)
 			a, b := join(t, srv.URL(), "a", "a@1"), join(t, srv.URL(), "b", "b@1")
 			epochs := map[string]uint64{}
 			for i := range 40 {
@@ -320,7 +307,7 @@ func TestServerRestart(t *testing.T) {
 					t.Error("valid for longer than the lifetime")
 				}
 			}
-			serve(t, cfg)
+			bustest.Serve(t, cfg)
 			began = time.Now()
 			waitValid(t, a, b)
 			t.Logf("valid again %v after the server returned", time.Since(began).Round(time.Millisecond))
@@ -348,7 +335,7 @@ func TestServerRestart(t *testing.T) {
 // TestStoreLost brings the server back without its disk: epochs must not fall.
 func TestStoreLost(t *testing.T) {
 	cfg := embedded.Config{Dir: t.TempDir(), Port: freePort(t)}
-	srv := serve(t, cfg)
+	srv := bustest.Serve(t, cfg)
 	a := join(t, srv.URL(), "a", "a@1")
 	before := take(t, a, "conference.r")
 	if err := srv.Close(); err != nil {
@@ -359,7 +346,7 @@ func TestStoreLost(t *testing.T) {
 	}
 	<-time.After(time.Second) // the first epoch of a bucket is the second of its making
 	cfg.Dir = t.TempDir()
-	srv = serve(t, cfg)
+	srv = bustest.Serve(t, cfg)
 	b := join(t, srv.URL(), "b", "b@1")
 	var after claim.Owner
 	await(t, "the record to return", func() bool {
@@ -387,7 +374,7 @@ func TestServerAwayAtStart(t *testing.T) {
 	if nodes := a.Nodes(); len(nodes) != 1 || nodes[0].Name != "a" {
 		t.Errorf("sees %v", nodes)
 	}
-	serve(t, cfg)
+	bustest.Serve(t, cfg)
 	a.wait()
 	if o := take(t, a, "burst"); !o.Mine {
 		t.Errorf("got %+v", o)
@@ -396,7 +383,7 @@ func TestServerAwayAtStart(t *testing.T) {
 
 // TestReplaced starts a second process of the same name.
 func TestReplaced(t *testing.T) {
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	older := join(t, url, "a", "a@1")
 	younger := join(t, url, "a", "a@2")
 	if e := next[*claim.Replaced](older); e.By != "a@2" {
@@ -408,7 +395,7 @@ func TestReplaced(t *testing.T) {
 }
 
 func TestTidy(t *testing.T) {
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	a, b := join(t, url, "a", "a@1"), join(t, url, "b", "b@1")
 	for i := range 5 {
 		take(t, a, fmt.Sprint("conference.a", i))
@@ -434,7 +421,7 @@ func TestTidy(t *testing.T) {
 // TestClaimDuringRelease claims and releases one name from many goroutines of
 // its owner: a claim that succeeded must not be undone by an earlier release.
 func TestClaimDuringRelease(t *testing.T) {
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	a, b := join(t, url, "a", "a@1"), join(t, url, "b", "b@1")
 	for range 30 {
 		o := take(t, a, "burst")
@@ -458,7 +445,7 @@ func TestClaimDuringRelease(t *testing.T) {
 }
 
 func TestConfigRefused(t *testing.T) {
-	nc, err := nats.Connect(serve(t, embedded.Config{}).URL())
+	nc, err := nats.Connect(bustest.Serve(t, embedded.Config{}).URL())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
 	bustest.Run(t, func(t *testing.T) bustest.Bus {
-		return connect(t, natsbus.Config{URL: serve(t, embedded.Config{}).URL()})
+		return connect(t, natsbus.Config{URL: bustest.Serve(t, embedded.Config{}).URL()})
 	})
 }
 
@@ -39,7 +39,7 @@ func TestConformance(t *testing.T) {
 // all the time and by one that comes afterwards.
 func TestOutage(t *testing.T) {
 	cfg := embedded.Config{Dir: t.TempDir(), Port: freePort(t)}
-	srv := serve(t, cfg)
+	srv := bustest.Serve(t, cfg)
 	reg := prometheus.NewRegistry()
 	b := connect(t, natsbus.Config{URL: srv.URL(), Metrics: natsbus.NewMetrics(reg)})
 	var there recorder
@@ -62,7 +62,7 @@ func TestOutage(t *testing.T) {
 		t.Error("connected to a server that is away")
 	}
 
-	serve(t, cfg)
+	bustest.Serve(t, cfg)
 	began = time.Now()
 	there.wait(t, 100)
 	t.Logf("everything delivered %v after the server returned", time.Since(began).Round(time.Millisecond))
@@ -79,7 +79,7 @@ func TestOutage(t *testing.T) {
 // acknowledgements are lost for events that it has, and expects every event
 // exactly once all the same.
 func TestServerFrozen(t *testing.T) {
-	link := bustest.NewProxy(t, serve(t, embedded.Config{}).URL())
+	link := bustest.NewProxy(t, bustest.Serve(t, embedded.Config{}).URL())
 	b := connect(t, natsbus.Config{URL: link.URL})
 	var r recorder
 	r.follow(t, b)
@@ -108,7 +108,7 @@ func TestServerFrozen(t *testing.T) {
 // TestVouchedFor expects no warning about a server that this program embeds.
 func TestVouchedFor(t *testing.T) {
 	var log logBuffer
-	connect(t, natsbus.Config{URL: serve(t, embedded.Config{}).URL(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	connect(t, natsbus.Config{URL: bustest.Serve(t, embedded.Config{}).URL(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if strings.Contains(log.String(), "WARN") {
 		t.Errorf("log: %s", log.String())
 	}
@@ -120,7 +120,7 @@ func TestServerAwayAtStart(t *testing.T) {
 	cfg := embedded.Config{Dir: t.TempDir(), Port: freePort(t)}
 	b := connectNowhere(t, natsbus.Config{URL: fmt.Sprint("nats://127.0.0.1:", cfg.Port)})
 	publish(t, b, 0, 5)
-	serve(t, cfg)
+	bustest.Serve(t, cfg)
 	var r recorder
 	r.follow(t, b)
 	r.wait(t, 5)
@@ -137,7 +137,7 @@ func TestSpoolFull(t *testing.T) {
 
 // TestCloseDelivers expects Close to wait for what is still in the spool.
 func TestCloseDelivers(t *testing.T) {
-	srv := serve(t, embedded.Config{})
+	srv := bustest.Serve(t, embedded.Config{})
 	b := connect(t, natsbus.Config{URL: srv.URL()})
 	publish(t, b, 0, 200)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -341,19 +341,6 @@ func closeBus(t *testing.T, b *natsbus.Bus) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	cancel()
 	_ = b.Close(ctx)
-}
-
-func serve(t *testing.T, cfg embedded.Config) *embedded.Server {
-	t.Helper()
-	if cfg.Dir == "" {
-		cfg.Dir = t.TempDir()
-	}
-	s, err := embedded.Start(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
 }
 
 // external is a server that we did not configure.

@@ -17,6 +17,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/skybridge-media/skybridge/bus/bustest"
 	"github.com/skybridge-media/skybridge/bus/claim"
 	"github.com/skybridge-media/skybridge/bus/embedded"
 	"github.com/skybridge-media/skybridge/bus/natsbus"
@@ -241,7 +242,7 @@ func (l *localNode) takeOver(t *testing.T, name string) claim.Owner {
 func TestProcessLost(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
 		t.Run(sig.String(), func(t *testing.T) {
-			url := serve(t, embedded.Config{}).URL()
+			url := bustest.Serve(t, embedded.Config{}).URL()
 			a := startLocal(t, url, "A")
 			b, address := startProcess(t, url, "B")
 			b.tell("claim conference.r")
@@ -311,7 +312,7 @@ func TestProcessLost(t *testing.T) {
 // TestProcessesRace lets processes claim the same names at once.
 func TestProcessesRace(t *testing.T) {
 	const names = 200
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	var processes []*process
 	for _, name := range []string{"A", "B"} {
 		p, _ := startProcess(t, url, name)

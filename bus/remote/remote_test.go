@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/bus/bustest"
 	"github.com/skybridge-media/skybridge/bus/embedded"
 	"github.com/skybridge-media/skybridge/bus/remote"
 )
@@ -36,19 +37,6 @@ func TestMain(m *testing.M) {
 
 // patience is how long anything may take that should take no time.
 const patience = 30 * time.Second
-
-func serve(t *testing.T, cfg embedded.Config) *embedded.Server {
-	t.Helper()
-	if cfg.Dir == "" {
-		cfg.Dir = t.TempDir()
-	}
-	s, err := embedded.Start(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
-}
 
 func registry() *remote.Registry {
 	r := remote.NewRegistry()
@@ -225,7 +213,7 @@ func nextWithin[T any](n *node, d time.Duration) T {
 // pair returns two nodes that have heard each other.
 func pair(t *testing.T, change ...func(*remote.Config)) (a, b *node) {
 	t.Helper()
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	a, b = newNode(t, url, "A", change...), newNode(t, url, "B", change...)
 	meet(t, a, b)
 	return a, b
@@ -523,7 +511,7 @@ func TestBye(t *testing.T) {
 // TestRestartedNode expects a new process of the same name to end the old one
 // at once: there is no need to wait for silence.
 func TestRestartedNode(t *testing.T) {
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	a, b := newNode(t, url, "A"), newNode(t, url, "B")
 	meet(t, a, b)
 	old := b.at(b.spawn(echo))
@@ -549,7 +537,7 @@ func TestRestartedNode(t *testing.T) {
 // TestNamesake runs two processes of one name at once: the younger one stays,
 // the older one is cut off and told.
 func TestNamesake(t *testing.T) {
-	url := serve(t, embedded.Config{}).URL()
+	url := bustest.Serve(t, embedded.Config{}).URL()
 	a, older := newNode(t, url, "A"), newNode(t, url, "B")
 	meet(t, a, older)
 	younger := newNode(t, url, "B")
@@ -568,7 +556,7 @@ func TestNamesake(t *testing.T) {
 }
 
 func TestConfigRefused(t *testing.T) {
-	nc, err := nats.Connect(serve(t, embedded.Config{}).URL(), nats.ReconnectBufSize(-1))
+	nc, err := nats.Connect(bustest.Serve(t, embedded.Config{}).URL(), nats.ReconnectBufSize(-1))
 	if err != nil {
 		t.Fatal(err)
 	}

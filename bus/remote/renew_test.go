@@ -73,7 +73,7 @@ func TestRenew(t *testing.T) {
 // TestPartition cuts one node off for longer than others wait, lets it come
 // back, and expects it to take a new incarnation by itself, with its actors.
 func TestPartition(t *testing.T) {
-	srv := serve(t, embedded.Config{})
+	srv := bustest.Serve(t, embedded.Config{})
 	p := bustest.NewProxy(t, srv.URL())
 	a, b := newNode(t, srv.URL(), "A"), newNode(t, p.URL, "B")
 	meet(t, a, b)
@@ -113,7 +113,7 @@ func TestPartition(t *testing.T) {
 // longer to come back. Everything is as before afterwards.
 func TestServerRestart(t *testing.T) {
 	cfg := embedded.Config{Dir: t.TempDir()}
-	srv := serve(t, cfg)
+	srv := bustest.Serve(t, cfg)
 	linkA, linkB := bustest.NewProxy(t, srv.URL()), bustest.NewProxy(t, srv.URL())
 	a, b := newNode(t, linkA.URL, "A"), newNode(t, linkB.URL, "B")
 	meet(t, a, b)
@@ -134,7 +134,7 @@ func TestServerRestart(t *testing.T) {
 		t.Errorf("without NATS: %v", got)
 	}
 	<-time.After(2 * time.Second) // longer than DeadAfter
-	url := serve(t, cfg).URL()
+	url := bustest.Serve(t, cfg).URL()
 	linkA.Forward(url)
 	<-time.After(1500 * time.Millisecond) // longer than DeadAfter, with A back and B not
 	linkB.Forward(url)
@@ -173,7 +173,7 @@ func await(t *testing.T, what string, cond func() bool) {
 // TestServerFrozen freezes NATS without closing a connection, for longer than it
 // takes to declare a node dead. Everybody is silent then, and nobody dead.
 func TestServerFrozen(t *testing.T) {
-	p := bustest.NewProxy(t, serve(t, embedded.Config{}).URL())
+	p := bustest.NewProxy(t, bustest.Serve(t, embedded.Config{}).URL())
 	a, b := newNode(t, p.URL, "A"), newNode(t, p.URL, "B")
 	meet(t, a, b)
 	ofB := b.at(b.spawn(echo))

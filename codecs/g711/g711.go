@@ -2,8 +2,6 @@
 package g711
 
 import (
-	"fmt"
-
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/conceal"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
@@ -29,7 +27,7 @@ func describe(name string, payloadType int, l *law) codecs.Audio {
 			return &encoder{law: l}, nil
 		},
 		NewDecoder: func() (codecs.AudioDecoder, error) {
-			return &decoder{law: l, conceal: conceal.New(Rate)}, nil
+			return conceal.NewDecoder("g711", Rate, l.decode), nil
 		},
 	}
 }
@@ -51,33 +49,5 @@ func (e *encoder) Encode(dst []byte, src pcm.Frame) ([]byte, error) {
 
 func (e *encoder) Close() error {
 	e.closed = true
-	return nil
-}
-
-type decoder struct {
-	law     *law
-	conceal *conceal.Concealer
-	closed  bool
-}
-
-func (d *decoder) Decode(dst pcm.Frame, packet []byte) (pcm.Frame, error) {
-	switch {
-	case d.closed:
-		return dst, codecs.ErrClosed
-	case packet == nil:
-		return d.conceal.Lost(dst), nil
-	case len(packet) == 0:
-		return dst, fmt.Errorf("g711: empty packet: %w", codecs.ErrCorrupt)
-	}
-	head := len(dst)
-	for _, b := range packet {
-		dst = append(dst, d.law.expand[b])
-	}
-	d.conceal.Received(dst[head:])
-	return dst, nil
-}
-
-func (d *decoder) Close() error {
-	d.closed = true
 	return nil
 }

@@ -1,5 +1,7 @@
 package g711
 
+import "github.com/skybridge-media/skybridge/codecs/pcm"
+
 // A law is one of the two companding laws as tables. Both laws look at no more
 // than the upper 14 bits of a sample, which keeps compress in the L1 cache.
 type law struct {
@@ -16,6 +18,14 @@ func newLaw(compress func(int16) byte, expand func(byte) int16) *law {
 		l.expand[i] = expand(byte(i))
 	}
 	return &l
+}
+
+// decode appends the sample that each byte stands for.
+func (l *law) decode(dst pcm.Frame, packet []byte) pcm.Frame {
+	for _, b := range packet {
+		dst = append(dst, l.expand[b])
+	}
+	return dst
 }
 
 // magnitude splits s into its sign and a one's complement magnitude, which is

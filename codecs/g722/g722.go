@@ -30,7 +30,8 @@ var G722 = codecs.Audio{
 		return &encoder{low: newLow(), high: newHigh()}, nil
 	},
 	NewDecoder: func() (codecs.AudioDecoder, error) {
-		return &decoder{low: newLow(), high: newHigh(), conceal: conceal.New(Rate)}, nil
+		d := &decoder{low: newLow(), high: newHigh()}
+		return conceal.NewDecoder("g722", Rate, d.decode), nil
 	},
 }
 
@@ -66,31 +67,14 @@ func (e *encoder) Close() error {
 type decoder struct {
 	low, high band
 	join      filter
-	conceal   *conceal.Concealer
-	closed    bool
 }
 
-func (d *decoder) Decode(dst pcm.Frame, packet []byte) (pcm.Frame, error) {
-	switch {
-	case d.closed:
-		return dst, codecs.ErrClosed
-	case packet == nil:
-		return d.conceal.Lost(dst), nil
-	case len(packet) == 0:
-		return dst, fmt.Errorf("g722: empty packet: %w", codecs.ErrCorrupt)
-	}
-	head := len(dst)
+func (d *decoder) decode(dst pcm.Frame, packet []byte) pcm.Frame {
 	for _, b := range packet {
 		low := d.low.decodeLow(int32(b & 0x3f))
 		high := d.high.decodeHigh(int32(b >> 6))
 		odd, even := d.join.shift(low+high, low-high)
 		dst = append(dst, clip(even>>11), clip(odd>>11))
 	}
-	d.conceal.Received(dst[head:])
-	return dst, nil
-}
-
-func (d *decoder) Close() error {
-	d.closed = true
-	return nil
+	return dst
 }

@@ -206,34 +206,5 @@ func FuzzDecode(f *testing.F) {
 		all := units(f, name)
 		f.Add(all[0], all[1])
 	}
-	enc, err := h264.H264.NewEncoder(codecs.VideoOptions{Width: 32, Height: 32, FrameRate: 30, Bitrate: 50_000})
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer enc.Close()
-	scene := codectest.NewScene(32, 32)
-	key, _, _ := enc.Encode(nil, scene.Picture(0), true)
-	next, _, _ := enc.Encode(nil, scene.Picture(1), false)
-	f.Add(key, next)
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		dec, err := h264.H264.NewDecoder()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer dec.Close()
-		// The sound key frame at the end must not suffer from what came before.
-		for _, unit := range [][]byte{first, second, first, second} {
-			p, err := dec.Decode(unit)
-			if err != nil && !errors.Is(err, codecs.ErrCorrupt) {
-				t.Fatalf("Decode: %v", err)
-			}
-			if p != nil && (!p.Whole() || !codecs.Decodable(p.Width, p.Height)) {
-				t.Fatalf("picture of %dx%d", p.Width, p.Height)
-			}
-			h264.KeyFrame(unit)
-		}
-		if p, err := dec.Decode(key); err != nil || p == nil {
-			t.Fatalf("sound key frame: %v, %v", p, err)
-		}
-	})
+	codectest.FuzzVideo(f, h264.H264)
 }

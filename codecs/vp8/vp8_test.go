@@ -196,35 +196,7 @@ func FuzzDecode(f *testing.F) {
 	all := frames(f, "altref.ivf")
 	f.Add(all[0], all[1])
 	f.Add(all[0], all[2])
-	enc, err := vp8.VP8.NewEncoder(codecs.VideoOptions{Width: 32, Height: 32, FrameRate: 30, Bitrate: 50_000})
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer enc.Close()
-	scene := codectest.NewScene(32, 32)
-	key, _, _ := enc.Encode(nil, scene.Picture(0), true)
-	next, _, _ := enc.Encode(nil, scene.Picture(1), false)
-	f.Add(key, next)
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		dec, err := vp8.VP8.NewDecoder()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer dec.Close()
-		for _, unit := range [][]byte{first, second, first, second} {
-			p, err := dec.Decode(unit)
-			if err != nil && !errors.Is(err, codecs.ErrCorrupt) {
-				t.Fatalf("Decode: %v", err)
-			}
-			if p != nil && (!p.Whole() || p.Width < 16 || p.Height < 16) {
-				t.Fatalf("picture of %dx%d", p.Width, p.Height)
-			}
-		}
-		// The sound key frame must not suffer from what came before.
-		if p, err := dec.Decode(key); err != nil || p == nil {
-			t.Fatalf("sound key frame: %v, %v", p, err)
-		}
-	})
+	codectest.FuzzVideo(f, vp8.VP8)
 }
 
 func BenchmarkVP8(b *testing.B) { codectest.BenchmarkVideo(b, vp8.VP8) }

@@ -102,14 +102,14 @@ func (l *link) sent(packets, size int, timestamp uint32, sampled time.Time) {
 }
 
 // addTo adds the traffic to sums by direction.
-func (l *link) addTo(sum *[directions]traffic) {
+func (l *link) addTo(sums []media.Traffic) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.totals()
-	sum[received].packets += in.packets
-	sum[received].bytes += in.bytes
-	sum[sent].packets += l.allPackets
-	sum[sent].bytes += l.allBytes
+	sums[received].Packets += in.packets
+	sums[received].Bytes += in.bytes
+	sums[sent].Packets += l.allPackets
+	sums[sent].Bytes += l.allBytes
 }
 
 // own returns the SSRC of what is sent.

@@ -3,13 +3,15 @@ package port
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	media "github.com/skybridge-media/skybridge/media/rtp"
 )
 
 // Metrics counts what ports do. One value is shared by all ports of a node; no
 // label ever carries a call.
 type Metrics struct {
 	open           prometheus.Gauge
-	traffic        totals
+	traffic        *media.Totals[*Port]
 	audio, video   streamMetrics
 	concealed      prometheus.Counter
 	decoded        prometheus.Counter
@@ -90,7 +92,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Help: "Times a participant was moved to a better or worse quality of video.",
 	}, []string{"to"})
 	m := &Metrics{
-		traffic: newTotals(perStream),
+		traffic: media.NewTotals(
+			prometheus.NewDesc("skybridge_port_packets_total", "RTP packets that participants sent or were sent.", perStream, nil),
+			prometheus.NewDesc("skybridge_port_payload_bytes_total", "Bytes of RTP payload that participants sent or were sent.", perStream, nil),
+			[][]string{
+				{"audio", received.String()},
+				{"audio", sent.String()},
+				{"video", received.String()},
+				{"video", sent.String()},
+			},
+			func(p *Port, sums []media.Traffic) {
+				p.audio.link.addTo(sums[:directions])
+				p.video.link.addTo(sums[directions:])
+			},
+		),
 		open: f.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_port_open",
 			Help: "Ports, one for each participant's media, that are open now.",
@@ -114,7 +129,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		tiersDown:      tiers.WithLabelValues("worse"),
 	}
 	if reg != nil {
-		reg.MustRegister(&m.traffic)
+		reg.MustRegister(m.traffic)
 	}
 	return m
 }
@@ -122,11 +137,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 // add begins to count a port.
 func (m *Metrics) add(p *Port) {
 	m.open.Inc()
-	m.traffic.add(p)
+	m.traffic.Add(p)
 }
 
 // remove keeps what a port has counted.
 func (m *Metrics) remove(p *Port) {
 	m.open.Dec()
-	m.traffic.remove(p)
+	m.traffic.Remove(p)
 }

@@ -97,7 +97,7 @@ func Listen(cfg Config) (*Session, error) {
 		s.metrics = NewMetrics(nil)
 	}
 	s.metrics.sessions.Inc()
-	s.metrics.traffic.add(s)
+	s.metrics.traffic.Add(s)
 	return s, nil
 }
 
@@ -174,7 +174,7 @@ func (s *Session) Close() error {
 		s.pair.rtp.quiet()
 		s.pair.rtcp.quiet()
 		s.metrics.sessions.Dec()
-		s.metrics.traffic.remove(s)
+		s.metrics.traffic.Remove(s)
 	})
 	return err
 }

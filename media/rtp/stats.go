@@ -24,6 +24,11 @@ type Stats struct {
 // Traffic counts packets and their bytes.
 type Traffic struct{ Packets, Bytes uint64 }
 
+func (t *Traffic) add(u Traffic) {
+	t.Packets += u.Packets
+	t.Bytes += u.Bytes
+}
+
 // Stats returns the counters. It is cheap, but they are not of one instant.
 func (s *Session) Stats() Stats {
 	s.in.mu.Lock()
@@ -51,15 +56,6 @@ func (s *Session) Stats() Stats {
 type counters struct {
 	rtpIn, rtpOut, rtcpIn, rtcpOut traffic
 	dropped                        [dropReasons]atomic.Uint64
-}
-
-// addTo adds the RTP to sums by direction.
-func (c *counters) addTo(sum *[directions]Traffic) {
-	for i, t := range [directions]*traffic{directionIn: &c.rtpIn, directionOut: &c.rtpOut} {
-		n := t.load()
-		sum[i].Packets += n.Packets
-		sum[i].Bytes += n.Bytes
-	}
 }
 
 type traffic struct{ packets, bytes atomic.Uint64 }

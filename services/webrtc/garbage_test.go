@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"sync"
 	"testing"
 
 	pion "github.com/pion/webrtc/v4"
@@ -24,12 +23,7 @@ func TestGarbage(t *testing.T) {
 	b := newBrowser(t, nil)
 	sound := b.track(pion.MimeTypePCMU)
 	s := call(t, e, b)
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	t.Cleanup(func() { stop(); running.Wait() })
-	running.Go(func() { sendTone(ctx, t, sound, 440) })
-	near := &listener{T: t, port: s.port}
-	running.Go(func() { near.run(ctx, 1000, 90) })
+	near := exchange(t, s.port, func(ctx context.Context) { sendTone(ctx, t, sound, 440) })
 	eventually(t, "the tone", func() bool { return near.hears(440) })
 
 	addr := fmt.Sprintf("127.0.0.1:%d", e.Port())

@@ -39,13 +39,10 @@ func TestMedia(t *testing.T) {
 			heard, seen := b.receive()
 			s := call(t, e, b)
 
-			ctx, stop := context.WithCancel(t.Context())
-			var running sync.WaitGroup
-			t.Cleanup(func() { stop(); running.Wait() })
-			running.Go(func() { sendTone(ctx, t, sound, 440) })
-			running.Go(func() { sendPicture(ctx, t, picture, 200) })
-			near := &listener{T: t, port: s.port}
-			running.Go(func() { near.run(ctx, 1000, 90) })
+			near := exchange(t, s.port,
+				func(ctx context.Context) { sendTone(ctx, t, sound, 440) },
+				func(ctx context.Context) { sendPicture(ctx, t, picture, 200) },
+			)
 
 			eventually(t, "our side to hear 440 Hz", func() bool { return near.hears(440) })
 			eventually(t, "our side to see the picture", func() bool { return near.luma() > 185 && near.luma() < 215 })
@@ -64,12 +61,7 @@ func TestMediaSurvivesNegotiation(t *testing.T) {
 	b := newBrowser(t, nil)
 	sound := b.track(pion.MimeTypePCMU)
 	s := call(t, e, b)
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	t.Cleanup(func() { stop(); running.Wait() })
-	running.Go(func() { sendTone(ctx, t, sound, 440) })
-	near := &listener{T: t, port: s.port}
-	running.Go(func() { near.run(ctx, 1000, 90) })
+	near := exchange(t, s.port, func(ctx context.Context) { sendTone(ctx, t, sound, 440) })
 	eventually(t, "the tone", func() bool { return near.hears(440) })
 
 	update := func(offer string) string {
@@ -103,13 +95,10 @@ func TestMediaOfUndeclaredSource(t *testing.T) {
 	s := answer(t, e, offer)
 	b.accept(s.SDP())
 	await(t, "connection", s.connected)
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	t.Cleanup(func() { stop(); running.Wait() })
-	running.Go(func() { sendTone(ctx, t, sound, 440) })
-	running.Go(func() { sendPicture(ctx, t, picture, 200) })
-	near := &listener{T: t, port: s.port}
-	running.Go(func() { near.run(ctx, 1000, 90) })
+	near := exchange(t, s.port,
+		func(ctx context.Context) { sendTone(ctx, t, sound, 440) },
+		func(ctx context.Context) { sendPicture(ctx, t, picture, 200) },
+	)
 	eventually(t, "the tone", func() bool { return near.hears(440) })
 	eventually(t, "the picture", func() bool { return near.luma() > 185 && near.luma() < 215 })
 }
@@ -222,6 +211,21 @@ type listener struct {
 	rate   int        // Hz
 	last   pcm.Frame  // half a second
 	bright byte
+}
+
+// exchange has each of peers send until the test ends, and p send 1000 Hz and a
+// picture. It returns who listens at p.
+func exchange(t *testing.T, p *port.Port, peers ...func(context.Context)) *listener {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	t.Cleanup(func() { stop(); running.Wait() })
+	for _, send := range peers {
+		running.Go(func() { send(ctx) })
+	}
+	near := &listener{T: t, port: p}
+	running.Go(func() { near.run(ctx, 1000, 90) })
+	return near
 }
 
 // run sends a tone and a picture in whatever codecs were negotiated.

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/pion/rtp"
@@ -27,13 +26,10 @@ func TestSimulcast(t *testing.T) {
 	s := call(t, e, b)
 	mid, rid, section := b.names()
 
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	t.Cleanup(func() { stop(); running.Wait() })
-	running.Go(func() { sendTone(ctx, t, sound, 440) })
+	peers := []func(context.Context){func(ctx context.Context) { sendTone(ctx, t, sound, 440) }}
 	for i, l := range layers {
 		named := 0
-		running.Go(func() {
+		peers = append(peers, func(ctx context.Context) {
 			sendPictureOf(ctx, t, l, 160<<i, 90<<i, byte(60+60*i), func(h *rtp.Header) {
 				if named++; named > 40 {
 					return
@@ -43,8 +39,7 @@ func TestSimulcast(t *testing.T) {
 			})
 		})
 	}
-	near := &listener{T: t, port: s.port}
-	running.Go(func() { near.run(ctx, 1000, 90) })
+	near := exchange(t, s.port, peers...)
 	sees := func(what string, width, height int, luma byte) {
 		t.Helper()
 		s.port.WantVideo(width, height)
