@@ -25,8 +25,8 @@ type Capacity struct {
 // is for nodes whose capacity was given by hand, or is not measured yet.
 func TypicalCapacity(hd float64) Capacity {
 	return Capacity{
-		HD: hd, SD: 2.2 * hd, FullHD: 0.4 * hd, Audio: 16 * hd,
-		Shown: 2.7 * hd, Viewers: 55 * hd, Listeners: 240 * hd,
+		HD: hd, SD: 2.2 * hd, FullHD: 0.4 * hd, Audio: 40 * hd,
+		Shown: 2.4 * hd, Viewers: 90 * hd, Listeners: 240 * hd,
 	}
 }
 

@@ -72,10 +72,11 @@ func (t *tab) open(m *member, connected chan struct{}) error {
 	if t.pc, err = client.NewPeerConnection(settings); err != nil {
 		return err
 	}
+	var once sync.Once
 	t.pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) {
 		switch s {
 		case webrtc.PeerConnectionStateConnected:
-			close(connected)
+			once.Do(func() { close(connected) }) // it may lose its way and find it again
 		case webrtc.PeerConnectionStateFailed:
 			t.ended()
 		}

@@ -37,6 +37,10 @@ func compare(t *testing.T, old, now result.Row, flags ...string) (string, error)
 	return out.String(), err
 }
 
+func talking(r result.Row) result.Row { r.Talkers++; return r }
+
+func codecless(r result.Row) result.Row { r.CodecCost = 0; return r }
+
 func TestCompareCommand(t *testing.T) {
 	row := func(cost float64, ok bool) result.Row {
 		return result.Row{
@@ -55,7 +59,10 @@ func TestCompareCommand(t *testing.T) {
 		{"worse", row(0.24, true), row(0.30, true), []string{"--max-regression", "0.2"}, "hd personal H264 rtp, rooms of 8: costs 1.500 times its codecs, 1.200 before: +25.0 %"},
 		{"nobody asked", row(0.24, true), row(0.48, true), nil, ""},
 		{"broken", row(0.24, true), row(0.24, false), []string{"--max-regression", "0.2"}, "does not work any more"},
-		{"nothing in common", row(0.24, true), result.Row{Key: result.Key{Profile: "sd", Mode: "personal", Codec: "H264", Transport: "rtp"}, Cost: 1, CodecCost: 1}, []string{"--max-regression", "0.2"}, "no row of both files"},
+		{"nothing in common", row(0.24, true), result.Row{Key: result.Key{Profile: "sd", Mode: "personal", Codec: "H264", Transport: "rtp"}, Cost: 1, CodecCost: 1}, []string{"--max-regression", "0.2"}, "missing in the newer"},
+		{"other work", row(0.24, true), talking(row(0.24, true)), []string{"--max-regression", "0.2"}, "not the same work"},
+		{"codecs unknown", row(0.24, true), codecless(row(0.24, true)), []string{"--max-regression", "0.2"}, "does not know the cost of its codecs"},
+		{"no share", row(0.24, true), row(0.24, true), []string{"--max-regression", "NaN"}, "max-regression: NaN is not a share"},
 	} {
 		out, err := compare(t, test.old, test.now, test.flags...)
 		if !strings.Contains(out, "hd personal H264 rtp, rooms of 8") {

@@ -1,6 +1,7 @@
 package priority
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -40,7 +41,7 @@ func Prompt() error {
 		if err != nil {
 			return fmt.Errorf("priority: %s: %w", tasks, err)
 		}
-		if err := set(id, niceness(id), slice); err != nil && err != unix.ESRCH { // it may have ended
+		if err := set(id, niceness(id), slice); err != nil && !errors.Is(err, unix.ESRCH) { // it may have ended
 			return err
 		}
 	}
