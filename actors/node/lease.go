@@ -4,8 +4,6 @@ import (
 	"math"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"github.com/skybridge-media/skybridge/actors/participant"
 )
 
 // ledger is what the conferences here have leased of the node's capacity. What
@@ -16,7 +14,7 @@ type ledger struct {
 	leased   Units // by all rooms together
 }
 
-// medium is what a call leases for.
+// medium is what a call leases for; the greater ones are more.
 type medium int
 
 const (
@@ -127,31 +125,25 @@ func (n *node) setCapacity(c Capacity) {
 	n.measureLeases()
 }
 
-// reserve changes what a call leases before its media is answered.
+// reserve changes what a call leases. Less than it has is always granted, also
+// where a mix of its own costs more than its part of a picture for many did.
 func (n *node) reserve(c actor.Context, m *Reserve) {
-	k := n.calls[m.Call]
+	k, want := n.calls[m.Call], mediumOf(m.Audio, m.Video)
+	var reply any = &Reserved{}
 	switch {
 	case k == nil || k.leasedIn == nil:
-		c.Respond(ErrCall)
-	case !n.lease(k, k.leasedIn, mediumOf(m.Audio, m.Video)):
-		c.Respond(ErrCapacity)
-	default:
-		c.Respond(&Reserved{})
+		reply = ErrCall
+	case want <= k.leases:
+		d := k.leasedIn.demand
+		d.add(k.leases, -1)
+		d.add(want, 1)
+		k.leases = want
+		n.demand(k.leasedIn, d)
+	case !n.lease(k, k.leasedIn, want):
+		n.Metrics.Node.admissions.WithLabelValues(resultCapacity).Inc()
+		reply = ErrCapacity
 	}
-}
-
-// carries takes a call's word for the media that it has now. It is not refused:
-// that has been agreed with the peer.
-func (n *node) carries(m *participant.Carries) {
-	k := n.calls[m.ID]
-	if k == nil || k.leasedIn == nil {
-		return
-	}
-	d := k.leasedIn.demand
-	d.add(k.leases, -1)
-	k.leases = mediumOf(m.Audio, m.Video)
-	d.add(k.leases, 1)
-	n.demand(k.leasedIn, d)
+	n.reply(c, c.Sender(), reply)
 }
 
 // overflow sends a call that does not fit here to the node that has the media

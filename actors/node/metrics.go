@@ -60,7 +60,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		admissions: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_node_admissions_total",
-			Help: "Calls that asked for admission, by what became of them.",
+			Help: "Calls that asked for admission, by what became of them; capacity also counts media that a call was not let have later.",
 		}, []string{"result"}),
 		claims: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_node_claims_total",

@@ -26,7 +26,8 @@
 // each that needs a picture encoded for itself, a fraction for the audience
 // that shares one. A call that does not fit is sent to the node that has the
 // conference's media, or could have it, and is refused at once where there is
-// none. Those that were admitted keep what they have.
+// none. Those that were admitted keep what they have, and ask ([Reserve]) before
+// they take more: a call that adds video where there is no room stays as it is.
 //
 // # Failures
 //
@@ -193,8 +194,6 @@ func (n *node) Receive(c actor.Context) {
 		n.elsewhere(c, m)
 	case *participant.Lost:
 		n.lostBy(c, m)
-	case *participant.Carries:
-		n.carries(m)
 	case *conference.OpenMedia:
 		n.openMedia(c, m)
 	case *conference.Ended:

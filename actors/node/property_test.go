@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -98,6 +99,86 @@ func TestFirstCallers(t *testing.T) {
 		}
 	})
 }
+
+// TestLeasesAddUp lets calls come, get a picture, give it back and leave, in any
+// order, on a node that is too small for them. Nothing is granted that there is
+// no room for, nothing that is given back is refused, and at the end nothing is
+// leased.
+func TestLeasesAddUp(t *testing.T) {
+	run(t, func(s *stage) {
+		n := s.start("n1", node.Config{Roles: []string{node.RoleMedia}, AdHoc: &conference.Config{}, Capacity: capacity(4)})
+		status := func() *node.Status {
+			st, err := actortest.Ask[*node.Status](n.Bench, n.pid, &node.GetStatus{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return st
+		}
+		rnd := rand.New(rand.NewPCG(3, 4))
+		has := map[string]medium{} // of the calls that are there
+		granted, refused := 0, 0
+		for i := range times(5000) {
+			id := fmt.Sprint("c", rnd.IntN(40))
+			had, there := has[id]
+			want := sound + medium(rnd.IntN(2))
+			before := status().Leased
+			ok := true
+			switch m := (node.Admit{Call: participant.ID(id), Alias: "room" + id[len(id)-1:], API: true}); {
+			case !there:
+				m.Audio, m.Video = true, want == pictures
+				if ok = strings.HasPrefix(s.admit(n, m), "admitted"); ok {
+					has[id] = want
+				}
+			case rnd.IntN(5) == 0:
+				n.Send(s.calls[id].pid, &participant.Ended{})
+				synctest.Wait()
+				delete(has, id)
+				delete(s.calls, id)
+			case want <= had && rnd.IntN(2) == 0: // who gives back need not wait
+				n.Send(n.pid, &node.Reserve{Call: participant.ID(id), Audio: true, Video: want == pictures})
+				synctest.Wait()
+				has[id] = want
+			default:
+				_, err := actortest.Ask[*node.Reserved](n.Bench, n.pid, &node.Reserve{Call: participant.ID(id), Audio: true, Video: want == pictures})
+				if ok = err == nil; ok {
+					has[id] = want
+				} else if want <= had || !errors.Is(err, node.ErrCapacity) {
+					t.Fatalf("step %d: %s has %v and is refused %v: %v", i, id, had, want, err)
+				}
+			}
+			st := status()
+			switch {
+			case ok && st.Leased > max(before, 4*node.HDUnit):
+				t.Fatalf("step %d: %v of 4 HD calls are leased, %v were before", i, st.Leased.HD(), before.HD())
+			case !ok && st.Leased != before:
+				t.Fatalf("step %d: what was refused made %v HD calls of %v", i, st.Leased.HD(), before.HD())
+			case ok:
+				granted++
+			default:
+				refused++
+			}
+			if i%100 == 0 {
+				s.flush()
+			}
+		}
+		for id := range has {
+			n.Send(s.calls[id].pid, &participant.Ended{})
+		}
+		time.Sleep(time.Minute) // conferences end, and their media
+		if st := status(); st.Leased != 0 || st.Calls != 0 {
+			t.Errorf("%v HD calls are leased at the end, by %d calls", st.Leased.HD(), st.Calls)
+		}
+		t.Logf("%d granted, %d refused", granted, refused)
+	})
+}
+
+// medium is what a call of [TestLeasesAddUp] has.
+type medium int
+
+const (
+	sound    medium = iota + 1
+	pictures        // besides sound
+)
 
 // try is admit for several goroutines at once.
 func (s *stage) try(n *member, m node.Admit) string {

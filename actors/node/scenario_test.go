@@ -59,9 +59,8 @@ func (s *stage) play(d *datadriven.TestData) string {
 		if _, err := actortest.Ask[*node.Reserved](n.Bench, n.pid, m); err != nil {
 			return fmt.Sprintf("refused: %v (%s)\n", err, bus.CodeOf(err))
 		}
-	case "renegotiate":
-		c := s.calls[arg(0)]
-		c.node.Send(c.pid, &participant.SetMedia{Audio: true, Video: d.HasArg("video")})
+	case "giveback":
+		n.Send(n.pid, &node.Reserve{Call: participant.ID(arg(1)), Audio: !d.HasArg("all")})
 	case "layout":
 		s.Must(n, arg(1), &conference.SetLayout{Layout: arg(2)})
 	case "capacity":

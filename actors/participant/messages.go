@@ -79,13 +79,6 @@ type (
 	// Admitted says that the call has its place in the conference.
 	Admitted struct{ ID ID }
 
-	// Carries says which media the call has after a renegotiation.
-	Carries struct {
-		ID    ID
-		Audio bool
-		Video bool
-	}
-
 	// Elsewhere says that the conference has its media on another node.
 	Elsewhere struct {
 		ID   ID

@@ -224,9 +224,6 @@ func (p *participant) connect(c actor.Context, media Port) {
 }
 
 func (p *participant) setMedia(c actor.Context, m *SetMedia) {
-	if p.Audio != m.Audio || p.Video != m.Video {
-		c.Send(c.Parent(), &Carries{p.ID, m.Audio, m.Video})
-	}
 	p.Audio, p.Video = m.Audio, m.Video
 	p.update(c)
 }

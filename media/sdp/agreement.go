@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/skybridge-media/skybridge/codecs"
@@ -42,6 +43,21 @@ func (a *Agreement) Stream(k Kind) *Stream {
 // changing it. The version of o= steps when the text differs from what was
 // last described in this dialog (RFC 3264 section 8).
 func (a *Agreement) Describe(l Local) []byte { return a.draft.describe(l) }
+
+// Without returns a as it is without its stream of kind k: that m-line is
+// refused with port zero (RFC 3264 section 6). It may be left with no stream. A
+// peer that repeats its offer afterwards is answered anew.
+func (a *Agreement) Without(k Kind) *Agreement {
+	d := *a.draft
+	d.lines = slices.Clone(d.lines)
+	for i := range d.lines {
+		if l := &d.lines[i]; l.kind == k {
+			*l = line{media: refused(&l.media)}
+		}
+	}
+	streams := slices.DeleteFunc(slices.Clone(a.Streams), func(s Stream) bool { return s.Kind == k })
+	return &Agreement{Streams: streams, draft: &d}
+}
 
 // A Stream is one m-line that is in use.
 type Stream struct {

@@ -44,7 +44,8 @@ var local = sdp.Local{
 // dialog; its commands are
 //
 //	set crypto=off|optional|required size=WxH@R bitrate=N bandwidth=N audio=a,b video=a,b
-//	answer     the peer's offer; prints what was agreed on, and our answer
+//	answer     the peer's offer; prints what was agreed on, and our answer;
+//	           with without-video after that was taken out of it
 //	offer      prints our offer
 //	accept     the peer's answer to it; prints what was agreed on
 //	refresh    prints our description once more
@@ -79,6 +80,9 @@ func (d *dialog) run(t *testing.T, td *datadriven.TestData) string {
 		a, err := sdp.Answer(d.caps, offer, d.agreed)
 		if err != nil {
 			return explain(t, err)
+		}
+		if td.HasArg("without-video") {
+			a = a.Without(sdp.Video)
 		}
 		d.agreed = a
 		return summary(a) + masked(a.Describe(local))

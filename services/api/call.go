@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -61,7 +62,7 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.deps.System.Root.Send(s.deps.Node, &node.Reserve{Call: st.id}) // it takes nothing now
+			st.giveBack(false, false) // it takes nothing now
 		}
 	}()
 	st.drop()
@@ -69,10 +70,10 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &call{id: uuid.NewString(), etag: newToken()}
+	c := &call{id: uuid.NewString(), etag: newToken(), audio: audio, video: video}
 	c.Call, err = s.deps.Media.Answer(r.Context(), Offer{
 		ID: string(st.id), SDP: sdp, Port: media,
-		Connected: func() { st.connect(audio, video) },
+		Connected: func() { st.connect(c) },
 		Ended:     func(string) { st.lose(c) },
 	})
 	if err != nil {
@@ -92,13 +93,28 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 }
 
 // lease asks the node for what media takes, before it is promised to the
-// client. A seat that was taken without media has leased nothing so far.
+// client. A seat that was taken without media has leased nothing so far. Callers
+// hold placing.
 func (st *seat) lease(ctx context.Context, audio, video bool) error {
 	ctx, cancel := context.WithTimeout(ctx, commandPatience)
 	defer cancel()
 	deps := &st.server.deps
 	_, err := actors.Ask[*node.Reserved](ctx, deps.System, deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
+	if err != nil && !errors.Is(err, node.ErrCapacity) {
+		// It may be granted yet, when nobody waits for it any more.
+		st.mu.Lock()
+		c := st.call
+		st.mu.Unlock()
+		st.giveBack(c != nil && c.audio, c != nil && c.video)
+	}
 	return err
+}
+
+// giveBack tells the node that the seat takes no more than this now. Callers
+// hold placing, so that the node hears all of it in order.
+func (st *seat) giveBack(audio, video bool) {
+	deps := &st.server.deps
+	deps.System.Root.Send(deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
 }
 
 // media returns the port of the seat. It outlives calls: the participant has
@@ -120,14 +136,14 @@ func (st *seat) media() (*port.Port, error) {
 }
 
 // connect hands the media over to the participant.
-func (st *seat) connect(audio, video bool) {
+func (st *seat) connect(c *call) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.ended {
 		return
 	}
 	root := st.server.deps.System.Root
-	root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
+	root.Send(st.pid, &participant.SetMedia{Audio: c.audio, Video: c.video})
 	if !st.connected {
 		st.connected = true
 		root.Send(st.pid, &participant.Connect{Port: st.port})
@@ -141,6 +157,8 @@ func (st *seat) lose(c *call) {
 	if st.protocol == protocolWHIP {
 		grace = 0
 	}
+	st.placing.Lock()
+	defer st.placing.Unlock()
 	st.mu.Lock()
 	current := st.call == c && !st.ended
 	if current {
@@ -149,6 +167,7 @@ func (st *seat) lose(c *call) {
 			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
 		})
 		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+		st.giveBack(false, false)
 	}
 	st.mu.Unlock()
 	if current {
@@ -242,13 +261,40 @@ func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, 
 	if body.SDP == "" {
 		return callJSON{c.id, c.SDP()}, nil
 	}
-	answer, err := c.Update(r.Context(), body.SDP)
+	answer, err := st.change(r.Context(), c, body.SDP)
 	if err != nil {
 		return nil, err
 	}
-	audio, video := c.Media()
-	s.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
 	return callJSON{c.id, answer}, nil
+}
+
+// change lets the call of the seat answer another offer. Video that is added
+// where there is no room for it is left out, unless the offer is nothing else.
+// Callers hold placing.
+func (st *seat) change(ctx context.Context, c *call, sdp string) (answer string, err error) {
+	audio, video, err := st.server.deps.Media.Inspect(sdp)
+	if err != nil {
+		return "", err
+	}
+	if video && !c.video {
+		if err := st.lease(ctx, audio, video); err != nil {
+			if !audio {
+				return "", err
+			}
+			st.log.Info("video refused", "err", err)
+			video = false
+		}
+	}
+	answer, err = c.Update(ctx, sdp, video)
+	audio, video = c.Media() // as before, if the offer was refused
+	st.giveBack(audio, video)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	c.audio, c.video = audio, video
+	if err == nil && !st.ended {
+		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
+	}
+	return answer, err
 }
 
 // hangUp ends the call. The client keeps its seat.
@@ -260,6 +306,7 @@ func (s *Server) hangUp(st *seat, _ http.ResponseWriter, r *http.Request) (any, 
 	}
 	st.drop()
 	s.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+	st.giveBack(false, false)
 	return nil, nil
 }
 

@@ -138,11 +138,7 @@ func TestCallRefused(t *testing.T) {
 // there before stays.
 func TestCallBeyondCapacity(t *testing.T) {
 	w := newWorld(t)
-	full := func(on bool) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.full = on
-	}
+	full := w.fill
 	bob := w.join("Bob")
 	c := w.join("Ada")
 	full(true)
@@ -163,11 +159,74 @@ func TestCallBeyondCapacity(t *testing.T) {
 	if a := bob.post(bob.me("calls"), `{"call_type":"WEBRTC","sdp":"v=0 UNANSWERABLE"}`); a.Code != 400 {
 		t.Errorf("no answer: got %d %s", a.Code, a.Body)
 	}
-	w.eventually("the lease to be given back", func() bool {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return *w.leased[len(w.leased)-1] == node.Reserve{Call: participant.ID(bob.id)}
+	bob.leases(false, false)
+}
+
+// leases waits until the node was told last that this is what the client takes.
+func (c *client) leases(audio, video bool) {
+	c.Helper()
+	c.eventually("what is leased", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return *c.leased[len(c.leased)-1] == node.Reserve{Call: participant.ID(c.id), Audio: audio, Video: video}
 	})
+}
+
+// TestVideoBeyondCapacity adds video to a call where there is no room for it,
+// and again when there is.
+func TestVideoBeyondCapacity(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	a := c.post(c.me("calls"), `{"call_type":"WEBRTC","sdp":"v=0 m=audio"}`)
+	id := a.Result.(map[string]any)["call_uuid"].(string)
+	w.media.last(t).Connected()
+	await[*participant.Connect](w)
+	w.take()
+	update := func(sdp string, code int, video bool) {
+		t.Helper()
+		a := c.post(c.me("calls/"+id+"/update"), `{"sdp":"`+sdp+`"}`)
+		if a.Code != code || code == 503 && (a.Result != "capacity exceeded" || a.Reason != "capacity") {
+			t.Errorf("%s: got %d %s, want %d", sdp, a.Code, a.Body, code)
+		}
+		if code == 200 {
+			if m := await[*participant.SetMedia](w); !m.Audio || m.Video != video {
+				t.Errorf("%s: media %+v, want video: %v", sdp, m, video)
+			}
+		}
+		c.leases(true, video)
+	}
+	w.fill(true)
+	update("v=0 m=audio m=video", 200, false)
+	update("v=0 no audio m=video", 503, false) // there is nothing to go on with
+	w.fill(false)
+	update("v=0 m=audio m=video UNANSWERABLE", 400, false)
+	update("v=0 m=audio m=video", 200, true)
+	w.fill(true)
+	update("v=0 m=audio m=video again", 200, true) // it has its place
+	update("v=0 m=audio", 200, false)
+	if w.media.last(t).isClosed() {
+		t.Error("the call was closed")
+	}
+	if a := c.post(c.me("calls/"+id+"/disconnect"), ""); a.Code != 200 {
+		t.Errorf("disconnect: %d %s", a.Code, a.Body)
+	}
+	c.leases(false, false)
+}
+
+// TestLeaseOfCallThatNeverConnects: it has leased from its answer on.
+func TestLeaseOfCallThatNeverConnects(t *testing.T) {
+	for name, end := range map[string]func(c *client, id string){
+		"hung up": func(c *client, id string) { c.post(c.me("calls/"+id+"/disconnect"), "") },
+		"lost":    func(c *client, _ string) { c.media.last(c.T).Ended("timeout") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newWorld(t).join("Ada")
+			id := c.call()
+			c.leases(true, true)
+			end(c, id)
+			c.leases(false, false)
+		})
+	}
 }
 
 func TestNewCallReplacesTheOld(t *testing.T) {

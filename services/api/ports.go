@@ -41,8 +41,9 @@ type Call interface {
 	// Media says which media the call has now.
 	Media() (audio, video bool)
 
-	// Update answers another offer of the same peer.
-	Update(ctx context.Context, sdp string) (answer string, err error)
+	// Update answers another offer of the same peer; with sound only, unless
+	// withVideo.
+	Update(ctx context.Context, sdp string, withVideo bool) (answer string, err error)
 
 	// AddCandidate takes a candidate of the peer's; empty ends them. ufrag may
 	// be empty.

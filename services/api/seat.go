@@ -37,7 +37,7 @@ type seat struct {
 
 	done chan struct{} // closed when the seat has ended
 
-	placing sync.Mutex // held while a call is answered, updated or closed
+	placing sync.Mutex // held while a call is answered, updated or closed, and what the seat leases changes
 
 	mu        sync.Mutex // guards what follows
 	ended     bool
@@ -56,8 +56,9 @@ type seat struct {
 // A call is the media of a seat.
 type call struct {
 	Call
-	id   string
-	etag string // of WHIP: names the ICE generation
+	id           string
+	etag         string // of WHIP: names the ICE generation
+	audio, video bool   // what was agreed on; guarded by mu of the seat
 }
 
 // admit asks for a place in the conference behind st.alias. When it returns

@@ -45,10 +45,10 @@ type world struct {
 
 	node, conference *actor.PID
 
-	mu       sync.Mutex // guards what follows
-	refuse   any        // what the node replies to Admit, if not nil
-	full     bool       // the node has no room for more media
-	leased   []*node.Reserve
+	mu       sync.Mutex      // guards what follows
+	refuse   any             // what the node replies to Admit, if not nil
+	full     bool            // the node has no room for more video
+	leased   []*node.Reserve // what it has granted, and was told
 	roster   *conference.Roster
 	told     []any // what participants and the conference were told
 	admitted []*node.Admit
@@ -128,12 +128,15 @@ func (w *world) nodeActor(c actor.Context) {
 			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup"})
 		}
 	case *node.Reserve:
-		w.leased = append(w.leased, m)
-		if w.full {
+		switch {
+		case c.Sender() == nil:
+			w.leased = append(w.leased, m)
+		case w.full && m.Video && !w.hasVideo(m.Call):
 			c.Respond(node.ErrCapacity)
-			return
+		default:
+			w.leased = append(w.leased, m)
+			c.Respond(&node.Reserved{})
 		}
-		c.Respond(&node.Reserved{})
 	case *node.Find:
 		c.Respond(&node.Found{Room: "standup", Conference: w.conference, Here: true})
 	case *node.Dial:
@@ -209,6 +212,23 @@ func (w *world) update(f func(*conference.Roster)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.change(f)
+}
+
+// hasVideo reports whether a call has leased for video. Callers hold mu.
+func (w *world) hasVideo(call participant.ID) (has bool) {
+	for _, m := range w.leased {
+		if m.Call == call {
+			has = m.Video
+		}
+	}
+	return has
+}
+
+// fill leaves no room on the node, or makes some.
+func (w *world) fill(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.full = on
 }
 
 // take returns what the actors were told since last asked.
@@ -332,6 +352,7 @@ type fakeCall struct {
 	mu         sync.Mutex // guards what follows
 	offers     []string
 	candidates []string
+	video      bool
 	closed     bool
 }
 
@@ -342,7 +363,7 @@ func (m *media) Inspect(sdp string) (bool, bool, error) {
 	if strings.Contains(sdp, "AMR") {
 		return false, false, api.ErrNoCodec
 	}
-	return true, strings.Contains(sdp, "m=video"), nil
+	return !strings.Contains(sdp, "no audio"), strings.Contains(sdp, "m=video"), nil
 }
 
 func (m *media) Answer(_ context.Context, o api.Offer) (api.Call, error) {
@@ -351,7 +372,7 @@ func (m *media) Answer(_ context.Context, o api.Offer) (api.Call, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := &fakeCall{Offer: o, offers: []string{o.SDP}}
+	c := &fakeCall{Offer: o, offers: []string{o.SDP}, video: strings.Contains(o.SDP, "m=video")}
 	m.calls = append(m.calls, c)
 	return c, nil
 }
@@ -367,16 +388,24 @@ func (m *media) last(t testing.TB) *fakeCall {
 	return m.calls[len(m.calls)-1]
 }
 
-func (c *fakeCall) SDP() string         { return "v=0 answer" }
-func (c *fakeCall) Media() (bool, bool) { return true, false }
+func (c *fakeCall) SDP() string { return "v=0 answer" }
 
-func (c *fakeCall) Update(_ context.Context, sdp string) (string, error) {
+func (c *fakeCall) Media() (bool, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return true, c.video
+}
+
+func (c *fakeCall) Update(_ context.Context, sdp string, withVideo bool) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !strings.HasPrefix(sdp, "v=0") {
 		return "", errMalformed
 	}
-	c.offers = append(c.offers, sdp)
+	if strings.Contains(sdp, "UNANSWERABLE") {
+		return "", errMalformed
+	}
+	c.offers, c.video = append(c.offers, sdp), withVideo && strings.Contains(sdp, "m=video")
 	return "v=0 updated", nil
 }
 

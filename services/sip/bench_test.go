@@ -142,6 +142,8 @@ type fakeNode struct {
 	mu           sync.Mutex // guards what follows
 	participants []*fakeParticipant
 	asked        int
+	leased       []node.Reserve
+	silent       bool                     // it does not answer those
 	hold         map[string]chan struct{} // aliases whose callers wait
 }
 
@@ -152,6 +154,15 @@ func newFakeNode(sys *actor.ActorSystem) *fakeNode {
 }
 
 func (n *fakeNode) receive(c actor.Context) {
+	if m, ok := c.Message().(*node.Reserve); ok {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.leased = append(n.leased, *m)
+		if c.Sender() != nil && !n.silent {
+			c.Respond(&node.Reserved{})
+		}
+		return
+	}
 	m, ok := c.Message().(*node.Admit)
 	if !ok {
 		return

@@ -59,6 +59,7 @@ type call struct {
 	media   *media
 	peer    *actor.PID           // the participant; nil until admitted
 	told    participant.SetMedia // which media it believes that there is
+	leased  bool                 // the node keeps room for video, besides sound
 	handed  bool                 // it has got the media
 	hungUp  bool                 // it was the participant who hung up, and need not be told
 
@@ -243,6 +244,7 @@ func (c *call) noteMedia() {
 		c.told = now
 		c.tell(&now)
 	}
+	c.giveBack()
 	if held := c.media.held(); held != c.held {
 		c.held = held
 		c.tell(&participant.Hold{On: held})

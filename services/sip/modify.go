@@ -161,6 +161,7 @@ func (c *call) renegotiate(r *request) ([]byte, *refusal) {
 	if !accepts(r) {
 		return nil, refuse(sip.StatusNotAcceptable, "Not Acceptable")
 	}
+	defer c.giveBack() // what a change that fails has leased
 	offer, why := description(r)
 	switch {
 	case why != nil:
@@ -168,22 +169,35 @@ func (c *call) renegotiate(r *request) ([]byte, *refusal) {
 	case offer == nil && r.Method == sip.UPDATE:
 		return nil, nil
 	case offer == nil:
-		if err := c.media.open(c.s.kinds()...); err != nil {
-			return nil, c.why(err)
-		}
-		c.media.offer = sdp.NewOffer(c.s.capabilities(c.flow, true), c.media.agreed)
-		return c.media.offer.Describe(c.media.local()), nil
+		return c.propose()
 	}
 	agreed, err := sdp.Answer(c.s.capabilities(c.flow, false), offer, c.media.agreed)
 	if err != nil {
 		return nil, notAcceptable(err, c.s.cfg.UserAgent)
 	}
 	if !agreed.Unchanged {
-		if err := c.change(agreed); err != nil {
+		if agreed, err = c.afford(agreed); err == nil {
+			err = c.change(agreed)
+		}
+		if err != nil {
 			return nil, c.why(err)
 		}
 	}
 	return agreed.Describe(c.media.local()), nil
+}
+
+// propose makes an offer of ours in the midst of a call. Its answer may take
+// what is in it without asking again, so video is in it only if there is room.
+func (c *call) propose() ([]byte, *refusal) {
+	caps := c.s.capabilities(c.flow, true)
+	if len(caps.Video) > 0 && c.lease() != nil {
+		caps.Video = nil
+	}
+	if err := c.media.open(kinds(caps)...); err != nil {
+		return nil, c.why(err)
+	}
+	c.media.offer = sdp.NewOffer(caps, c.media.agreed)
+	return c.media.offer.Describe(c.media.local()), nil
 }
 
 // change makes agreed the state of the call's media, and tells the participant

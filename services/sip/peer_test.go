@@ -99,7 +99,7 @@ func newHouse(t *testing.T, change ...func(*sip.Config, *sip.Deps)) *house {
 	}, node.Deps{
 		Log: log, Events: h.Events, Directory: claim.NewMemory("test", h.sys.Address()), Dialer: h.Server,
 		Metrics: node.Collectors{
-			Node: node.NewMetrics(nil), Actors: collect, Conference: conference.NewMetrics(nil),
+			Node: node.NewMetrics(h.Reg), Actors: collect, Conference: conference.NewMetrics(nil),
 			Transcoder: transcoder.NewMetrics(nil), Participant: participant.NewMetrics(nil),
 		},
 		NewBridge: func(_ string, notify func(any)) transcoder.Bridge {

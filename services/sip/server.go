@@ -271,13 +271,13 @@ func (s *Server) find(r *request) *call {
 	return s.dialogs[dialogKey{r.callID, r.to.tag(), ""}]
 }
 
-// kinds are the streams that we offer.
-func (s *Server) kinds() []sdp.Kind {
+// kinds are the streams that we offer with c.
+func kinds(c *sdp.Capabilities) []sdp.Kind {
 	var kinds []sdp.Kind
-	if len(s.deps.Media.Audio) > 0 {
+	if len(c.Audio) > 0 {
 		kinds = append(kinds, sdp.Audio)
 	}
-	if len(s.deps.Media.Video) > 0 {
+	if len(c.Video) > 0 {
 		kinds = append(kinds, sdp.Video)
 	}
 	return kinds

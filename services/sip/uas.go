@@ -76,7 +76,7 @@ func (c *call) incoming() {
 // admit asks the node to let the call in and runs then with what it says.
 func (c *call) admit(ask *node.Admit, then func(*node.Admitted, *node.Redirect, error)) {
 	s := c.s
-	c.told = participant.SetMedia{Audio: ask.Audio, Video: ask.Video}
+	c.told, c.leased = participant.SetMedia{Audio: ask.Audio, Video: ask.Video}, ask.Video
 	c.background(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, admitPatience)
 		defer cancel()
@@ -230,7 +230,7 @@ func (c *call) describe() ([]byte, error) {
 	m := c.media
 	if m.offer != nil {
 		// What the answer does not take is closed again.
-		if err := m.open(c.s.kinds()...); err != nil {
+		if err := m.open(kinds(&c.s.deps.Media)...); err != nil {
 			return nil, err
 		}
 		return m.offer.Describe(m.local()), nil

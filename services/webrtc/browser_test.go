@@ -96,7 +96,7 @@ func newStation(t *testing.T) *station {
 		offer, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		answer, err := s.call.Update(r.Context(), string(offer))
+		answer, err := s.call.Update(r.Context(), string(offer), r.URL.Query().Get("room") != "no")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -177,6 +177,40 @@ func TestPeerChromium(t *testing.T) {
 			js[bool](t, browser, "restart().then(() => true)")
 			s.near.forget()
 			s.hearsAndSees("after a restart")
+			js[bool](t, browser, "pc.close() ?? true")
+		})
+	}
+}
+
+// TestPeerChromiumWithoutRoom has a real browser offer a picture that is not
+// taken, one that it had before or a new one, and then again as if nothing had
+// happened.
+func TestPeerChromiumWithoutRoom(t *testing.T) {
+	browser := chromium(t)
+	for _, later := range []bool{false, true} {
+		t.Run(fmt.Sprintf("later=%v", later), func(t *testing.T) {
+			s := newStation(t)
+			run(t, browser, chromedp.Navigate(s.url))
+			js[bool](t, browser, fmt.Sprintf(`call("audio/opus", "video/VP8", false, %v).then(() => true)`, later))
+			if later {
+				js[bool](t, browser, "shoot() ?? true")
+			} else {
+				s.hearsAndSees("at first")
+			}
+			if got := js[string](t, browser, "update(false)"); got != "inactive" {
+				t.Errorf("the picture that was not taken is %s", got)
+			}
+			s.near.forget()
+			eventually(t, "sound to go on", func() bool { return s.near.hears(440) })
+			if got := js[string](t, browser, "update(true)"); got != "sendrecv" {
+				t.Errorf("the picture that was taken is %s", got)
+			}
+			s.near.forget()
+			s.hearsAndSees("with room")
+			eventually(t, "the browser to see our picture", func() bool {
+				luma := js[float64](t, browser, "seen()")
+				return luma > 70 && luma < 102
+			})
 			js[bool](t, browser, "pc.close() ?? true")
 		})
 	}

@@ -117,11 +117,17 @@ func (c *Call) Media() (audio, video bool) {
 // Update answers another offer of the same peer: other directions, an ICE
 // restart, a medium more or less. Codecs stay. An offer that is refused leaves
 // the call as it was.
-func (c *Call) Update(ctx context.Context, offerSDP string) (string, error) {
+//
+// Without withVideo the call goes on with sound: what video there is in the
+// offer is answered inactive. A port of zero would be for ever, as browsers stop
+// a transceiver whose section is rejected (W3C WebRTC, setting a description);
+// like this the next offer may get it.
+func (c *Call) Update(ctx context.Context, offerSDP string, withVideo bool) (string, error) {
 	d, err := parse(offerSDP)
 	if err != nil {
 		return "", err
 	}
+	d.noVideo = !withVideo
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	return c.renegotiate(ctx, d)

@@ -23,7 +23,7 @@ type role int
 
 const (
 	refused role = iota // port 0
-	parked              // answered inactive: a medium that we have already, such as a second camera
+	parked              // answered inactive: a medium that we have already, such as a second camera, or have no room for
 	taken
 )
 
@@ -70,7 +70,7 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 			slot = nil
 		}
 		switch {
-		case slot == nil || *slot != nil:
+		case slot == nil || *slot != nil || k == video && o.noVideo:
 			if c.picks[i] = e.pick(s, nil); c.picks[i] != nil {
 				c.roles[i] = parked
 			}

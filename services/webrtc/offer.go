@@ -24,6 +24,7 @@ const (
 type description struct {
 	sections []*section // one per m-line, in its order
 	grouped  bool       // there is a BUNDLE group
+	noVideo  bool       // we take none of it; see [Call.Update]
 }
 
 // transport is how to reach a peer. All sections of a call share one.

@@ -296,7 +296,7 @@ func TestRestart(t *testing.T) {
 	b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
 	s := call(t, e, b)
 	first := s.SDP()
-	again, err := s.Update(t.Context(), b.offer(&pion.OfferOptions{ICERestart: true}))
+	again, err := s.Update(t.Context(), b.offer(&pion.OfferOptions{ICERestart: true}), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,7 +377,7 @@ func TestHoldAndResume(t *testing.T) {
 	for _, tt := range []struct{ theirs, ours string }{
 		{"inactive", "inactive"}, {"sendrecv", "sendrecv"}, {"sendonly", "recvonly"}, {"recvonly", "sendonly"}, {"sendrecv", "sendrecv"},
 	} {
-		answer, err := s.Update(t.Context(), strings.ReplaceAll(offer, "a=sendrecv", "a="+tt.theirs))
+		answer, err := s.Update(t.Context(), strings.ReplaceAll(offer, "a=sendrecv", "a="+tt.theirs), true)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.theirs, err)
 		}
@@ -392,7 +392,7 @@ func TestAddVideoLater(t *testing.T) {
 	b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
 	s := call(t, e, b)
 	b.add(pion.RTPCodecTypeVideo)
-	answer, err := s.Update(t.Context(), b.offer(nil))
+	answer, err := s.Update(t.Context(), b.offer(nil), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,11 +402,53 @@ func TestAddVideoLater(t *testing.T) {
 	}
 	// And off again: the section is rejected, the call stays.
 	gone := strings.Replace(b.offer(nil), "m=video 9", "m=video 0", 1)
-	if _, err := s.Update(t.Context(), gone); err != nil {
+	if _, err := s.Update(t.Context(), gone, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, video := s.Media(); video {
 		t.Error("video is still there")
+	}
+}
+
+// TestVideoWithoutRoom adds video to a call that may not have it, and then may.
+func TestVideoWithoutRoom(t *testing.T) {
+	for name, had := range map[string]bool{"never had": false, "had before": true} {
+		t.Run(name, func(t *testing.T) {
+			e := engine(t)
+			b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
+			s := call(t, e, b)
+			b.add(pion.RTPCodecTypeVideo)
+			update := func(offer string, withVideo, want bool) string {
+				t.Helper()
+				answer, err := s.Update(t.Context(), offer, withVideo)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.accept(answer)
+				if audio, video := s.Media(); !audio || video != want {
+					t.Errorf("audio %v, video %v; want video: %v", audio, video, want)
+				}
+				return answer
+			}
+			if had {
+				update(b.offer(nil), true, true)
+			}
+			for range 2 {
+				answer := update(b.offer(nil), false, false)
+				if _, video, _ := strings.Cut(answer, "m=video 9 "); !strings.Contains(video, "a=inactive\r\n") {
+					t.Errorf("video is not refused:\n%s", answer)
+				}
+			}
+			answer := update(b.offer(nil), true, true)
+			if strings.Contains(answer, "a=inactive\r\n") {
+				t.Errorf("video is still refused:\n%s", answer)
+			}
+			select {
+			case cause := <-s.ended:
+				t.Errorf("the call ended: %s", cause)
+			default:
+			}
+		})
 	}
 }
 
@@ -416,7 +458,7 @@ func TestUpdateRefused(t *testing.T) {
 	s := call(t, e, b)
 	before := s.SDP()
 	for _, offer := range []string{"", "v=0", craft("8|", "")} {
-		if _, err := s.Update(t.Context(), offer); err == nil {
+		if _, err := s.Update(t.Context(), offer, true); err == nil {
 			t.Errorf("offer %q was answered", offer)
 		}
 	}
@@ -440,7 +482,7 @@ func TestPeerCloses(t *testing.T) {
 	if got := await(t, "the end", s.ended); got != "closed" {
 		t.Errorf("ended: %s", got)
 	}
-	if _, err := s.Update(t.Context(), sample(t, "chromium-audio.sdp")); err == nil {
+	if _, err := s.Update(t.Context(), sample(t, "chromium-audio.sdp"), true); err == nil {
 		s.Close()
 	}
 }
