@@ -324,7 +324,6 @@ func (w *view) Run() {
 		}
 	}
 
-
 	w.mu.Lock()
 	w.last, w.stage = w.next, idle
 	w.mu.Unlock()
