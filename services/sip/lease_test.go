@@ -44,7 +44,7 @@ func newSmallHouse(t *testing.T, hd float64) (*house, *journal) {
 }
 
 // leased waits until so much is leased, in HD calls: video of a call that
-// nobody shares a picture with is one, sound a sixteenth.
+// nobody shares a picture with is one, sound a fortieth.
 func (h *house) leased(want float64) {
 	h.Helper()
 	var got float64
@@ -89,7 +89,7 @@ func mLine(body, kind string) string {
 
 const refusedVideo = "m=video 0"
 
-const voice, picture = 0.0625, 1
+const voice, picture = 0.025, 1
 
 // TestVideoBeyondCapacity: video that is added to a call where there is no room
 // is refused with port zero (RFC 3264 section 6), the call goes on with sound,
