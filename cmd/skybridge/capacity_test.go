@@ -70,7 +70,7 @@ func TestSelfCheck(t *testing.T) {
 // is refused before anything of it exists, at once, and the first one notices
 // nothing.
 func TestCapacityExceeded(t *testing.T) {
-	p := startProgram(t, "serve", "--adhoc", "--capacity", "0.1", "--rtp-ports", "43600-43699")
+	p := startProgram(t, "serve", "--adhoc", "--capacity", "0.04", "--rtp-ports", "43600-43699")
 	dial(t, p, "open", "ann", 600)
 	wantMetric(t, p, "skybridge_node_conferences_owned", 1)
 	before := p.samples(t)
@@ -95,7 +95,7 @@ func TestCapacityExceeded(t *testing.T) {
 	if got := p.metric(t, `skybridge_node_admissions_total{result="capacity"}`); got != 3+1+50 {
 		t.Errorf("%v calls were counted as refused for want of capacity, want 54", got)
 	}
-	if w, err := p.worker(); err != nil || w.Calls != 1 || w.Used != 0.0625 {
+	if w, err := p.worker(); err != nil || w.Calls != 1 || w.Used != 0.025 {
 		t.Errorf("the first call is not what is left: %+v, %v", w, err)
 	}
 }

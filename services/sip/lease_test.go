@@ -211,7 +211,7 @@ func TestSilentCallKeepsItsPlace(t *testing.T) {
 	off := strings.NewReplacer("m=audio 40000", "m=audio 0", "m=video 40002", "m=video 0")
 	c.reinvite(offer(off.Replace(version(2, videoOffer))))
 	h.leased(voice)
-	for i := range 15 {
+	for i := range 39 {
 		u.call(fmt.Sprint("other", i)) // where many share a mix they take less
 	}
 	h.leased(1)
