@@ -89,7 +89,9 @@ func newAudio(b *Bridge) *audio {
 func (b *Bridge) runAudio() {
 	a := newAudio(b)
 	defer a.close()
-	c := newClock(Tick, patience)
+	first, slot := phases.take(time.Now())
+	defer phases.give(slot)
+	c := newClock(first, Tick, patience)
 	defer c.close()
 	m := b.cfg.Metrics
 	for {

@@ -14,12 +14,13 @@ type clock struct {
 	timer    *time.Timer
 }
 
-func newClock(period, patience time.Duration) *clock {
+// newClock returns a clock that ticks at due first.
+func newClock(due time.Time, period, patience time.Duration) *clock {
 	now := time.Now()
 	return &clock{
 		period: period, patience: patience,
-		due: now.Add(period), began: now,
-		timer: time.NewTimer(period),
+		due: due, began: now,
+		timer: time.NewTimer(due.Sub(now)),
 	}
 }
 
@@ -40,7 +41,7 @@ func (c *clock) wait(stop <-chan struct{}) (began time.Time, late time.Duration,
 	late = max(0, c.began.Sub(c.due))
 	c.due = c.due.Add(c.period)
 	if late > c.patience {
-		c.due = c.began.Add(c.period)
+		c.due = c.due.Add(late.Truncate(c.period)) // the same point of a later period
 	}
 	return c.began, late, true
 }

@@ -52,16 +52,16 @@ func TestClock(t *testing.T) {
 			[]int64{0, 25, 15, 5, 0},
 		},
 		{
-			"what is beyond patience is let go", 200 * ms,
+			"what is beyond patience is let go, and the beat kept", 200 * ms,
 			map[int]time.Duration{0: 1020 * ms},
 			[]int64{20, 1040, 1060, 1080, 1100},
 			[]int64{0, 1000, 0, 0, 0},
 		},
 		{
-			"no patience", 0,
-			map[int]time.Duration{1: 25 * ms},
-			[]int64{20, 40, 65, 85, 105},
-			[]int64{0, 0, 5, 0, 0},
+			"without patience", 0,
+			map[int]time.Duration{1: 45 * ms},
+			[]int64{20, 40, 85, 100, 120},
+			[]int64{0, 0, 25, 0, 0},
 		},
 	}
 	for _, tt := range tests {

@@ -48,7 +48,9 @@ func (s Stage) Close() { s.v.close() }
 type Clock struct{ c *clock }
 
 // NewClock returns a clock.
-func NewClock(period, patience time.Duration) Clock { return Clock{newClock(period, patience)} }
+func NewClock(period, patience time.Duration) Clock {
+	return Clock{newClock(time.Now().Add(period), period, patience)}
+}
 
 // Wait returns at the next tick and says how late it is.
 func (c Clock) Wait() time.Duration {

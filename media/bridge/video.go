@@ -60,7 +60,7 @@ func (b *Bridge) runVideo() {
 	}()
 	// A picture that is missed is not made up for.
 	period := time.Second / time.Duration(b.cfg.FrameRate)
-	c := newClock(period, period/2)
+	c := newClock(time.Now().Add(period), period, period/2)
 	defer c.close()
 	for {
 		now, _, ok := c.wait(b.stop)
