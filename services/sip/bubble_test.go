@@ -59,6 +59,7 @@ func inBubble(t *testing.T, f func(b *bubble)) {
 // dial lets the service call u over the connection that there is.
 func (b *bubble) dial(u *ua) *called {
 	b.Helper()
+	synctest.Wait() // until the connection has been accepted
 	b.Server.Adopt(u.local)
 	b.Server.Dial(node.NewCall(), node.Dial{Alias: "room", URI: "sip:bob@" + u.local.String() + ";transport=tcp"})
 	return &called{ua: u, invite: u.expectRequest("INVITE"), tag: fmt.Sprintf("bob%d", unique.Add(1))}
