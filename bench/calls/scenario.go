@@ -103,7 +103,8 @@ func choose(cfg Config) ([]scenario, error) {
 		return nil, err
 	}
 	if cfg.Smoke {
-		if (cfg != Config{Smoke: true, Seconds: cfg.Seconds, Clip: cfg.Clip}) {
+		fixed := Config{Profile: "all", Mode: "all", Smoke: true, Seconds: cfg.Seconds, Clip: cfg.Clip}
+		if cfg.Profile, cfg.Mode = cmp.Or(cfg.Profile, "all"), cmp.Or(cfg.Mode, "all"); cfg != fixed {
 			return nil, errors.New("smoke: what is compared with earlier runs is fixed; it goes with seconds and clip only")
 		}
 		rows := slices.Clone(smoke)
