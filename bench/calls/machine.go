@@ -20,7 +20,7 @@ const (
 	// stall is for how long a processor must have done nothing for anybody.
 	stall = 3 * time.Millisecond
 
-	// probed is how many bytes of work tell how fast a processor is: 10 µs or so.
+	// probed is how many bytes of work tell how fast a processor is: 20 µs or so.
 	probed = 16 << 10
 )
 

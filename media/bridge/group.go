@@ -135,11 +135,11 @@ func (g *group) keyDue(now time.Time) bool {
 	return g.asked > g.served && (g.keyAt.IsZero() || now.Sub(g.keyAt) >= keyEvery)
 }
 
-// ready reports whether the group has nothing under way.
+// ready reports whether begin would take a picture.
 func (g *group) ready() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.stage == idle
+	return g.stage != working
 }
 
 // begin takes s for encoding, and reports whether the group must be given to a
