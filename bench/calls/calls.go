@@ -104,8 +104,7 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 func (b *bench) saturate(ctx context.Context, s scenario, row *result.Row) (*result.Saturated, error) {
 	room := row.Verified.Busy / float64(s.participants/s.roomSize)
 	rooms := max(1, int(result.Usable/room))
-	s.participants = rooms * s.roomSize
-	s.burn = max(0, result.Usable-float64(rooms)*room) * float64(runtime.NumCPU())
+	s.participants, s.fill = rooms*s.roomSize, result.Usable
 	full, err := b.measure(ctx, s)
 	if err != nil {
 		return nil, err

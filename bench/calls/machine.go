@@ -1,8 +1,6 @@
 package calls
 
 import (
-	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -10,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/skybridge-media/skybridge/bench/load"
 	"github.com/skybridge-media/skybridge/media/priority"
 )
 
@@ -30,7 +29,7 @@ const (
 // before everybody else; when it is late nevertheless, so is everything.
 type watch struct {
 	at   time.Time
-	idle float64 // seconds of all processors before
+	idle time.Duration // of all processors before
 
 	stop    chan struct{}
 	running sync.WaitGroup
@@ -47,7 +46,7 @@ type watch struct {
 func startWatch() (*watch, error) {
 	w := &watch{at: time.Now(), stop: make(chan struct{})}
 	var err error
-	if w.idle, err = idleTime(); err != nil {
+	if w.idle, err = load.IdleTime(); err != nil {
 		return nil, err
 	}
 	for cpu := range runtime.NumCPU() {
@@ -111,11 +110,11 @@ func probe(b []byte) {
 func (w *watch) end() (seen *machine, busy float64, err error) {
 	close(w.stop)
 	w.running.Wait()
-	idle, err := idleTime()
+	idle, err := load.IdleTime()
 	if err != nil {
 		return nil, 0, err
 	}
-	busy = 1 - (idle-w.idle)/time.Since(w.at).Seconds()/float64(runtime.NumCPU())
+	busy = 1 - (idle-w.idle).Seconds()/time.Since(w.at).Seconds()/float64(runtime.NumCPU())
 	if w.err != nil {
 		return nil, busy, nil // without the privilege nobody can tell
 	}
@@ -138,17 +137,4 @@ type machine struct {
 func (m *machine) stood(from, to time.Time) bool {
 	i, _ := slices.BinarySearchFunc(m.stalls, from, time.Time.Compare)
 	return i < len(m.stalls) && m.stalls[i].Before(to)
-}
-
-// idleTime is how long all processors together have had nothing to do, in seconds.
-func idleTime() (float64, error) {
-	b, err := os.ReadFile("/proc/uptime")
-	if err != nil {
-		return 0, err
-	}
-	var up, idle float64
-	if _, err := fmt.Sscan(string(b), &up, &idle); err != nil {
-		return 0, fmt.Errorf("/proc/uptime: %w", err)
-	}
-	return idle, nil
 }

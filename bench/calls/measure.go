@@ -191,7 +191,7 @@ func (s scenario) serve() []string {
 func (b *bench) spec(s scenario) (*load.Spec, error) {
 	spec := &load.Spec{
 		Prefix: "bench-", Rooms: s.participants / s.roomSize, RoomSize: s.roomSize, Pace: 40,
-		Audio: s.audio, Levels: s.levels, Secure: s.transport == srtp, Talkers: s.talkers, Burn: s.burn,
+		Audio: s.audio, Levels: s.levels, Secure: s.transport == srtp, Talkers: s.talkers, Fill: s.fill,
 	}
 	if s.width == 0 {
 		return spec, nil

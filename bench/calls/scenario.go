@@ -39,7 +39,7 @@ type scenario struct {
 	layout        string
 	selfView      bool
 	simulcast     bool
-	burn          float64 // processors to waste
+	fill          float64 // share of the processors that is to be busy
 
 	reach float64 // calls on 8 vCPU that are required
 }

@@ -47,8 +47,8 @@ func newEngine(spec *Spec) (*engine, error) {
 	e.sockets.Store(&[]target{})
 	e.wg.Go(e.send)
 	e.wg.Go(e.receive)
-	for left := spec.Burn; left > 0; left-- {
-		e.wg.Go(func() { e.burn(min(left, 1)) })
+	if spec.Fill > 0 {
+		e.fill(spec.Fill)
 	}
 	return e, nil
 }
@@ -186,23 +186,6 @@ func (e *engine) receive() {
 				}
 			}
 			e.marked <- struct{}{}
-		}
-	}
-}
-
-// burn wastes a share of one processor.
-func (e *engine) burn(share float64) {
-	const period = 20 * time.Millisecond
-	ticker := time.NewTicker(period)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-ticker.C:
-		}
-		for begin := time.Now(); time.Since(begin) < time.Duration(share*float64(period)); {
-			continue
 		}
 	}
 }

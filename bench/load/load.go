@@ -41,9 +41,9 @@ type Spec struct {
 
 	Video *Video `json:"video,omitempty"`
 
-	// Burn is CPU time to waste, in processors: where another room would be too
-	// much, it fills a machine up.
-	Burn float64 `json:"burn,omitempty"`
+	// Fill is which share of all processors is to be busy: what calls do not use
+	// of it is wasted. 0 wastes nothing.
+	Fill float64 `json:"fill,omitempty"`
 
 	// Watched is how many receivers' video is kept, to be decoded and looked at.
 	Watched int `json:"watched"`
@@ -109,8 +109,8 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("load: talkers: %d of %d, at most %d", s.Talkers, s.RoomSize, MaxTalkers)
 	case s.Pace <= 0:
 		return errors.New("load: pace: must be positive")
-	case s.Burn < 0:
-		return fmt.Errorf("load: burn: %v processors", s.Burn)
+	case s.Fill < 0 || s.Fill > 1:
+		return fmt.Errorf("load: fill: %v is not a share of the processors", s.Fill)
 	case AudioCodec(s.Audio) == nil:
 		return fmt.Errorf("load: audio: no codec %q", s.Audio)
 	case s.Video != nil && len(s.Video.Layers) > len(rids):
