@@ -1,0 +1,174 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// An infinityPage is a browser with a page that uses @pexip/infinity, the
+// library that existing applications join conferences with.
+type infinityPage struct {
+	*chromium
+	origin *httptest.Server
+}
+
+// openInfinity opens testdata/infinity/page.html next to the API of p, as one
+// origin.
+func openInfinity(t *testing.T, p *program, colour string, toneHz int) *infinityPage {
+	t.Helper()
+	needPeer(t, "chromium", "ffmpeg", "sox")
+	page, err := os.ReadFile("testdata/infinity/page.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("testdata/infinity/page.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := serveInfinity(t, p, page, bundle(t, script))
+	c := &infinityPage{startChromium(t, origin.URL, colour, "640x360", toneHz), origin}
+	t.Cleanup(func() {
+		if t.Failed() {
+			state, err := try(c.chromium, chromedp.Evaluate[string](`JSON.stringify({answers, complaints, errors: [told.onError, told.onDisconnected, told.onFailedRequest]})`))
+			t.Logf("the page: %s %v", state, err)
+		}
+	})
+	c.do(t, until("window.client !== undefined"))
+	return c
+}
+
+// serveInfinity serves a page and its script, and the API of p behind them.
+func serveInfinity(t *testing.T, p *program, page, script []byte) *httptest.Server {
+	t.Helper()
+	to, err := url.Parse(p.Web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", &httputil.ReverseProxy{
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+	})
+	for path, file := range map[string][]byte{"/{$}": page, "/bundle.js": script} {
+		kind := map[string]string{"/{$}": "text/html", "/bundle.js": "text/javascript"}[path]
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", kind+"; charset=utf-8")
+			_, _ = w.Write(file)
+		})
+	}
+	s := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		s.CloseClientConnections() // event streams do not end by themselves
+		s.Close()
+	})
+	return s
+}
+
+// bundle makes one script of an application's and what it imports.
+func bundle(t *testing.T, script []byte) []byte {
+	t.Helper()
+	dir := infinityModules(t)
+	out := filepath.Join(t.TempDir(), "bundle.js")
+	app, err := os.CreateTemp(dir, "*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(app.Name())
+	if _, err := app.Write(script); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "node_modules", ".bin", "esbuild"), app.Name(), "--bundle", "--format=esm", "--outfile="+out, "--log-level=warning")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("esbuild: %v\n%s", err, b)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// infinityModules returns a directory with the npm packages of
+// testdata/infinity, kept in the user's cache by what they are. Without npm or
+// the registry the test is skipped, and fails where all peers are required.
+func infinityModules(t *testing.T) string {
+	t.Helper()
+	needPeer(t, "node", "npm")
+	want, err := os.ReadFile("testdata/infinity/package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	sum := sha256.Sum256(want)
+	dir := filepath.Join(cache, "skybridge-test", fmt.Sprintf("infinity-%x", sum[:6]))
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", ".bin", "esbuild")); err == nil {
+		return dir
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "package.json"), want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		if os.Getenv("SKYBRIDGE_PEERS") == "all" {
+			t.Fatalf("npm install: %v\n%s", err, out)
+		}
+		t.Skipf("npm install: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// js evaluates an expression in the page, a promise to its end.
+func js[T any](t *testing.T, c *chromium, expression string) T {
+	t.Helper()
+	v, err := try(c, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// wants lets the page do something, if anything is given, which must not fail,
+// and waits until conditions are true.
+func (c *infinityPage) wants(t *testing.T, action string, conditions ...string) {
+	t.Helper()
+	if action != "" {
+		failed := js[string](t, c.chromium, `(async () => { try { await (`+action+`); return ""; } catch (e) { return String(e); } })()`)
+		if failed != "" {
+			t.Fatalf("%s: %s", action, failed)
+		}
+	}
+	for _, condition := range conditions {
+		c.do(t, until(condition))
+	}
+}
+
+// quote is a JavaScript literal.
+func quote(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // the tests quote strings
+	}
+	return string(b)
+}
