@@ -373,4 +373,10 @@ func TestCrossOrigin(t *testing.T) {
 		!strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "token") {
 		t.Errorf("got %d %v", a.Code, a.Header)
 	}
+	// A page that is closed sends a beacon, which has credentials.
+	a = w.do("OPTIONS", root+"release_token", "", "Origin", "https://app.example")
+	if a.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || a.Header.Get("Access-Control-Allow-Credentials") != "true" ||
+		a.Header.Get("Vary") != "Origin" {
+		t.Errorf("got %d %v for a beacon", a.Code, a.Header)
+	}
 }
