@@ -166,7 +166,28 @@ func TestInfinity(t *testing.T) {
 	c.wants(t, "", `find("page")?.hasMedia`)
 	c.contented(t, "403 release_token") // it releases the token of a seat that it was told is gone
 	c.wants(t, `client.disconnect({reason: "Browser closed"})`)
-	operator.participants(t, 2)
+	wantRoster(t, 4*time.Second, room, "phone operator", p)
+}
+
+// TestInfinityElsewhere lets the library call where there is no media, and then
+// where it is told to.
+func TestInfinityElsewhere(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	front, media := startCluster(t)
+	c := openInfinity(t, front, "#1e32c8", 1100)
+	if got := js[int](t, c.chromium, `join({conferenceAlias: "far"})`); got != http.StatusServiceUnavailable {
+		t.Errorf("request_token: %d, want 503", got)
+	}
+	// The library leaves out what it does not know of an answer; the text is known.
+	const there = `last("onError").error.match(/https:\S+/)[0]`
+	if got := js[string](t, c.chromium, there); got != media.Web {
+		t.Fatalf("the other node is %q, want %s", got, media.Web)
+	}
+	if got := js[int](t, c.chromium, `join({conferenceAlias: "far", host: `+there+`})`); got != http.StatusOK {
+		t.Errorf("request_token: %d", got)
+	}
+	c.wants(t, "", `find("page")?.hasMedia`)
+	c.contented(t, "503 request_token")
 }
 
 // renegotiates lets the page negotiate anew in all ways that it has.

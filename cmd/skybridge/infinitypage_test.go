@@ -29,15 +29,7 @@ type infinityPage struct {
 func openInfinity(t *testing.T, p *program, colour string, toneHz int) *infinityPage {
 	t.Helper()
 	needPeer(t, "chromium", "ffmpeg", "sox")
-	page, err := os.ReadFile("testdata/infinity/page.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script, err := os.ReadFile("testdata/infinity/page.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	origin := serveInfinity(t, p, page, bundle(t, script))
+	origin := serveInfinity(t, p, "/{$}", read(t, "testdata/infinity/page.html"), "/bundle.js", read(t, "testdata/infinity/page.js"))
 	c := &infinityPage{startChromium(t, origin.URL, colour, "640x360", toneHz), origin}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -49,8 +41,9 @@ func openInfinity(t *testing.T, p *program, colour string, toneHz int) *infinity
 	return c
 }
 
-// serveInfinity serves a page and its script, and the API of p behind them.
-func serveInfinity(t *testing.T, p *program, page, script []byte) *httptest.Server {
+// serveInfinity serves a page and a bundle of its script, and the API of p beside
+// them.
+func serveInfinity(t *testing.T, p *program, pageAt string, page []byte, scriptAt string, script []byte) *httptest.Server {
 	t.Helper()
 	to, err := url.Parse(p.Web)
 	if err != nil {
@@ -61,13 +54,14 @@ func serveInfinity(t *testing.T, p *program, page, script []byte) *httptest.Serv
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 	})
-	for path, file := range map[string][]byte{"/{$}": page, "/bundle.js": script} {
-		kind := map[string]string{"/{$}": "text/html", "/bundle.js": "text/javascript"}[path]
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+	serve := func(at, kind string, content []byte) {
+		mux.HandleFunc(at, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind+"; charset=utf-8")
-			_, _ = w.Write(file)
+			_, _ = w.Write(content)
 		})
 	}
+	serve(pageAt, "text/html", page)
+	serve(scriptAt, "text/javascript", bundle(t, script))
 	s := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		s.CloseClientConnections() // event streams do not end by themselves
@@ -96,11 +90,7 @@ func bundle(t *testing.T, script []byte) []byte {
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("esbuild: %v\n%s", err, b)
 	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return read(t, out)
 }
 
 // infinityModules returns a directory with the npm packages of
@@ -109,10 +99,7 @@ func bundle(t *testing.T, script []byte) []byte {
 func infinityModules(t *testing.T) string {
 	t.Helper()
 	needPeer(t, "node", "npm")
-	want, err := os.ReadFile("testdata/infinity/package.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := read(t, "testdata/infinity/package.json")
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
@@ -137,6 +124,15 @@ func infinityModules(t *testing.T) string {
 		t.Skipf("npm install: %v\n%s", err, out)
 	}
 	return dir
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // js evaluates an expression in the page, a promise to its end.

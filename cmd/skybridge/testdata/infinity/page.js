@@ -33,10 +33,10 @@ Object.assign(window, {
   find: (name) => client.getParticipants("main").find((p) => p.displayName === name),
   join: async (params) => {
     window.near ??= await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 360 } });
-    const response = await client.call({
+    window.answer = await client.call({
       displayName: "page", bandwidth: 1500, mediaStream: window.near,
       callType: infinity.ClientCallType.AudioVideoPresentation, ...params,
     });
-    return response.status;
+    return answer.status;
   },
 });
