@@ -100,6 +100,7 @@ func Events() []Event {
 		ParticipantPressed{},
 		PresentationStarted{},
 		PresentationStopped{},
+		MessageSent{},
 		NodeStarted{},
 		NodeStopped{},
 		NodeLost{},

@@ -39,7 +39,7 @@ type roster struct {
 	layout    string
 	mediaNode string // name; empty while there is none
 	speaker   string
-	presenter string // who has the floor; empty for nobody
+	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 
 	started time.Time // when the first participant was admitted; zero before
@@ -116,11 +116,12 @@ func (r *roster) start(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold and name. The rest belongs to the conference.
+// hold, name and camera. The rest belongs to the conference.
 func (r *roster) update(p *Participant) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(m *Participant) {
 			m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
+			m.Camera = p.Camera
 		})
 	}
 }

@@ -87,6 +87,21 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		s.ask(&out, &conference.TakeFloor{Id: id, Force: d.HasArg("force")})
 	case "release":
 		s.ask(&out, &conference.ReleaseFloor{Id: everybody(id)})
+	case "say":
+		m := &conference.SendMessage{From: id, Type: "text/plain", Payload: "hello"}
+		d.MaybeScanArgs(t, "to", &m.To)
+		d.MaybeScanArgs(t, "type", &m.Type)
+		d.MaybeScanArgs(t, "text", &m.Payload)
+		if d.HasArg("long") {
+			m.Payload = strings.Repeat("x", conference.MaxMessage+1)
+		}
+		s.ask(&out, m)
+	case "camera":
+		m := &conference.MoveCamera{From: id, Action: "start", Movements: []*conference.Movement{{Axis: "pan", Direction: "left"}}}
+		d.MaybeScanArgs(t, "to", &m.To)
+		d.MaybeScanArgs(t, "action", &m.Action)
+		d.MaybeScanArgs(t, "axis", &m.Movements[0].Axis)
+		s.ask(&out, m)
 	case "role":
 		s.ask(&out, &conference.SetRole{Id: id, Role: d.CmdArgs[1].Key})
 	case "disconnect":
@@ -201,6 +216,7 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 		Held: d.HasArg("held"), State: conference.StateConnecting,
 	}
 	d.MaybeScanArgs(s.T, "name", &p.Name)
+	p.DirectChat, p.Camera = d.HasArg("chats"), d.HasArg("camera")
 	if d.HasArg("guest") {
 		p.Role = conference.RoleGuest
 	}
@@ -274,6 +290,10 @@ func (s *stage) hear(who string, msg any) {
 	switch m := msg.(type) {
 	case *conference.Roster:
 		text = show(m)
+	case *conference.Message:
+		text = fmt.Sprintf("message from %s (%s) to %q: %s %q", m.From, m.Name, m.To, m.Type, m.Payload)
+	case *conference.MoveCamera:
+		text = fmt.Sprintf("camera of %s moved by %s: %s %s %s", m.To, m.From, m.Action, m.Movements[0].Axis, m.Movements[0].Direction)
 	case *conference.Dismiss:
 		text = fmt.Sprintf("dismissed: %s, %s", m.Code, m.Text)
 	}

@@ -34,5 +34,8 @@ func Wire() map[uint32]proto.Message {
 		225: &Spoke{},
 		226: &TakeFloor{},
 		227: &ReleaseFloor{},
+		228: &SendMessage{},
+		229: &Message{},
+		230: &MoveCamera{},
 	}
 }

@@ -61,6 +61,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	body, err := decode[struct {
 		DisplayName *string `json:"display_name"`
 		CallTag     string  `json:"call_tag"`
+		DirectChat  bool    `json:"supports_direct_chat"`
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		return nil, err
 	}
 	st := s.newSeat(protocolAPI, r.PathValue("alias"), cmp.Or(shown, "Guest"))
+	st.chats = body.DirectChat
 	if err := s.admit(r.Context(), st, r, false, false); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		Role: "HOST", CallTag: body.CallTag, CallType: "video",
 		ServiceType: "conference", CurrentServiceType: "conference",
 		Version:    versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version},
-		TrickleICE: true, GuestsCanPresent: present,
+		TrickleICE: true, ChatEnabled: true, FECCEnabled: true, GuestsCanPresent: present,
 	}, nil
 }
 

@@ -93,8 +93,9 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 		HasMedia:    connected && (p.Audio || p.Video),
 		IsVideoCall: yesNo(p.Video), IsAudioOnlyCall: yesNo(p.Audio && !p.Video),
 		IsMuted: yesNo(p.AudioMuted), IsClientMuted: v.muted[p.Id], IsVideoMuted: p.VideoMuted, IsOnHold: p.Held,
-		IsPresenting: p.Id != "" && p.Id == v.Presenter,
+		IsPresenting:        p.Id != "" && p.Id == v.Presenter,
 		DisconnectSupported: true, MuteSupported: true,
+		DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
 	}
 	switch {
