@@ -21,6 +21,11 @@
 // them; an older one is ignored by the receiver. A lost message is repaired by
 // the next one.
 //
+// # Messages
+//
+// What participants write to each other is no state: it goes to the subscribers
+// as it comes, once ([Message]), and is forgotten.
+//
 // # Mailbox
 //
 // Bounded to 10,000 messages; what does not fit is answered as if nobody were
@@ -80,6 +85,9 @@ type Config struct {
 
 	// SelfView lets participants see themselves, so that all share one view.
 	SelfView bool
+
+	// OnlyHostsPresent keeps the floor from guests.
+	OnlyHostsPresent bool
 
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
@@ -158,6 +166,10 @@ func (x *conference) Receive(c actor.Context) {
 		x.disconnect(c, m)
 	case *GetRoster:
 		c.Respond(x.roster.snapshot(AddressOf(c.Self())))
+	case *SendMessage:
+		x.message(c, m)
+	case *MoveCamera:
+		x.moveCamera(c, m)
 	case *Subscribe:
 		x.subscribe(c, m.Subscriber)
 	case *Unsubscribe:

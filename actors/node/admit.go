@@ -74,6 +74,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 	props := participant.Props(participant.Config{
 		ID: k.id, Room: r.cfg.Name, Conference: r.conference, Protocol: m.Protocol, Outgoing: m.Outgoing,
 		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: m.Role,
+		DirectChat: m.DirectChat,
 	}, participant.Deps{
 		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
 		Signalling: m.Signalling,

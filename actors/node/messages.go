@@ -30,6 +30,8 @@ type (
 		API      bool   // present in the roster without media until Connect (client API); no time limit for that
 		Role     string // "host" or "guest"; empty means host
 
+		DirectChat bool // takes messages that are for it alone
+
 		Signalling participant.Signalling
 	}
 

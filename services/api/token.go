@@ -61,6 +61,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	body, err := decode[struct {
 		DisplayName *string `json:"display_name"`
 		CallTag     string  `json:"call_tag"`
+		DirectChat  bool    `json:"supports_direct_chat"`
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		return nil, err
 	}
 	st := s.newSeat(protocolAPI, r.PathValue("alias"), cmp.Or(shown, "Guest"))
+	st.chats = body.DirectChat
 	if err := s.admit(r.Context(), st, r, false, false); err != nil {
 		return nil, err
 	}
@@ -83,13 +85,15 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	if err != nil {
 		return nil, err
 	}
+	v, err := st.room.now(r.Context())
+	present := err == nil && !v.OnlyHostsPresent // the event stream tells it as well
 	return &tokenJSON{
 		Token: token, Expires: s.expires(), ParticipantUUID: string(st.id),
 		DisplayName: st.name, ConferenceName: st.room.name, ServiceName: st.room.name,
 		Role: "HOST", CallTag: body.CallTag, CallType: "video",
 		ServiceType: "conference", CurrentServiceType: "conference",
 		Version:    versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version},
-		TrickleICE: true,
+		TrickleICE: true, ChatEnabled: true, FECCEnabled: true, GuestsCanPresent: present,
 	}, nil
 }
 
