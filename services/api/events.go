@@ -158,8 +158,9 @@ type stream struct {
 	buf     bytes.Buffer
 	err     error
 
-	shown *saying // last; nil before the first
-	role  string
+	shown     *saying // last; nil before the first
+	role      string
+	presenter []byte // nil: nobody else presents
 }
 
 // show tells what is different from what was shown before.
@@ -200,14 +201,25 @@ func (o *stream) show(v *view) {
 	o.differs("conference_update", was.conference, now.conference)
 	o.differs("layout", was.layout, now.layout)
 	o.differs("stage", was.stage, now.stage)
-	switch {
-	case now.presenter != nil:
-		o.differs("presentation_start", was.presenter, now.presenter)
-	case was.presenter != nil:
-		o.event("presentation_stop", nil)
-	}
+	o.present(now)
 	o.shown = now
 	o.flush()
+}
+
+// present tells who else presents. A client takes it as the end of its own
+// presentation, so the one that presents is told nothing.
+func (o *stream) present(now *saying) {
+	presenter := now.presenter
+	if now.presents == o.self {
+		presenter = nil
+	}
+	switch {
+	case presenter != nil:
+		o.differs("presentation_start", o.presenter, presenter)
+	case o.presenter != nil:
+		o.event("presentation_stop", nil)
+	}
+	o.presenter = presenter
 }
 
 func (o *stream) differs(event string, was, now []byte) {

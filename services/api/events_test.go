@@ -255,11 +255,21 @@ func TestPresenter(t *testing.T) {
 		r.Participants = append(r.Participants, &conference.Participant{Id: "sip-1", Name: "Room 7", Protocol: "sip", Remote: "sip:room7@example.com", State: "connected"})
 	})
 	w.eventually("the roster", func() bool { return strings.Contains(c.get("participants").Body, "sip-1") })
-	e := c.until(c.listen(), "presentation_start")
+	events := c.listen()
+	e := c.until(events, "presentation_start")
 	if fmt.Sprint(e.data) != "map[presenter_name:Room 7 presenter_uri:sip:room7@example.com presenter_uuid:sip-1]" {
 		t.Errorf("got %v", e)
 	}
 	if a := c.post(c.me("take_floor"), ""); a.Code != http.StatusForbidden || a.Reason != "floor" || a.Result != "Another participant is presenting" {
 		t.Errorf("take_floor: got %d %s", a.Code, a.Body)
+	}
+	// Its own presentation ends where it is told that somebody presents.
+	w.update(func(r *conference.Roster) { r.Presenter = c.id })
+	e = c.next(events)
+	for !strings.HasPrefix(e.name, "presentation_") {
+		e = c.next(events)
+	}
+	if e.name != "presentation_stop" {
+		t.Errorf("Ada presents: got %v", e)
 	}
 }

@@ -12,6 +12,7 @@ type saying struct {
 	layout       []byte
 	stage        []byte
 	presenter    []byte // nil while nobody presents
+	presents     string // id of that participant
 }
 
 // entry is one participant of a saying.
@@ -58,7 +59,7 @@ func (m *room) say(v *view) *saying {
 	s.layout = keep(was.layout, v.layout(stage))
 	s.stage = keep(was.stage, stage)
 	if p := v.presenter(); p != nil {
-		s.presenter = keep(was.presenter, p)
+		s.presenter, s.presents = keep(was.presenter, p), p.UUID
 	}
 	m.said = s
 	return s
