@@ -221,7 +221,7 @@ func newSeat(t *testing.T, p *program, room string) *seat {
 	var r struct {
 		Token string `json:"token"`
 	}
-	if err := json.Unmarshal(s.post(t, "request_token", map[string]any{"display_name": "operator"}), &r); err != nil || r.Token == "" {
+	if err := json.Unmarshal(s.post(t, "request_token", map[string]any{"display_name": "operator", "supports_direct_chat": true}), &r); err != nil || r.Token == "" {
 		t.Fatalf("no token: %v", err)
 	}
 	s.token = r.Token
