@@ -377,6 +377,18 @@ func TestReading(t *testing.T) {
 	}
 }
 
+// Clients whose seat is gone would ask again and again.
+func TestRefreshRefusedInPeace(t *testing.T) {
+	w := newWorld(t)
+	began := time.Now()
+	if a := w.do("POST", root+"refresh_token", "", "token", "guess"); a.Code != http.StatusForbidden {
+		t.Errorf("got %d", a.Code)
+	}
+	if took := time.Since(began); took < 900*time.Millisecond {
+		t.Errorf("refused after %v", took)
+	}
+}
+
 func TestCrossOrigin(t *testing.T) {
 	w := newWorld(t)
 	a := w.do("OPTIONS", root+"request_token", "", "Origin", "https://app.example")

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
@@ -23,7 +26,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		err = st.openStream(s.cfg.Streams)
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuseStream(w, r, err)
 		return
 	}
 	defer st.closeStream()
@@ -31,9 +34,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer s.deps.Metrics.streams.Dec()
 	s.deps.Metrics.requests.WithLabelValues("events").Inc()
 
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // for proxies that would hold events back
+	streams(w.Header())
 	out := &stream{w: w, control: http.NewResponseController(w), metrics: s.deps.Metrics, self: string(st.id)}
 	changed, cancel := st.room.subscribe()
 	defer cancel()
@@ -76,6 +77,26 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+func streams(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // for proxies that would hold events back
+}
+
+// refuseStream refuses an event stream. Scripts are not told by browsers why:
+// those that have lost the stream of a seat that is gone would try again until
+// they give up, and remain in a call that is over. So where events are asked for,
+// the end of the seat is one.
+func (s *Server) refuseStream(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, errToken) || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		s.fail(w, r, err)
+		return
+	}
+	s.note(r, errToken, err)
+	streams(w.Header())
+	// Browsers come again by themselves, if the script does not close the stream.
+	_, _ = fmt.Fprintf(w, "retry: 60000\nevent: disconnect\ndata: %s\n\n", encode(disconnectJSON{text(participant.Reason{})}))
 }
 
 // pace is the time between two showings of a room of n, at least. Everybody in

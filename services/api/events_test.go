@@ -188,6 +188,12 @@ func TestEventStreamLimit(t *testing.T) {
 	if a := w.do("GET", root+"events?token=guess", ""); a.Code != http.StatusForbidden {
 		t.Errorf("wrong token: got %d %s", a.Code, a.Body)
 	}
+	// A browser would not tell its page.
+	a := w.do("GET", root+"events?token=guess", "", "Accept", "text/event-stream")
+	if want := "event: disconnect\ndata: {\"reason\":\"Call disconnected\"}\n\n"; a.Code != http.StatusOK || !strings.HasSuffix(a.Body, want) ||
+		a.Header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("got %d %v %q, want it to end with %q", a.Code, a.Header, a.Body, want)
+	}
 }
 
 func TestHeartbeat(t *testing.T) {

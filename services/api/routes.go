@@ -102,6 +102,9 @@ func (s *Server) serve(pattern string, f seated) http.HandlerFunc {
 	function := functionOf(pattern)
 	return func(w http.ResponseWriter, r *http.Request) {
 		st, err := s.seated(r)
+		if err != nil && function == "refresh_token" {
+			hesitate(r)
+		}
 		if err == nil {
 			var result any
 			if result, err = f(st, w, r); err == nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
@@ -121,4 +122,14 @@ func (s *Server) refreshToken(st *seat, _ http.ResponseWriter, _ *http.Request) 
 func (s *Server) releaseToken(st *seat, _ http.ResponseWriter, _ *http.Request) (any, error) {
 	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
 	return true, nil
+}
+
+// hesitate keeps a refusal back for a moment. Clients whose token is no good
+// ask for a new one again at once, until theirs would have expired, and after a
+// restart all of them do.
+func hesitate(r *http.Request) {
+	select {
+	case <-time.After(time.Second):
+	case <-r.Context().Done():
+	}
 }
