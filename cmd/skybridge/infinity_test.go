@@ -190,6 +190,26 @@ func TestInfinityElsewhere(t *testing.T) {
 	c.contented(t, "503 request_token")
 }
 
+// TestInfinityRestart lets the library lose its server, and find another one that
+// does not know it.
+func TestInfinityRestart(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#1e32c8", 1100)
+	if got := js[int](t, c.chromium, `join({conferenceAlias: "gone"})`); got != http.StatusOK {
+		t.Fatalf("request_token: %d", got)
+	}
+	c.wants(t, "", `find("page")?.hasMedia`)
+	_ = p.cmd.Process.Kill()
+	<-p.done
+	c.origin.point(t, startProgram(t, "serve", "--adhoc", "--rtp-ports", "43000-43999"))
+	c.wants(t, "", `last("onDisconnected")?.error === "Call disconnected" && last("onDisconnected").errorCode === "#pex151"`)
+	if got := js[int](t, c.chromium, `join({conferenceAlias: "gone"})`); got != http.StatusOK {
+		t.Fatalf("request_token: %d", got)
+	}
+	c.wants(t, "", `find("page")?.hasMedia`)
+}
+
 // renegotiates lets the page negotiate anew in all ways that it has.
 func renegotiates(t *testing.T, c *infinityPage, check func(how string)) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -21,7 +23,23 @@ import (
 // library that existing applications join conferences with.
 type infinityPage struct {
 	*chromium
-	origin *httptest.Server
+	origin *site
+}
+
+// A site is a page that uses the library, and an API beside it.
+type site struct {
+	*httptest.Server
+	api atomic.Pointer[url.URL] // where requests for the API go
+}
+
+// point makes p the server of the API.
+func (s *site) point(t *testing.T, p *program) {
+	t.Helper()
+	to, err := url.Parse(p.Web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.api.Store(to)
 }
 
 // openInfinity opens testdata/infinity/page.html next to the API of p, as one
@@ -43,16 +61,15 @@ func openInfinity(t *testing.T, p *program, colour string, toneHz int) *infinity
 
 // serveInfinity serves a page and a bundle of its script, and the API of p beside
 // them.
-func serveInfinity(t *testing.T, p *program, pageAt string, page []byte, scriptAt string, script []byte) *httptest.Server {
+func serveInfinity(t *testing.T, p *program, pageAt string, page []byte, scriptAt string, script []byte) *site {
 	t.Helper()
-	to, err := url.Parse(p.Web)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &site{}
+	s.point(t, p)
 	mux := http.NewServeMux()
 	mux.Handle("/api/", &httputil.ReverseProxy{
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(s.api.Load()) },
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
+		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // tests break connections
 	})
 	serve := func(at, kind string, content []byte) {
 		mux.HandleFunc(at, func(w http.ResponseWriter, _ *http.Request) {
@@ -62,7 +79,7 @@ func serveInfinity(t *testing.T, p *program, pageAt string, page []byte, scriptA
 	}
 	serve(pageAt, "text/html", page)
 	serve(scriptAt, "text/javascript", bundle(t, script))
-	s := httptest.NewServer(mux)
+	s.Server = httptest.NewServer(mux)
 	t.Cleanup(func() {
 		s.CloseClientConnections() // event streams do not end by themselves
 		s.Close()
