@@ -86,6 +86,13 @@ type Config struct {
 	// SelfView lets participants see themselves, so that all share one view.
 	SelfView bool
 
+	// HostPIN makes its bearers hosts, and everybody else a guest, if they may
+	// come at all. Empty means that everybody is a host. Guests need GuestPIN,
+	// unless it is empty, where AllowGuests is set.
+	HostPIN     string
+	GuestPIN    string
+	AllowGuests bool
+
 	// OnlyHostsPresent keeps the floor from guests.
 	OnlyHostsPresent bool
 
@@ -93,6 +100,9 @@ type Config struct {
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration
 }
+
+// GuestsNeedPIN reports whether nobody enters without a PIN.
+func (c Config) GuestsNeedPIN() bool { return c.HostPIN != "" && (!c.AllowGuests || c.GuestPIN != "") }
 
 // Deps are a conference's collaborators. All are required.
 type Deps struct {

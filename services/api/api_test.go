@@ -403,3 +403,69 @@ func TestCrossOrigin(t *testing.T) {
 		t.Errorf("got %d %v for a beacon", a.Code, a.Header)
 	}
 }
+
+func TestPIN(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		name, pin    string
+		refuse       any
+		want, reason string
+	}{
+		{name: "all need one", refuse: node.ErrPIN, want: "map[guest_pin:required pin:required version:map[pseudo_version:test version_id:test]]", reason: "pin"},
+		{name: "hosts need one", refuse: node.ErrHostPIN, want: "map[guest_pin:none pin:required version:map[pseudo_version:test version_id:test]]", reason: "pin"},
+		{name: "wrong", pin: "1", refuse: node.ErrWrongPIN, want: "Invalid PIN", reason: "pin"},
+		{name: "blocked", pin: "1234", refuse: node.ErrPINBlocked, want: "Participant exceeded PIN entry retries", reason: "blocked"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w.refuse = tt.refuse
+			a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`, "pin", tt.pin)
+			if a.Code != http.StatusForbidden || fmt.Sprint(a.Result) != tt.want || a.Reason != tt.reason {
+				t.Errorf("got %d %s", a.Code, a.Body)
+			}
+		})
+	}
+	w.refuse = nil
+	w.as = "guest"
+	a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`, "pin", "none")
+	r := a.Result.(map[string]any)
+	if r["role"] != "GUEST" || w.admitted[0].PIN != "none" {
+		t.Errorf("got %s; the node was given %q", a.Body, w.admitted[0].PIN)
+	}
+	// It is a guest before the roster says so.
+	if a := w.do("POST", root+"lock", "", "token", r["token"].(string)); a.Reason != "role" {
+		t.Errorf("lock: got %d %s", a.Code, a.Body)
+	}
+	if a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`, "pin", strings.Repeat("1", 65)); a.Code != http.StatusBadRequest {
+		t.Errorf("long PIN: got %d %s", a.Code, a.Body)
+	}
+}
+
+func TestWHIPPIN(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct{ path, bearer, want string }{
+		{"/whip/standup", "", "none"},
+		{"/whip/standup?pin=1234", "", "1234"},
+		{"/whip/standup", "5678", "5678"},
+		{"/whip/standup?pin=1234", "5678", "1234"},
+	} {
+		header := []string{"Content-Type", "application/sdp"}
+		if tt.bearer != "" {
+			header = append(header, "Authorization", "Bearer "+tt.bearer)
+		}
+		if a := w.do("POST", tt.path, "v=0 m=audio", header...); a.Code != http.StatusCreated {
+			t.Errorf("%s: got %d %s", tt.path, a.Code, a.Body)
+		}
+		if got := w.admitted[len(w.admitted)-1].PIN; got != tt.want {
+			t.Errorf("%s %s: the node was given %q, want %q", tt.path, tt.bearer, got, tt.want)
+		}
+	}
+	w.refuse = node.ErrPIN
+	if a := w.do("POST", "/whip/standup", "v=0 m=audio", "Content-Type", "application/sdp"); a.Code != http.StatusUnauthorized || a.Header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("PIN required: got %d %s", a.Code, a.Body)
+	}
+	w.refuse = node.ErrWrongPIN
+	if a := w.do("POST", "/whip/standup?pin=1", "v=0 m=audio", "Content-Type", "application/sdp"); a.Code != http.StatusForbidden {
+		t.Errorf("wrong PIN: got %d %s", a.Code, a.Body)
+	}
+}

@@ -29,7 +29,8 @@ type seat struct {
 	alias    string // as the client wrote it
 	protocol string
 	name     string
-	chats    bool // takes messages that are for it alone
+	pin      string // that the client has given
+	chats    bool   // takes messages that are for it alone
 	log      *slog.Logger
 
 	messages, cameras *rate.Limiter
@@ -38,6 +39,7 @@ type seat struct {
 	// reads them without.
 	pid  *actor.PID
 	room *room
+	role string // as which it was admitted
 
 	done chan struct{} // closed when the seat has ended
 
@@ -82,6 +84,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		Alias:      st.alias,
 		Protocol:   st.protocol,
 		Name:       st.name,
+		PIN:        st.pin,
 		Remote:     r.RemoteAddr,
 		Audio:      audio,
 		Video:      video,
@@ -108,7 +111,8 @@ func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
 	st.log.Info("seat taken", "room", a.Room, "peer", peer, "protocol", st.protocol)
 	_, heard := in.since(0)
 	st.mu.Lock()
-	st.pid, st.room, st.heard = a.Participant, in, heard
+	st.pid, st.room, st.role, st.heard = a.Participant, in, a.Role, heard
+	st.pin = "" // nothing more to be done with it
 	ended := st.ended
 	st.mu.Unlock()
 	if ended { // it was disconnected before we knew that it was admitted
