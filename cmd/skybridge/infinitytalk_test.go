@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -120,6 +122,50 @@ func TestInfinityTalks(t *testing.T) {
 	floor("", "disconnected", "connected", `find("operator").isPresenting`)
 	floor(present, "connected", "disconnected", `find("page").isPresenting && !find("operator").isPresenting`)
 	c.contented(t)
+}
+
+// TestInfinityPIN lets the library in as a guest and as a host.
+func TestInfinityPIN(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	file := filepath.Join(t.TempDir(), "skybridge.yaml")
+	const rooms = `rooms:
+  - name: board
+    host-pin: 1234
+    guest-pin: 0042
+  - name: hall
+    host-pin: 1234
+    allow-guests: true
+`
+	if err := os.WriteFile(file, []byte(rooms), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, "serve", "--config", file, "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#1e32c8", 1100)
+	join := func(params string, code int, conditions ...string) {
+		t.Helper()
+		if got := js[int](t, c.chromium, "join("+params+")"); got != code {
+			t.Fatalf("%s: request_token: %d, want %d", params, got, code)
+		}
+		c.wants(t, "", conditions...)
+	}
+	leave := func() {
+		t.Helper()
+		c.wants(t, `client.disconnect({reason: "User initiated disconnect"})`)
+	}
+
+	join(`{conferenceAlias: "board"}`, http.StatusForbidden, `last("onPinRequired").hasHostPin && last("onPinRequired").hasGuestPin`)
+	join(`{conferenceAlias: "board", pin: "4711"}`, http.StatusForbidden, `last("onError").error === "Invalid PIN" && last("onError").errorCode === "#pex101"`)
+	join(`{conferenceAlias: "board", pin: "none"}`, http.StatusForbidden, `told.onPinRequired.length === 2`)
+	join(`{conferenceAlias: "board", pin: "0042"}`, http.StatusOK, `find("page")?.hasMedia && !find("page").isHost && !last("onMe").participant.canControl`)
+	c.wants(t, `client.lock({lock: true}).then(() => { throw "a guest has locked the room"; }, () => {})`)
+	leave()
+	join(`{conferenceAlias: "board", pin: "1234"}`, http.StatusOK, `find("page")?.hasMedia && find("page").isHost && last("onMe").participant.canControl`)
+	c.wants(t, `client.lock({lock: true})`, `client.conferenceStatus.get("main").locked`)
+	leave()
+
+	join(`{conferenceAlias: "hall"}`, http.StatusForbidden, `last("onPinRequired").hasHostPin && !last("onPinRequired").hasGuestPin`)
+	join(`{conferenceAlias: "hall", pin: "none"}`, http.StatusOK, `find("page")?.hasMedia && !find("page").isHost`)
+	leave()
 }
 
 // present shows a green canvas.
