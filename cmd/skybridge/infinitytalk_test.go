@@ -124,10 +124,11 @@ func TestInfinityTalks(t *testing.T) {
 	c.contented(t)
 }
 
-// TestInfinityPIN lets the library in as a guest and as a host.
-func TestInfinityPIN(t *testing.T) {
-	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
-	file := filepath.Join(t.TempDir(), "skybridge.yaml")
+// pinRooms is a configuration with a room that asks everybody for a PIN, and one
+// that asks hosts.
+func pinRooms(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "skybridge.yaml")
 	const rooms = `rooms:
   - name: board
     host-pin: 1234
@@ -139,7 +140,13 @@ func TestInfinityPIN(t *testing.T) {
 	if err := os.WriteFile(file, []byte(rooms), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startProgram(t, "serve", "--config", file, "--rtp-ports", "44000-44999")
+	return file
+}
+
+// TestInfinityPIN lets the library in as a guest and as a host.
+func TestInfinityPIN(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--config", pinRooms(t), "--rtp-ports", "44000-44999")
 	c := openInfinity(t, p, "#1e32c8", 1100)
 	join := func(params string, code int, conditions ...string) {
 		t.Helper()

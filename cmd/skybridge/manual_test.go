@@ -23,7 +23,7 @@ func TestManualJavaScript(t *testing.T) {
 		}
 		return m[1]
 	}
-	p := startProgram(t, "serve", "--adhoc", "--adhoc-layout", "2x2", "--rtp-ports", "44000-44999")
+	p := startProgram(t, "serve", "--config", pinRooms(t), "--adhoc", "--adhoc-layout", "2x2", "--rtp-ports", "44000-44999")
 	site := serveInfinity(t, p, "/join.html", file("join.html", "html"), "/join.bundle.js", file("join.js", "js"))
 	red, blue := color.RGBA{200, 30, 30, 255}, color.RGBA{30, 50, 200, 255}
 	phone := dialVideo(t, p, "standup", "phone", 500, red)
@@ -53,4 +53,9 @@ func TestManualJavaScript(t *testing.T) {
 	c.do(t, until(`document.getElementById("said").textContent === "Disconnected by another participant (#pex124)"`))
 	c.do(t, chromedp.Reload(), until(`document.getElementById("far").videoWidth > 0`), chromedp.Navigate("about:blank"))
 	wantRoster(t, 4*time.Second, "standup", "phone operator", p) // a page that is closed takes leave, or media would be missed 5 s later
+
+	// It asks for a PIN.
+	query.Set("room", "board")
+	c.do(t, onEveryPage(`window.prompt = () => "1234";`), chromedp.Navigate(site.URL+"/join.html?"+query.Encode()),
+		until(`document.getElementById("far").videoWidth > 0`), shown("Ann"))
 }
