@@ -98,6 +98,8 @@ func Events() []Event {
 		ParticipantRaised{},
 		ParticipantLowered{},
 		ParticipantPressed{},
+		PresentationStarted{},
+		PresentationStopped{},
 		NodeStarted{},
 		NodeStopped{},
 		NodeLost{},

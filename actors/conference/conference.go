@@ -81,6 +81,9 @@ type Config struct {
 	// SelfView lets participants see themselves, so that all share one view.
 	SelfView bool
 
+	// OnlyHostsPresent keeps the floor from guests.
+	OnlyHostsPresent bool
+
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration

@@ -60,6 +60,8 @@ var (
 	ErrNobody      = &bus.Error{Code: bus.NotFound, Text: "conference: no such participant"}
 	ErrLayout      = &bus.Error{Code: bus.Invalid, Text: "conference: unknown layout"}
 	ErrRole        = &bus.Error{Code: bus.Invalid, Text: "conference: unknown role"}
+	ErrFloor       = &bus.Error{Code: bus.Forbidden, Text: "conference: somebody else presents"}
+	ErrPresent     = &bus.Error{Code: bus.Forbidden, Text: "conference: guests may not present"}
 	ErrParticipant = &bus.Error{Code: bus.Invalid, Text: "conference: participant without id or address"}
 )
 

@@ -83,6 +83,10 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		s.ask(&out, &conference.Spotlight{Id: id, On: !d.HasArg("off")})
 	case "hand":
 		s.ask(&out, &conference.RaiseHand{Id: id, On: !d.HasArg("off")})
+	case "floor":
+		s.ask(&out, &conference.TakeFloor{Id: id, Force: d.HasArg("force")})
+	case "release":
+		s.ask(&out, &conference.ReleaseFloor{Id: everybody(id)})
 	case "role":
 		s.ask(&out, &conference.SetRole{Id: id, Role: d.CmdArgs[1].Key})
 	case "disconnect":
@@ -123,6 +127,7 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 func (s *stage) open(d *datadriven.TestData) {
 	cfg := conference.Config{Name: "Stand-up", Linger: time.Minute}
 	d.MaybeScanArgs(s.T, "limit", &cfg.Limit)
+	cfg.OnlyHostsPresent = d.HasArg("onlyhosts")
 	epoch := uint64(5)
 	d.MaybeScanArgs(s.T, "epoch", &epoch)
 	s.other = s.NewElsewhere("n2@b", func(to *actor.PID, msg any, sender *actor.PID) {
@@ -234,7 +239,7 @@ func (s *stage) rejoin(out *strings.Builder, d *datadriven.TestData) {
 	s.ask(out, &conference.Rejoin{
 		Transcoder: conference.AddressOf(transcoder),
 		Last: &conference.Roster{
-			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400,
+			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b",
 			Conference: &conference.Address{Node: "n9@z", Id: "conference"}, Participants: []*conference.Participant{a, b},
 		},
 	})
@@ -322,6 +327,9 @@ func show(r *conference.Roster) string {
 	fmt.Fprintf(&b, "roster %d.%d %s media=%s", r.Epoch, r.Version, r.Layout, r.MediaNode)
 	if r.Locked {
 		b.WriteString(" locked")
+	}
+	if r.Presenter != "" {
+		b.WriteString(" presenter=" + r.Presenter)
 	}
 	for _, p := range r.Participants {
 		fmt.Fprintf(&b, " [%s %s %s", p.Name, p.Role, p.State)

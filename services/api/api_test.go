@@ -23,7 +23,7 @@ func TestRequestToken(t *testing.T) {
 	r := a.Result.(map[string]any)
 	for k, want := range map[string]any{
 		"display_name": "Ada", "conference_name": "standup", "role": "HOST", "expires": "120",
-		"current_service_type": "conference", "call_tag": "x", "chat_enabled": false,
+		"current_service_type": "conference", "call_tag": "x", "chat_enabled": false, "guests_can_present": true,
 	} {
 		if r[k] != want {
 			t.Errorf("%s: got %v, want %v", k, r[k], want)
@@ -247,7 +247,9 @@ func TestFunctions(t *testing.T) {
 		{"disconnect", "", 200, `*conference.Disconnect reason:"Conference terminated by another participant"`},
 		{"message", `{"type":"text/plain","payload":"hi"}`, 501, ""},
 		{at + "message", `{}`, 403, ""},
-		{ada.me("take_floor"), "", 403, ""},
+		{ada.me("take_floor"), "", 200, `*conference.TakeFloor id:"ADA"`},
+		{at + "take_floor", "", 200, `*conference.TakeFloor id:"BOB" force:true`},
+		{ada.me("release_floor"), "", 200, `*conference.ReleaseFloor id:"ADA"`},
 		{ada.me("fecc"), "{}", 403, ""},
 		{ada.me("transfer"), "{}", 403, ""},
 		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 403, ""},
@@ -276,6 +278,7 @@ func TestFunctions(t *testing.T) {
 			got := ""
 			if told := w.take(); len(told) > 0 {
 				got = strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf("%T %+v", told[0], told[0])), bob.id, "BOB")
+				got = strings.ReplaceAll(got, ada.id, "ADA")
 				got = strings.ReplaceAll(got, "  ", " ")
 			}
 			if got != tt.told {
@@ -291,7 +294,7 @@ func TestGuestsMayNot(t *testing.T) {
 	w.update(func(r *conference.Roster) { r.Participants[0].Role = "guest" })
 	w.eventually("the new role", func() bool { return c.post("lock", "").Code == http.StatusForbidden })
 	at := "participants/" + other.id + "/"
-	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton")} {
+	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton"), at + "take_floor", at + "release_floor"} {
 		if a := c.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" || a.Result != "Invalid role" {
 			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
 		}
@@ -302,7 +305,7 @@ func TestGuestsMayNot(t *testing.T) {
 	if a := c.post("dial", `{"destination":"sip:a@b","protocol":"sip","role":"HOST"}`); a.Reason != "role" {
 		t.Errorf("dial: got %d %s", a.Code, a.Body)
 	}
-	for _, path := range []string{c.me("mute"), c.me("buzz"), c.me("video_muted"), c.me("client_mute")} {
+	for _, path := range []string{c.me("mute"), c.me("buzz"), c.me("video_muted"), c.me("client_mute"), c.me("take_floor"), c.me("release_floor")} {
 		if a := c.post(path, ""); a.Code != http.StatusOK {
 			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
 		}
@@ -317,7 +320,7 @@ func TestReading(t *testing.T) {
 	c := w.join("Ada")
 	c.post(c.me("client_mute"), "")
 	w.update(func(r *conference.Roster) {
-		r.Locked = true
+		r.Locked, r.Presenter = true, "sip-1"
 		r.Participants = append(r.Participants, &conference.Participant{
 			Id: "sip-1", Name: "Room 7", Protocol: "sip", Remote: "sip:room7@example.com", State: "connected", Audio: true, Video: true,
 			AudioMuted: true, HandRaised: true, Spotlight: true, Held: true, Role: "guest", Outgoing: true, JoinedUnixMs: 1_700_000_002_000,
@@ -336,7 +339,7 @@ func TestReading(t *testing.T) {
 	}
 	for k, want := range map[string]any{
 		"protocol": "sip", "has_media": true, "is_muted": "YES", "is_video_call": "YES", "role": "guest", "call_direction": "out",
-		"uri": "sip:room7@example.com", "is_on_hold": true, "start_time": 1_700_000_002.0,
+		"uri": "sip:room7@example.com", "is_on_hold": true, "is_presenting": "YES", "start_time": 1_700_000_002.0,
 	} {
 		if room[k] != want {
 			t.Errorf("the room's %s: got %v, want %v", k, room[k], want)

@@ -42,6 +42,7 @@ const (
 	reasonCapacity    = "capacity"    // nothing free
 	reasonLocked      = "locked"      // the conference lets nobody in
 	reasonRole        = "role"        // hosts may, this participant is a guest
+	reasonFloor       = "floor"       // somebody else presents
 )
 
 // Failures of this package's own.
@@ -76,6 +77,8 @@ var known = []struct {
 	{node.ErrNotFound, failure{reason: "not_found", text: "Neither conference nor gateway found"}},
 	{conference.ErrLocked, failure{reason: reasonLocked, text: "The conference is locked"}},
 	{conference.ErrFull, failure{reason: "full", text: "Participant limit reached"}},
+	{conference.ErrFloor, failure{reason: reasonFloor, text: "Another participant is presenting"}},
+	{conference.ErrPresent, failure{reason: reasonRole, text: "Invalid role"}},
 	{conference.ErrNobody, failure{reason: "not_found", text: "No such participant"}},
 	{node.ErrCapacity, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},
 	{conference.ErrNoMedia, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},

@@ -169,6 +169,12 @@ func (o *stream) show(v *view) {
 	o.differs("conference_update", was.conference, now.conference)
 	o.differs("layout", was.layout, now.layout)
 	o.differs("stage", was.stage, now.stage)
+	switch {
+	case now.presenter != nil:
+		o.differs("presentation_start", was.presenter, now.presenter)
+	case was.presenter != nil:
+		o.event("presentation_stop", nil)
+	}
 	o.shown = now
 	o.flush()
 }

@@ -83,13 +83,15 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	if err != nil {
 		return nil, err
 	}
+	v, err := st.room.now(r.Context())
+	present := err == nil && !v.OnlyHostsPresent // the event stream tells it as well
 	return &tokenJSON{
 		Token: token, Expires: s.expires(), ParticipantUUID: string(st.id),
 		DisplayName: st.name, ConferenceName: st.room.name, ServiceName: st.room.name,
 		Role: "HOST", CallTag: body.CallTag, CallType: "video",
 		ServiceType: "conference", CurrentServiceType: "conference",
 		Version:    versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version},
-		TrickleICE: true,
+		TrickleICE: true, GuestsCanPresent: present,
 	}, nil
 }
 

@@ -194,6 +194,10 @@ func (w *world) conferenceActor(c actor.Context) {
 			c.Respond(conference.Refuse(conference.ErrNobody))
 			return
 		}
+		if d, ok := m.(*conference.TakeFloor); ok && w.roster.Presenter != "" && d.Id != w.roster.Presenter && !d.Force {
+			c.Respond(conference.Refuse(conference.ErrFloor))
+			return
+		}
 		c.Respond(&conference.Done{})
 	}
 }
