@@ -9,7 +9,7 @@ import (
 func plan(r *conference.Roster) *bridge.Plan {
 	p := &bridge.Plan{
 		Layout:   r.Layout,
-		SelfView: r.SelfView,
+		SelfView: r.SelfView, Presenter: r.Presenter,
 		Members:  make([]bridge.Member, 0, len(r.Participants)),
 	}
 	for _, m := range r.Participants {
