@@ -129,6 +129,10 @@ func (c *choice) answer(t transport, id identity) string {
 		if s.levelExt != 0 && st.audio != nil {
 			line("a=extmap:%d %s", s.levelExt, sdp.AudioLevelURI)
 		}
+		if s.content != "" {
+			// Applications tell their pictures apart by it, in the answer too.
+			line("a=content:%s", s.content)
+		}
 		if c.roles[i] == parked {
 			line("a=inactive")
 			continue

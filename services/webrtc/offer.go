@@ -45,7 +45,8 @@ type section struct {
 	transport transport // with what the session says
 
 	mid      string
-	offered  bool // the port is not zero, or the section only lives in its bundle
+	content  string // "main" or "slides" (RFC 4796); empty: not said
+	offered  bool   // the port is not zero, or the section only lives in its bundle
 	bundled  bool
 	mux      bool // rtcp-mux
 	rsize    bool // rtcp-rsize
@@ -215,6 +216,12 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 		switch a.Key {
 		case "mid":
 			s.mid = a.Value
+		case "content":
+			for _, c := range []string{"main", "slides"} {
+				if strings.Contains(a.Value, c) {
+					s.content = c
+				}
+			}
 		case "bundle-only":
 			s.offered = true
 		case "rtcp-mux":
