@@ -263,9 +263,10 @@ func (p *Port) keepUp() {
 // keep does what is due from time to time.
 func (p *Port) keep(now time.Time) {
 	p.audio.measure(p.cfg.Metrics, now)
-	for _, s := range p.videos() {
+	all := p.videos()
+	for i, s := range all {
 		s.poll(now)
-		s.measure(now)
+		s.measure(now, all[1-i].link.outgoing())
 	}
 	for _, l := range [...]*link{&p.audio.link, &p.video.link, &p.content.link} {
 		if out, packets := l.due(now); out != nil {

@@ -51,7 +51,9 @@ func (p *Port) control(packets []rtcp.Packet, now time.Time) {
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			// Beyond a gigabit the float says nothing, and may be infinite.
 			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
-			p.estimated(bitrate, now)
+			for _, s := range p.videos() {
+				s.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+			}
 		case *media.BitrateLimit:
 			p.bitrateLimit(packet, now)
 		}
@@ -70,16 +72,6 @@ func (p *Port) blocks(blocks []rtcp.ReceptionReport, now time.Time) {
 				s.adapt(func(a *adapter, _ int) { a.lossy(loss, now) })
 			}
 		}
-	}
-}
-
-// estimated takes what the peer believes can be sent to it altogether. What one
-// stream uses of that is not there for the other.
-func (p *Port) estimated(bitrate int, now time.Time) {
-	all := p.videos()
-	for i, s := range all {
-		left := max(bitrate-all[1-i].link.outgoing(), 1)
-		s.adapt(func(a *adapter, _ int) { a.estimated(left, now) })
 	}
 }
 

@@ -148,7 +148,8 @@ type adapter struct {
 	of   []tier // nil: those of a camera's picture
 	tier int    // index into them
 
-	estimate   int // bit/s the receiver believes it can take (REMB); 0: none
+	others     int // bit/s that another stream takes of the estimate
+	estimate   int // bit/s the receiver believes it can take altogether (REMB); 0: none
 	estimateAt time.Time
 	fell       time.Time // when it was last less than before
 
@@ -195,10 +196,11 @@ func (a *adapter) review(rate, ceiling int, now time.Time) {
 	// A receiver's estimate grows slowly, and not beyond one and a half times
 	// what it gets: after a still picture it is low and says nothing. Only one
 	// that falls below what we send means that the path is full.
-	if fresh && rate > a.estimate && now.Sub(a.fell) < fallAge && now.Sub(a.changed) >= settle {
+	left := a.estimate - a.others
+	if fresh && rate > max(left, 0) && now.Sub(a.fell) < fallAge && now.Sub(a.changed) >= settle {
 		fit := len(a.tiers()) - 1
 		for i, t := range a.tiers() {
-			if t.bitrate <= a.estimate {
+			if t.bitrate <= left {
 				fit = i
 				break
 			}
@@ -209,7 +211,7 @@ func (a *adapter) review(rate, ceiling int, now time.Time) {
 	if a.trying && now.Sub(a.changed) >= a.trial {
 		a.trying, a.trial = false, firstTrial
 	}
-	room := !fresh || a.estimate >= a.tiers()[max(a.tier-1, 0)].bitrate || a.estimate*10 >= rate*13
+	room := !fresh || left >= a.tiers()[max(a.tier-1, 0)].bitrate || left*10 >= rate*13
 	if a.tier > ceiling && room && now.Sub(a.since) >= a.trial {
 		a.tier--
 		a.since, a.changed, a.trying = now, now, true

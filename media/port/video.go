@@ -116,11 +116,14 @@ func (s *videoStream) configure(v *Video, now time.Time) {
 func (s *videoStream) poll(now time.Time) { s.request(s.tend(now)) }
 
 // measure tells metrics what has happened since the last call, and the peer
-// how much it may send.
-func (s *videoStream) measure(now time.Time) {
+// how much it may send. others is what is sent to it in another stream, in bit/s.
+func (s *videoStream) measure(now time.Time, others int) {
 	s.link.measure(now)
 	rate := s.link.outgoing()
-	s.adapt(func(a *adapter, ceiling int) { a.review(rate, ceiling, now) })
+	s.adapt(func(a *adapter, ceiling int) {
+		a.others = others
+		a.review(rate, ceiling, now)
+	})
 	s.limit(now)
 }
 

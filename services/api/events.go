@@ -170,6 +170,8 @@ func (o *stream) show(v *view) {
 	o.differs("layout", was.layout, now.layout)
 	o.differs("stage", was.stage, now.stage)
 	switch {
+	case v.Presenter == o.self && o.self != "":
+		// Clients take this for somebody else's presentation, and end theirs.
 	case now.presenter != nil:
 		o.differs("presentation_start", was.presenter, now.presenter)
 	case was.presenter != nil:
