@@ -39,13 +39,15 @@ type (
 	// Reserve asks for what a call will take with other media than it has leased
 	// for, before the peer is promised any. The reply is *Reserved, or
 	// [ErrCapacity], and then the call keeps what it has. Only more is refused:
-	// video besides sound, or media where there was none. So who gives something
+	// video besides sound, a stream for what is presented, or media where there was
+	// none. So who gives something
 	// back need not wait for the reply; without a sender there is none. A call's
 	// signalling is the only one who sends it, and so the last one counts.
 	Reserve struct {
-		Call  participant.ID
-		Audio bool
-		Video bool
+		Call    participant.ID
+		Audio   bool
+		Video   bool
+		Content bool // a video stream for what is presented, now or later
 	}
 
 	// SetCapacity says what the node's CPU can carry, as it is now known. It

@@ -56,7 +56,7 @@ func (s *stage) play(d *datadriven.TestData) string {
 	case "connect":
 		s.calls[arg(0)].connect()
 	case "reserve":
-		m := &node.Reserve{Call: participant.ID(arg(1)), Audio: true, Video: d.HasArg("video")}
+		m := &node.Reserve{Call: participant.ID(arg(1)), Audio: true, Video: d.HasArg("video"), Content: d.HasArg("content")}
 		if _, err := actortest.Ask[*node.Reserved](n.Bench, n.pid, m); err != nil {
 			return fmt.Sprintf("refused: %v (%s)\n", err, bus.CodeOf(err))
 		}

@@ -76,6 +76,7 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 	c.Call, err = s.deps.Media.Answer(r.Context(), Offer{
 		ID: string(st.id), SDP: sdp, Port: media,
 		Connected: func() { st.connect(c) },
+		Content:   st.slides,
 		Ended:     func(string) { st.lose(c) },
 	})
 	if err != nil {
@@ -98,10 +99,7 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 // client. A seat that was taken without media has leased nothing so far. Callers
 // hold placing.
 func (st *seat) lease(ctx context.Context, audio, video bool) error {
-	ctx, cancel := context.WithTimeout(ctx, commandPatience)
-	defer cancel()
-	deps := &st.server.deps
-	_, err := actors.Ask[*node.Reserved](ctx, deps.System, deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
+	err := st.reserve(ctx, node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
 	if err != nil && !errors.Is(err, node.ErrCapacity) {
 		// It may be granted yet, when nobody waits for it any more.
 		st.mu.Lock()
@@ -112,11 +110,54 @@ func (st *seat) lease(ctx context.Context, audio, video bool) error {
 	return err
 }
 
+// reserve asks the node for want. Callers hold placing.
+func (st *seat) reserve(ctx context.Context, want node.Reserve) error {
+	ctx, cancel := context.WithTimeout(ctx, commandPatience)
+	defer cancel()
+	deps := &st.server.deps
+	want.Call = st.id
+	_, err := actors.Ask[*node.Reserved](ctx, deps.System, deps.Node, &want)
+	if err == nil {
+		st.leased = want
+	}
+	return err
+}
+
 // giveBack tells the node that the seat takes no more than this now. Callers
 // hold placing, so that the node hears all of it in order.
 func (st *seat) giveBack(audio, video bool) {
+	st.tell(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
+}
+
+// tell is reserve for what cannot be refused.
+func (st *seat) tell(less node.Reserve) {
 	deps := &st.server.deps
-	deps.System.Root.Send(deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
+	less.Call = st.id
+	st.leased = less
+	deps.System.Root.Send(deps.Node, &less)
+}
+
+// slides asks for room for a stream of what is presented, or gives it back. The
+// call's media asks, while an offer is answered: callers hold placing.
+func (st *seat) slides(ctx context.Context, on bool) bool {
+	want := st.leased
+	if want.Content == on {
+		return on
+	}
+	want.Content = on
+	if !on {
+		st.tell(want)
+		return false
+	}
+	err := st.reserve(ctx, want)
+	if err == nil {
+		return true
+	}
+	st.log.Info("presentation refused", "err", err)
+	if !errors.Is(err, node.ErrCapacity) {
+		st.tell(st.leased) // it may be granted yet, when nobody waits for it any more
+	}
+	return false
 }
 
 // media returns the port of the seat. It outlives calls: the participant has

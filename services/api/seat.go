@@ -43,7 +43,8 @@ type seat struct {
 
 	done chan struct{} // closed when the seat has ended
 
-	placing sync.Mutex // held while a call is answered, updated or closed, and what the seat leases changes
+	placing sync.Mutex   // held while a call is answered, updated or closed, and what the seat leases changes
+	leased  node.Reserve // what the node was told last; guarded by placing
 
 	mu        sync.Mutex // guards what follows
 	ended     bool
