@@ -21,6 +21,11 @@
 // them; an older one is ignored by the receiver. A lost message is repaired by
 // the next one.
 //
+// # Messages
+//
+// What participants write to each other is no state: it goes to the subscribers
+// as it comes, once ([Message]), and is forgotten.
+//
 // # Mailbox
 //
 // Bounded to 10,000 messages; what does not fit is answered as if nobody were
@@ -50,6 +55,7 @@ const (
 	reasonEnded        = "conference_ended"
 	reasonStopping     = "node_stopping"
 	reasonEmpty        = "empty"
+	reasonTimeout      = "timeout"
 )
 
 const (
@@ -81,10 +87,23 @@ type Config struct {
 	// SelfView lets participants see themselves, so that all share one view.
 	SelfView bool
 
+	// HostPIN makes its bearers hosts, and everybody else a guest, if they may
+	// come at all. Empty means that everybody is a host. Guests need GuestPIN,
+	// unless it is empty, where AllowGuests is set.
+	HostPIN     string
+	GuestPIN    string
+	AllowGuests bool
+
+	// OnlyHostsPresent keeps the floor from guests.
+	OnlyHostsPresent bool
+
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration
 }
+
+// GuestsNeedPIN reports whether nobody enters without a PIN.
+func (c Config) GuestsNeedPIN() bool { return c.HostPIN != "" && (!c.AllowGuests || c.GuestPIN != "") }
 
 // Deps are a conference's collaborators. All are required.
 type Deps struct {
@@ -122,6 +141,7 @@ type conference struct {
 	dismissed []dismissed
 	counted   int // participants in the metrics
 	stopTimer func() bool
+	limits    limits
 	ending    bool // everybody has been told to go; nobody comes in any more
 	closed    bool
 }
@@ -158,6 +178,10 @@ func (x *conference) Receive(c actor.Context) {
 		x.disconnect(c, m)
 	case *GetRoster:
 		c.Respond(x.roster.snapshot(AddressOf(c.Self())))
+	case *SendMessage:
+		x.message(c, m)
+	case *MoveCamera:
+		x.moveCamera(c, m)
 	case *Subscribe:
 		x.subscribe(c, m.Subscriber)
 	case *Unsubscribe:
@@ -174,6 +198,8 @@ func (x *conference) Receive(c actor.Context) {
 		x.endIfIdle(c, reasonStopping)
 	case *overdue:
 		x.overdue(c, m.call)
+	case *rung:
+		x.rung(c)
 	case *flush:
 		x.out.waiting = false
 	case *idled:
@@ -189,6 +215,8 @@ func (x *conference) Receive(c actor.Context) {
 // settle tells the world what the message just handled has changed. Every way
 // out of the actor's code ends here.
 func (x *conference) settle(c actor.Context) {
+	x.roster.review(time.Now())
+	x.setClock(c)
 	x.publish()
 	if n := len(x.roster.members); n != x.counted {
 		x.Metrics.participants.Add(float64(n - x.counted))
@@ -348,6 +376,7 @@ func (x *conference) release(c actor.Context) {
 	for _, d := range x.dismissed {
 		d.stopTimer()
 	}
+	x.limits.stop()
 	x.out.stop()
 	x.Metrics.active.Dec()
 	x.Metrics.participants.Sub(float64(x.counted))

@@ -55,6 +55,8 @@ func TestDemand(t *testing.T) {
 		{"sound", conference.Config{}, demand{audio: 8}, 0.8},
 		{"sound, and listeners", conference.Config{}, demand{audio: 109}, 9*0.1 + 100*0.01},
 		{"pictures and sound", conference.Config{}, demand{video: 4, audio: 7}, 4 + 5*0.1 + 2*0.01},
+		{"something presented", conference.Config{}, demand{video: 4, content: 1}, 5},
+		{"to three", conference.Config{SelfView: true}, demand{video: 4, content: 4}, 1 + 3*0.5 + 1 + 3*0.05},
 		{"an unknown layout", conference.Config{Layout: "1+33"}, demand{video: 10}, 9 + 0.05},
 	} {
 		d := demandOf(tt.cfg)

@@ -14,8 +14,8 @@ const ActorName = "node"
 type (
 	// Admit asks for a place in the conference behind Alias for one call. The
 	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
-	// conference.ErrLocked, conference.ErrFull, [ErrCapacity], or another with
-	// bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
+	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked], conference.ErrLocked,
+	// conference.ErrFull, [ErrCapacity], or another with bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
 	// lost just then; [ErrCapacity] comes at once, unless another node may have
 	// room. Nothing remains of a call that was not admitted.
 	Admit struct {
@@ -28,7 +28,11 @@ type (
 		Audio    bool           // media that the call wants
 		Video    bool
 		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host" or "guest"; empty means host
+		Role     string // "host" or "guest"; empty means host. A PIN decides it where the room has any
+		PIN      string // what the caller has given; [NoPIN] to come as a guest without; empty for nothing yet
+
+		Waits      bool // to be let into a locked conference, rather than to be refused
+		DirectChat bool // takes messages that are for it alone
 
 		Signalling participant.Signalling
 	}
@@ -36,13 +40,15 @@ type (
 	// Reserve asks for what a call will take with other media than it has leased
 	// for, before the peer is promised any. The reply is *Reserved, or
 	// [ErrCapacity], and then the call keeps what it has. Only more is refused:
-	// video besides sound, or media where there was none. So who gives something
+	// video besides sound, a stream for what is presented, or media where there was
+	// none. So who gives something
 	// back need not wait for the reply; without a sender there is none. A call's
 	// signalling is the only one who sends it, and so the last one counts.
 	Reserve struct {
-		Call  participant.ID
-		Audio bool
-		Video bool
+		Call    participant.ID
+		Audio   bool
+		Video   bool
+		Content bool // a video stream for what is presented, now or later
 	}
 
 	// SetCapacity says what the node's CPU can carry, as it is now known. It
@@ -90,6 +96,8 @@ type (
 		Participant *actor.PID
 		Conference  *actor.PID // its owner, on this node or another
 		Room        string     // the room's name
+		Role        string     // "host" or "guest"
+		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
 
 	// Reserved says that there is room.

@@ -9,8 +9,8 @@ import (
 func plan(r *conference.Roster) *bridge.Plan {
 	p := &bridge.Plan{
 		Layout:   r.Layout,
-		SelfView: r.SelfView,
-		Members:  make([]bridge.Member, 0, len(r.Participants)),
+		SelfView: r.SelfView, Presenter: r.Presenter,
+		Members: make([]bridge.Member, 0, len(r.Participants)),
 	}
 	for _, m := range r.Participants {
 		p.Members = append(p.Members, bridge.Member{
@@ -18,7 +18,7 @@ func plan(r *conference.Roster) *bridge.Plan {
 			Name:       m.Name,
 			AudioMuted: m.AudioMuted,
 			VideoMuted: m.VideoMuted,
-			Held:       m.Held,
+			Held:       m.Held || m.Waiting != "",
 			Spotlight:  m.Spotlight,
 			NoTile:     m.State != conference.StateConnected || !m.Audio && !m.Video,
 		})

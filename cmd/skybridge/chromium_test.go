@@ -64,16 +64,21 @@ func startChromium(t *testing.T, url, colour, size string, toneHz int) *chromium
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
 	c := &chromium{ctx}
-	c.do(t, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: plainSound})
-		return err
-	}), chromedp.Navigate(url))
+	c.do(t, onEveryPage(plainSound), chromedp.Navigate(url))
 	t.Cleanup(func() {
 		if t.Failed() {
 			c.screenshot(t, "failed")
 		}
 	})
 	return c
+}
+
+// onEveryPage runs a script in pages before their own.
+func onEveryPage(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
 }
 
 // do runs actions, which must succeed in 20 s.

@@ -13,6 +13,7 @@ type Metrics struct {
 	open           prometheus.Gauge
 	traffic        *media.Totals[*Port]
 	audio, video   streamMetrics
+	content        streamMetrics
 	concealed      prometheus.Counter
 	decoded        prometheus.Counter
 	undecodable    prometheus.Counter
@@ -100,10 +101,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				{"audio", sent.String()},
 				{"video", received.String()},
 				{"video", sent.String()},
+				{"presentation", received.String()},
+				{"presentation", sent.String()},
 			},
 			func(p *Port, sums []media.Traffic) {
 				p.audio.link.addTo(sums[:directions])
-				p.video.link.addTo(sums[directions:])
+				p.video.link.addTo(sums[directions : 2*directions])
+				p.content.link.addTo(sums[2*directions:])
 			},
 		),
 		open: f.NewGauge(prometheus.GaugeOpts{
@@ -112,6 +116,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		audio:          stream("audio"),
 		video:          stream("video"),
+		content:        stream("presentation"),
 		concealed:      counter("concealed_seconds_total", "Seconds of received audio made up in place of lost or late packets."),
 		decoded:        counter("pictures_decoded_total", "Pictures of participants that were decoded."),
 		undecodable:    counter("pictures_undecodable_total", "Pictures of participants that the decoder found corrupt."),

@@ -13,7 +13,8 @@ import (
 )
 
 // stale is how long a picture is shown after the last one came. Senders of a
-// picture that stands still repeat it every second or so.
+// picture that stands still repeat it every second or so. A slide that stands
+// still is shown for as long as it is presented.
 const stale = 10 * time.Second
 
 // videoIn is the received half of a video stream. Packets are only counted
@@ -100,7 +101,7 @@ func (s *videoStream) startIfWanted() {
 	s.running.Add(1)
 	in.decoder = &decoder{
 		codec: in.cfg.Codec, log: s.log, metrics: s.metrics, submit: s.submit,
-		show: s.show, corrupt: s.corrupt, ended: s.running.Done, waiting: true,
+		show: s.show, corrupt: s.corrupt, ended: s.running.Done, waiting: true, spare: spare{whole: in.cfg.content},
 	}
 	in.decoder.want(in.ladder.width, in.ladder.height)
 }
@@ -263,7 +264,7 @@ func (s *videoStream) latest(now time.Time) *bridge.SharedPicture {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	p := s.in.picture
-	if p == nil || now.Sub(p.Received) > stale || !p.Retain() {
+	if p == nil || now.Sub(p.Received) > stale && !s.in.cfg.content || !p.Retain() {
 		return nil
 	}
 	return p

@@ -61,17 +61,17 @@ func (s *Server) routes() *http.ServeMux {
 		"POST " + calls + "disconnect":                    s.hangUp,
 		"POST " + calls + "dtmf":                          s.dtmf,
 		"POST " + calls + "statistics":                    s.statistics,
-		"POST " + conferences + "message":                 lacking(http.StatusNotImplemented, "chat"),
-		"POST " + participants + "message":                lacking(http.StatusForbidden, "chat"),
-		"POST " + participants + "take_floor":             lacking(http.StatusForbidden, "presentation"),
-		"POST " + participants + "release_floor":          lacking(http.StatusForbidden, "presentation"),
+		"POST " + conferences + "message":                 s.message,
+		"POST " + participants + "message":                s.message,
+		"POST " + participants + "take_floor":             s.takeFloor,
+		"POST " + participants + "release_floor":          s.releaseFloor,
 		"POST " + participants + "pres_in_mix":            lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "allowrxpresentation":    lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "denyrxpresentation":     lacking(http.StatusForbidden, "presentation"),
-		"POST " + participants + "fecc":                   lacking(http.StatusForbidden, "far end camera control"),
-		"POST " + calls + "fecc":                          lacking(http.StatusForbidden, "far end camera control"),
+		"POST " + participants + "fecc":                   s.moveCamera,
+		"POST " + calls + "fecc":                          s.moveFarEnd,
 		"POST " + participants + "transfer":               lacking(http.StatusForbidden, "transfer"),
-		"POST " + participants + "unlock":                 lacking(http.StatusForbidden, "waiting room"),
+		"POST " + participants + "unlock":                 s.letIn,
 		"POST " + participants + "overlaytext":            lacking(http.StatusForbidden, "overlay text"),
 		"POST " + participants + "show_live_captions":     lacking(http.StatusForbidden, "live captions"),
 		"POST " + participants + "hide_live_captions":     lacking(http.StatusForbidden, "live captions"),
@@ -102,6 +102,9 @@ func (s *Server) serve(pattern string, f seated) http.HandlerFunc {
 	function := functionOf(pattern)
 	return func(w http.ResponseWriter, r *http.Request) {
 		st, err := s.seated(r)
+		if err != nil && function == "refresh_token" {
+			hesitate(r)
+		}
 		if err == nil {
 			var result any
 			if result, err = f(st, w, r); err == nil {

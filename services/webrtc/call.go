@@ -24,6 +24,11 @@ type Offer struct {
 	// It must not block, nor close the call.
 	Connected func()
 
+	// Content is asked whether there is room for what is presented, in a stream
+	// of its own, before the peer is promised one, and told when it takes none any
+	// more. nil: there never is. It is called while an offer is answered.
+	Content func(ctx context.Context, on bool) (granted bool)
+
 	// Ended is called at most once, when the peer has closed the connection or
 	// cannot be reached any more, with a word for why: "closed", "failed" or
 	// "timeout". It is not called after Close, which it may itself call.
@@ -52,7 +57,8 @@ type Call struct {
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	told   bool // Ended was called
+	told   bool   // Ended was called
+	slides string // mid of the section for what is presented; "": none
 }
 
 func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
@@ -60,6 +66,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.slides = o.Content != nil
 	choice, err := e.choose(d, nil)
 	if err != nil {
 		return nil, err
@@ -127,7 +134,7 @@ func (c *Call) Update(ctx context.Context, offerSDP string, withVideo bool) (str
 	if err != nil {
 		return "", err
 	}
-	d.noVideo = !withVideo
+	d.noVideo, d.slides = !withVideo, c.offer.Content != nil
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	return c.renegotiate(ctx, d)
@@ -159,6 +166,7 @@ func (c *Call) renegotiate(ctx context.Context, d *description) (string, error) 
 // negotiate takes a choice through pion and installs its streams on the port.
 // Callers hold negotiation.
 func (c *Call) negotiate(ctx context.Context, next *choice) error {
+	c.admitSlides(ctx, next)
 	err := c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: next.canonical()})
 	if err != nil {
 		// What pion refuses although we understood it is in candidates,
@@ -166,7 +174,7 @@ func (c *Call) negotiate(ctx context.Context, next *choice) error {
 		return invalid("sdp: %v", err)
 	}
 	for _, s := range next.streams() {
-		k := kind(s.section.media)
+		k := s.section.kind()
 		if c.tracks[k] != nil {
 			continue
 		}
@@ -199,10 +207,28 @@ func (c *Call) negotiate(ctx context.Context, next *choice) error {
 	c.id.version++
 	c.choice, c.text = next, next.answer(ours.sections[0].transport, c.id)
 	for _, s := range next.streams() {
-		c.held[kind(s.section.media)] = s
+		c.held[s.section.kind()] = s
 	}
 	c.install()
 	return nil
+}
+
+// admitSlides asks for room for what is presented. Without any the section stays
+// what it is between presentations: agreed on, and inactive.
+func (c *Call) admitSlides(ctx context.Context, next *choice) {
+	s, mid := next.content, ""
+	if s != nil {
+		mid = s.section.mid
+	}
+	c.mu.Lock()
+	c.slides = mid
+	c.mu.Unlock()
+	if c.offer.Content == nil {
+		return
+	}
+	if on := s != nil && (s.send || s.recv); !c.offer.Content(ctx, on) && on {
+		s.send, s.recv = false, false
+	}
 }
 
 // Close ends the call towards the peer, takes its streams off the port and
@@ -227,6 +253,7 @@ func (c *Call) shut() bool {
 	c.mu.Unlock()
 	c.offer.Port.SetAudio(nil)
 	c.offer.Port.SetVideo(nil)
+	c.offer.Port.SetContent(nil)
 	if err := c.pc.GracefulClose(); err != nil {
 		c.log.Debug("close peer connection", "err", err)
 	}

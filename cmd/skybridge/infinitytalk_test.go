@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A scroll keeps the events of a seat, as "NAME DATA".
+type scroll struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// listen opens the event stream of a seat until the test ends.
+func (s *seat) listen(t *testing.T) *scroll {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"events?token="+s.token, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := insecure.Transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &scroll{}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		name := ""
+		for in := bufio.NewScanner(resp.Body); in.Scan(); {
+			if v, ok := strings.CutPrefix(in.Text(), "event: "); ok {
+				name = v
+			} else if v, ok := strings.CutPrefix(in.Text(), "data: "); ok {
+				e.mu.Lock()
+				e.lines = append(e.lines, name+" "+v)
+				e.mu.Unlock()
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		_ = resp.Body.Close()
+		reading.Wait()
+	})
+	return e
+}
+
+// tells waits for an event that contains all of what.
+func (e *scroll) tells(t *testing.T, what ...string) {
+	t.Helper()
+	eventually(t, 10*time.Second, func() error {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for _, line := range e.lines {
+			n := 0
+			for _, w := range what {
+				if strings.Contains(line, w) {
+					n++
+				}
+			}
+			if n == len(what) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event has %q", what)
+	})
+}
+
+// TestInfinityTalks lets the library chat, and have the floor.
+func TestInfinityTalks(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#1e32c8", 1100)
+	operator := newSeat(t, p, "talk")
+	events := operator.listen(t)
+	if got := js[int](t, c.chromium, `join({conferenceAlias: "talk", supportsDirectChat: true})`); got != http.StatusOK {
+		t.Fatalf("request_token: %d", got)
+	}
+	c.wants(t, "", `find("page")?.hasMedia && find("page").supportsDirectChat && client.conferenceFeatureFlags.chatEnabled`)
+	ids := operator.participants(t, 2)
+	to := func(name, what string) string { return "participants/" + ids[name] + "/" + what }
+
+	// Chat, with everybody and with one.
+	c.wants(t, `client.sendMessage({payload: "good day"})`)
+	events.tells(t, "message_received", `"origin":"page"`, `"payload":"good day"`, `"type":"text/plain"`, `"direct":false`)
+	operator.post(t, "message", map[string]any{"type": "text/plain", "payload": "hello"})
+	c.wants(t, "", `last("onMessage")?.message === "hello" && last("onMessage").displayName === "operator" && !last("onMessage").direct`)
+	operator.post(t, to("page", "message"), map[string]any{"type": "text/plain", "payload": "psst"})
+	c.wants(t, "", `last("onMessage").message === "psst" && last("onMessage").direct`)
+	c.wants(t, `client.sendMessage({payload: "what?", participantUuid: find("operator").uuid})`)
+	events.tells(t, "message_received", `"payload":"what?"`, `"direct":true`)
+	c.wants(t, `client.sendApplicationMessage({payload: {poll: [1, 2]}})`)
+	events.tells(t, "message_received", `"type":"application/json"`, `poll`)
+	operator.post(t, "message", map[string]any{"type": "application/json", "payload": `{"poll":3}`})
+	c.wants(t, "", `last("onApplicationMessage")?.message.poll === 3`, `told.onMessage.length === 2`) // and nothing of its own
+
+	// It has the floor until a host takes it.
+	const state = `last("onPresentationConnectionChange")`
+	floor := func(action, send, recv string, conditions ...string) {
+		t.Helper()
+		c.wants(t, action, append(conditions, state+`?.send === `+quote(send)+` && `+state+`.recv === `+quote(recv))...)
+		c.wants(t, "", `connections.at(-1).signalingState === "stable"`)
+	}
+	floor(present, "connected", "disconnected", `find("page").isPresenting`)
+	events.tells(t, "presentation_start", ids["page"])
+	floor(`client.stopPresenting()`, "disconnected", "disconnected", `!find("page").isPresenting`)
+	events.tells(t, "presentation_stop")
+	floor(present, "connected", "disconnected", `find("page").isPresenting`)
+	operator.post(t, to("operator", "take_floor"), nil)
+	floor("", "disconnected", "connected", `find("operator").isPresenting && !find("page").isPresenting`)
+	operator.post(t, to("operator", "release_floor"), nil)
+	floor("", "disconnected", "disconnected", `!find("operator").isPresenting`)
+	operator.post(t, to("operator", "take_floor"), nil)
+	floor("", "disconnected", "connected", `find("operator").isPresenting`)
+	floor(present, "connected", "disconnected", `find("page").isPresenting && !find("operator").isPresenting`)
+	c.contented(t)
+}
+
+// pinRooms is a configuration with a room that asks everybody for a PIN, and one
+// that asks hosts.
+func pinRooms(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "skybridge.yaml")
+	const rooms = `rooms:
+  - name: board
+    host-pin: 1234
+    guest-pin: 0042
+  - name: hall
+    host-pin: 1234
+    allow-guests: true
+`
+	if err := os.WriteFile(file, []byte(rooms), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestInfinityPIN lets the library in as a guest and as a host.
+func TestInfinityPIN(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--config", pinRooms(t), "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#1e32c8", 1100)
+	join := func(params string, code int, conditions ...string) {
+		t.Helper()
+		if got := js[int](t, c.chromium, "join("+params+")"); got != code {
+			t.Fatalf("%s: request_token: %d, want %d", params, got, code)
+		}
+		c.wants(t, "", conditions...)
+	}
+	leave := func() {
+		t.Helper()
+		c.wants(t, `client.disconnect({reason: "User initiated disconnect"})`)
+	}
+
+	join(`{conferenceAlias: "board"}`, http.StatusForbidden, `last("onPinRequired").hasHostPin && last("onPinRequired").hasGuestPin`)
+	join(`{conferenceAlias: "board", pin: "4711"}`, http.StatusForbidden, `last("onError").error === "Invalid PIN" && last("onError").errorCode === "#pex101"`)
+	join(`{conferenceAlias: "board", pin: "none"}`, http.StatusForbidden, `told.onPinRequired.length === 2`)
+	join(`{conferenceAlias: "board", pin: "0042"}`, http.StatusOK, `find("page")?.hasMedia && !find("page").isHost && !last("onMe").participant.canControl`)
+	c.wants(t, `client.lock({lock: true}).then(() => { throw "a guest has locked the room"; }, () => {})`)
+	leave()
+	join(`{conferenceAlias: "board", pin: "1234"}`, http.StatusOK, `find("page")?.hasMedia && find("page").isHost && last("onMe").participant.canControl`)
+	c.wants(t, `client.lock({lock: true})`, `client.conferenceStatus.get("main").locked`)
+	leave()
+
+	join(`{conferenceAlias: "hall"}`, http.StatusForbidden, `last("onPinRequired").hasHostPin && !last("onPinRequired").hasGuestPin`)
+	join(`{conferenceAlias: "hall", pin: "none"}`, http.StatusOK, `find("page")?.hasMedia && !find("page").isHost`)
+	leave()
+}
+
+// present shows a green canvas.
+const present = `(() => {
+	const canvas = Object.assign(document.createElement("canvas"), {width: 640, height: 360});
+	const g = canvas.getContext("2d");
+	setInterval(() => { g.fillStyle = "#1eaa28"; g.fillRect(0, 0, 640, 360); }, 100);
+	return client.present(canvas.captureStream(10));
+})()`
