@@ -45,7 +45,7 @@ export class Seat {
    * @param {string} [pin] "none" for a guest who needs no PIN
    */
   async take(displayName, pin) {
-    const ask = () => this.post("request_token", { display_name: displayName }, { pin });
+    const ask = () => this.post("request_token", { display_name: displayName, supports_direct_chat: true }, { pin });
     let result;
     try {
       result = await ask();

@@ -40,7 +40,7 @@ export class BarView {
       quality: () => showQuality(session),
       help: () => showHelp(),
     };
-    const bind = { mute: "mute", camera: "camera", hand: "hand", share: "share", "people-toggle": "people", "chat-toggle": "chat", "layout-open": "layout", invite: "invite", quality: "quality" };
+    const bind = { mute: "mute", camera: "camera", hand: "hand", share: "share", "people-toggle": "people", "chat-toggle": "chat", "layout-open": "layout", invite: "invite", "alone-invite": "invite", quality: "quality" };
     for (const [id, command] of Object.entries(bind)) $(id).onclick = this.commands[command];
     $("more").onclick = () => this.#more();
     $("leave").onclick = () => session.end();
@@ -127,7 +127,7 @@ export class BarView {
     const dark = devices.off.video || !devices.has("video");
     for (const [id, off, symbol, label, short] of [
       ["mute", silent, "mic", byHost ? "Unmute; a host has muted you" : silent ? "Unmute" : "Mute", silent ? "Unmute" : "Mute"],
-      ["camera", dark, "cam", dark ? "Start camera" : "Stop camera", dark ? "Start video" : "Stop video"],
+      ["camera", dark, "cam", dark ? "Start video" : "Stop video", dark ? "Start video" : "Stop video"],
     ]) {
       setIcon($(id), off ? `${symbol}-off` : symbol);
       setLabel($(id), label, short);

@@ -22,8 +22,9 @@ export class Panel {
     }
     $("panel-close").onclick = () => this.hide(true);
     $("panel").onkeydown = (e) => { if (e.key === "Escape") this.hide(true); };
-    const wide = matchMedia("(min-width: 901px)").matches;
-    this.#draw(wide && keep.get("panel") !== "closed" ? "people" : undefined);
+    const wide = matchMedia("(min-width: 901px)");
+    wide.onchange = () => { if (!wide.matches) this.#draw(undefined); }; // it would cover the picture
+    this.#draw(wide.matches && keep.get("panel") !== "closed" ? "people" : undefined);
   }
 
   shows(tab) { return this.open === tab; }

@@ -46,7 +46,7 @@ export class RosterView {
     const { locked, guests_muted: muted } = room.status;
     $("lock").lastElementChild.textContent = locked ? "Unlock room" : "Lock room";
     setIcon($("lock"), locked ? "unlock" : "lock");
-    $("mute-guests").lastElementChild.textContent = muted ? "Unmute guests" : "Mute all guests";
+    $("mute-guests").lastElementChild.textContent = muted ? "Unmute guests" : "Mute guests";
     setIcon($("mute-guests"), muted ? "mic" : "mic-off");
   }
 

@@ -16,7 +16,8 @@ export class StageView {
       devices.on("change", () => this.#self()),
       devices.on("tracks", () => this.#self()),
       room.on("stage", () => this.#caption()),
-      room.on("people", () => this.#caption()),
+      room.on("people", () => { this.#caption(); this.#alone(); }),
+      session.on("state", () => this.#alone()),
       room.on("presentation", () => this.#presentation()),
       presentation.on("change", () => this.#presentation()),
     ];
@@ -25,6 +26,7 @@ export class StageView {
     if (session.call) this.#play(session.call);
     this.#self();
     this.#caption();
+    this.#alone();
     this.#presentation();
   }
 
@@ -47,6 +49,12 @@ export class StageView {
     const who = [...room.speaking].filter((id) => id !== room.me()).map((id) => room.people.get(id)).filter(Boolean);
     $("caption").hidden = who.length === 0;
     if (who.length) $("caption").lastElementChild.textContent = who.map(nameOf).join(", ");
+  }
+
+  /** An empty room looks like a failure; say what it is. */
+  #alone() {
+    const { room, state } = this.session;
+    $("alone").hidden = state !== "connected" || room.present.some((p) => p.uuid !== room.me());
   }
 
   #presentation() {

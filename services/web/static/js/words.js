@@ -9,6 +9,7 @@ const reasons = {
   role: "Only hosts can do that.",
   token: "Your place in the room has expired. Join again.",
   floor: "Somebody else is presenting. Wait until they have stopped.",
+  rate: "That was too much at once. Wait a moment.",
   streams: "This room is open in too many windows.",
   unavailable: "The server does not answer in time. Please try again.",
 };
