@@ -21,6 +21,11 @@
 // them; an older one is ignored by the receiver. A lost message is repaired by
 // the next one.
 //
+// # Messages
+//
+// What participants write to each other is no state: it goes to the subscribers
+// as it comes, once ([Message]), and is forgotten.
+//
 // # Mailbox
 //
 // Bounded to 10,000 messages; what does not fit is answered as if nobody were
@@ -81,10 +86,23 @@ type Config struct {
 	// SelfView lets participants see themselves, so that all share one view.
 	SelfView bool
 
+	// HostPIN makes its bearers hosts, and everybody else a guest, if they may
+	// come at all. Empty means that everybody is a host. Guests need GuestPIN,
+	// unless it is empty, where AllowGuests is set.
+	HostPIN     string
+	GuestPIN    string
+	AllowGuests bool
+
+	// OnlyHostsPresent keeps the floor from guests.
+	OnlyHostsPresent bool
+
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration
 }
+
+// GuestsNeedPIN reports whether nobody enters without a PIN.
+func (c Config) GuestsNeedPIN() bool { return c.HostPIN != "" && (!c.AllowGuests || c.GuestPIN != "") }
 
 // Deps are a conference's collaborators. All are required.
 type Deps struct {
@@ -158,6 +176,10 @@ func (x *conference) Receive(c actor.Context) {
 		x.disconnect(c, m)
 	case *GetRoster:
 		c.Respond(x.roster.snapshot(AddressOf(c.Self())))
+	case *SendMessage:
+		x.message(c, m)
+	case *MoveCamera:
+		x.moveCamera(c, m)
 	case *Subscribe:
 		x.subscribe(c, m.Subscriber)
 	case *Unsubscribe:

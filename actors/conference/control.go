@@ -116,6 +116,9 @@ func (r *roster) setRole(id, role string) error {
 	}
 	if r.change(i, func(p *Participant) { p.Role = role }) {
 		r.fact(bus.ParticipantRole{Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(r.members[i].Address), Role: role})
+		if role == RoleGuest && r.presenter == id && r.cfg.OnlyHostsPresent {
+			r.present("")
+		}
 	}
 	return nil
 }

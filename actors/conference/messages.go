@@ -60,6 +60,12 @@ var (
 	ErrNobody      = &bus.Error{Code: bus.NotFound, Text: "conference: no such participant"}
 	ErrLayout      = &bus.Error{Code: bus.Invalid, Text: "conference: unknown layout"}
 	ErrRole        = &bus.Error{Code: bus.Invalid, Text: "conference: unknown role"}
+	ErrFloor       = &bus.Error{Code: bus.Forbidden, Text: "conference: somebody else presents"}
+	ErrPresent     = &bus.Error{Code: bus.Forbidden, Text: "conference: guests may not present"}
+	ErrMessage     = &bus.Error{Code: bus.Invalid, Text: "conference: message is empty, too long or of an unknown type"}
+	ErrNoChat      = &bus.Error{Code: bus.Forbidden, Text: "conference: participant takes no messages of its own"}
+	ErrMovement    = &bus.Error{Code: bus.Invalid, Text: "conference: unknown movement of a camera"}
+	ErrNoCamera    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant has no camera that others may move"}
 	ErrParticipant = &bus.Error{Code: bus.Invalid, Text: "conference: participant without id or address"}
 )
 

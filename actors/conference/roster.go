@@ -39,6 +39,7 @@ type roster struct {
 	layout    string
 	mediaNode string // name; empty while there is none
 	speaker   string
+	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 
 	started time.Time // when the first participant was admitted; zero before
@@ -115,11 +116,12 @@ func (r *roster) start(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold and name. The rest belongs to the conference.
+// hold, name and camera. The rest belongs to the conference.
 func (r *roster) update(p *Participant) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(m *Participant) {
 			m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
+			m.Camera = p.Camera
 		})
 	}
 }
@@ -133,6 +135,9 @@ func (r *roster) leave(id string) *Participant {
 	p := r.members[i]
 	if r.speaker == id {
 		r.spoke("")
+	}
+	if r.presenter == id {
+		r.present("")
 	}
 	r.members = slices.Delete(r.members, i, i+1)
 	r.version++
@@ -150,7 +155,8 @@ func (r *roster) lost(p *Participant, now time.Time) {
 // restore takes over from a former owner what its last roster said, and reports
 // which participants are new here. What this owner knows already stays.
 func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
-	if !r.fresh && !r.moved {
+	first := !r.fresh && !r.moved
+	if first {
 		r.moved = true
 		r.locked = last.Locked
 		if last.Layout != "" {
@@ -181,6 +187,9 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 		}
 	}
 	r.sort()
+	if first && r.find(last.Presenter) >= 0 {
+		r.presenter = last.Presenter // began to, under the former owner
+	}
 	return added
 }
 
@@ -197,7 +206,7 @@ func (r *roster) snapshot(self *Address) *Roster {
 	s := &Roster{
 		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
 		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
-		Speaker: r.speaker, Conference: self,
+		Speaker: r.speaker, Conference: self, Presenter: r.presenter, OnlyHostsPresent: r.cfg.OnlyHostsPresent,
 	}
 	if !r.started.IsZero() {
 		s.StartedUnixMs = r.started.UnixMilli()

@@ -33,6 +33,9 @@ func TestRosterProperties(t *testing.T) {
 			if len(ids) != len(s.Participants) || len(ids) > limit {
 				t.Fatalf("seed %d step %d %s: in the roster %v", seed, step, what, s.Participants)
 			}
+			if s.Presenter != "" && !ids[s.Presenter] {
+				t.Fatalf("seed %d step %d %s: %s presents, and is not here", seed, step, what, s.Presenter)
+			}
 			if !proto.Equal(last, lastCopy) {
 				t.Fatalf("seed %d step %d %s: an older roster has changed", seed, step, what)
 			}
@@ -54,7 +57,7 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		Id: id, Name: fmt.Sprint(rnd.IntN(2)), State: StateConnected, Held: on,
 		Address: &Address{Node: "nonhost", Id: id}, Role: []string{"", RoleHost, RoleGuest}[rnd.IntN(3)],
 	}
-	switch k := rnd.IntN(13); k {
+	switch k := rnd.IntN(15); k {
 	case 0, 1, 2:
 		_, err := r.admit(p, false, now)
 		return fmt.Sprint("admit ", id, err)
@@ -81,6 +84,10 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		_ = r.raiseHand(id, on)
 	case 12:
 		_ = r.setRole(id, p.Role)
+	case 13:
+		_ = r.takeFloor(id, on)
+	case 14:
+		_ = r.releaseFloor(id)
 	}
 	return "change " + id
 }

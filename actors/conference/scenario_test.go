@@ -83,6 +83,25 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		s.ask(&out, &conference.Spotlight{Id: id, On: !d.HasArg("off")})
 	case "hand":
 		s.ask(&out, &conference.RaiseHand{Id: id, On: !d.HasArg("off")})
+	case "floor":
+		s.ask(&out, &conference.TakeFloor{Id: id, Force: d.HasArg("force")})
+	case "release":
+		s.ask(&out, &conference.ReleaseFloor{Id: everybody(id)})
+	case "say":
+		m := &conference.SendMessage{From: id, Type: "text/plain", Payload: "hello"}
+		d.MaybeScanArgs(t, "to", &m.To)
+		d.MaybeScanArgs(t, "type", &m.Type)
+		d.MaybeScanArgs(t, "text", &m.Payload)
+		if d.HasArg("long") {
+			m.Payload = strings.Repeat("x", conference.MaxMessage+1)
+		}
+		s.ask(&out, m)
+	case "camera":
+		m := &conference.MoveCamera{From: id, Action: "start", Movements: []*conference.Movement{{Axis: "pan", Direction: "left"}}}
+		d.MaybeScanArgs(t, "to", &m.To)
+		d.MaybeScanArgs(t, "action", &m.Action)
+		d.MaybeScanArgs(t, "axis", &m.Movements[0].Axis)
+		s.ask(&out, m)
 	case "role":
 		s.ask(&out, &conference.SetRole{Id: id, Role: d.CmdArgs[1].Key})
 	case "disconnect":
@@ -123,6 +142,7 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 func (s *stage) open(d *datadriven.TestData) {
 	cfg := conference.Config{Name: "Stand-up", Linger: time.Minute}
 	d.MaybeScanArgs(s.T, "limit", &cfg.Limit)
+	cfg.OnlyHostsPresent = d.HasArg("onlyhosts")
 	epoch := uint64(5)
 	d.MaybeScanArgs(s.T, "epoch", &epoch)
 	s.other = s.NewElsewhere("n2@b", func(to *actor.PID, msg any, sender *actor.PID) {
@@ -196,6 +216,7 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 		Held: d.HasArg("held"), State: conference.StateConnecting,
 	}
 	d.MaybeScanArgs(s.T, "name", &p.Name)
+	p.DirectChat, p.Camera = d.HasArg("chats"), d.HasArg("camera")
 	if d.HasArg("guest") {
 		p.Role = conference.RoleGuest
 	}
@@ -234,7 +255,7 @@ func (s *stage) rejoin(out *strings.Builder, d *datadriven.TestData) {
 	s.ask(out, &conference.Rejoin{
 		Transcoder: conference.AddressOf(transcoder),
 		Last: &conference.Roster{
-			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400,
+			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b",
 			Conference: &conference.Address{Node: "n9@z", Id: "conference"}, Participants: []*conference.Participant{a, b},
 		},
 	})
@@ -269,6 +290,10 @@ func (s *stage) hear(who string, msg any) {
 	switch m := msg.(type) {
 	case *conference.Roster:
 		text = show(m)
+	case *conference.Message:
+		text = fmt.Sprintf("message from %s (%s) to %q: %s %q", m.From, m.Name, m.To, m.Type, m.Payload)
+	case *conference.MoveCamera:
+		text = fmt.Sprintf("camera of %s moved by %s: %s %s %s", m.To, m.From, m.Action, m.Movements[0].Axis, m.Movements[0].Direction)
 	case *conference.Dismiss:
 		text = fmt.Sprintf("dismissed: %s, %s", m.Code, m.Text)
 	}
@@ -322,6 +347,9 @@ func show(r *conference.Roster) string {
 	fmt.Fprintf(&b, "roster %d.%d %s media=%s", r.Epoch, r.Version, r.Layout, r.MediaNode)
 	if r.Locked {
 		b.WriteString(" locked")
+	}
+	if r.Presenter != "" {
+		b.WriteString(" presenter=" + r.Presenter)
 	}
 	for _, p := range r.Participants {
 		fmt.Fprintf(&b, " [%s %s %s", p.Name, p.Role, p.State)

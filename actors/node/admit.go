@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -31,6 +32,11 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		n.answer(c, k, err)
 		return
 	}
+	if k.role, err = n.doors.enter(cfg, m, time.Now()); err != nil {
+		n.answer(c, k, err)
+		return
+	}
+	k.role = cmp.Or(k.role, conference.RoleHost)
 	n.calls[k.id] = k
 	n.measure()
 
@@ -73,7 +79,8 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 	m := k.admit
 	props := participant.Props(participant.Config{
 		ID: k.id, Room: r.cfg.Name, Conference: r.conference, Protocol: m.Protocol, Outgoing: m.Outgoing,
-		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: m.Role,
+		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
+		DirectChat: m.DirectChat,
 	}, participant.Deps{
 		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
 		Signalling: m.Signalling,
@@ -90,7 +97,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
 	if k := n.calls[m.ID]; k != nil {
-		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name})
+		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name, Role: k.role})
 	}
 }
 

@@ -14,8 +14,8 @@ const ActorName = "node"
 type (
 	// Admit asks for a place in the conference behind Alias for one call. The
 	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
-	// conference.ErrLocked, conference.ErrFull, [ErrCapacity], or another with
-	// bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
+	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked], conference.ErrLocked,
+	// conference.ErrFull, [ErrCapacity], or another with bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
 	// lost just then; [ErrCapacity] comes at once, unless another node may have
 	// room. Nothing remains of a call that was not admitted.
 	Admit struct {
@@ -28,7 +28,10 @@ type (
 		Audio    bool           // media that the call wants
 		Video    bool
 		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host" or "guest"; empty means host
+		Role     string // "host" or "guest"; empty means host. A PIN decides it where the room has any
+		PIN      string // what the caller has given; [NoPIN] to come as a guest without; empty for nothing yet
+
+		DirectChat bool // takes messages that are for it alone
 
 		Signalling participant.Signalling
 	}
@@ -90,6 +93,7 @@ type (
 		Participant *actor.PID
 		Conference  *actor.PID // its owner, on this node or another
 		Room        string     // the room's name
+		Role        string     // "host" or "guest"
 	}
 
 	// Reserved says that there is room.

@@ -143,7 +143,7 @@ func Props(cfg Config, deps Deps) (*actor.Props, error) {
 	}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &node{
-			Config: cfg, Deps: deps, rooms: rooms,
+			Config: cfg, Deps: deps, rooms: rooms, doors: doors{wrong: map[string][]time.Time{}},
 			table: map[string]*room{}, calls: map[participant.ID]*call{},
 			ledger: ledger{capacity: cfg.capacity()},
 		}
@@ -154,6 +154,7 @@ type node struct {
 	Config
 	Deps
 	rooms     *rooms
+	doors     doors
 	placement *placement
 	ledger    ledger
 	table     map[string]*room // by key

@@ -48,6 +48,7 @@ func (s *stage) play(d *datadriven.TestData) string {
 		if d.HasArg("lurker") {
 			m.Audio, m.API = false, true
 		}
+		d.MaybeScanArgs(s.T, "pin", &m.PIN)
 		if d.HasArg("guest") {
 			m.Role = conference.RoleGuest
 		}
@@ -138,6 +139,7 @@ func (s *stage) scriptNode(d *datadriven.TestData, name string) {
 		Rooms: []conference.Config{
 			{Name: "Standup", Aliases: []string{"daily", "1234"}},
 			{Name: "Small", Limit: 2, Linger: 10 * time.Second},
+			{Name: "Closed", HostPIN: "1234", GuestPIN: "5678", AllowGuests: true},
 			{Name: "Stage", Layout: "1+0"},
 			{Name: "Mirror", Layout: "1+0", SelfView: true},
 		},

@@ -49,6 +49,9 @@ type (
 	// SetMedia says which media the call has after a renegotiation. No reply.
 	SetMedia struct{ Audio, Video bool }
 
+	// SetCamera says whether the peer lets others move its camera. No reply.
+	SetCamera struct{ On bool }
+
 	// Pressed says that the peer pressed a key, told by signalling (SIP INFO);
 	// keys in RTP come from the port itself. No reply.
 	Pressed struct{ Digit byte }

@@ -64,6 +64,7 @@ type Config struct {
 	Video      bool
 	API        bool // may stay without media for as long as it likes
 	Role       string
+	DirectChat bool // takes messages that are for it alone
 
 	// JoinTimeout bounds how long the call waits for its place. Zero means 8 s.
 	JoinTimeout time.Duration
@@ -106,6 +107,8 @@ type participant struct {
 	began time.Time
 	held  bool
 
+	camera bool // may be moved by others
+
 	epoch      uint64    // of the owner that admitted us last
 	admitted   time.Time // by the first owner; zero: not yet
 	transcoder *actor.PID
@@ -141,6 +144,9 @@ func (p *participant) Receive(c actor.Context) {
 		p.hold(c, m.On)
 	case *SetMedia:
 		p.setMedia(c, m)
+	case *SetCamera:
+		p.camera = m.On
+		p.update(c)
 	case *Rename:
 		p.rename(c, m.Name)
 	case *Pressed:
@@ -184,6 +190,7 @@ func (p *participant) entry(c actor.Context) *conference.Participant {
 		Id: string(p.ID), Name: p.Name, Protocol: p.Protocol, Remote: p.Remote, Outgoing: p.Outgoing,
 		State: s, Audio: p.Audio, Video: p.Video, Held: p.held, Role: p.Role, Api: p.API,
 		Address: conference.AddressOf(c.Self()), JoinedUnixMs: p.began.UnixMilli(),
+		DirectChat: p.DirectChat, Camera: p.camera,
 	}
 }
 

@@ -59,6 +59,10 @@ type room struct {
 	Layout   string
 	SelfView string
 
+	HostPIN, GuestPIN string
+	AllowGuests       *bool // nil: if there is a guest PIN
+	GuestsCanPresent  *bool // nil: they can
+
 	file  string
 	line  int            // where it begins
 	lines map[string]int // where each of its settings is
@@ -198,8 +202,36 @@ func validateRooms(rooms []room) (problems []error) {
 		if why := badSelfView(r.SelfView); r.SelfView != "" && why != "" {
 			wrong("self-view", "%s", why)
 		}
+		r.validatePINs(wrong)
 	}
 	return problems
+}
+
+func (r *room) validatePINs(wrong func(field, format string, args ...any)) {
+	for _, p := range []struct{ field, pin string }{{"host-pin", r.HostPIN}, {"guest-pin", r.GuestPIN}} {
+		if why := badPIN(p.pin); p.pin != "" && why != "" {
+			wrong(p.field, "%s", why)
+		}
+	}
+	switch {
+	case r.HostPIN == "" && r.GuestPIN != "":
+		wrong("guest-pin", "without a host-pin everybody is a host")
+	case r.HostPIN == "" && r.AllowGuests != nil:
+		wrong("allow-guests", "without a host-pin everybody is a host")
+	case r.HostPIN != "" && strings.TrimSuffix(r.HostPIN, "#") == strings.TrimSuffix(r.GuestPIN, "#"):
+		wrong("guest-pin", "is the host-pin as well")
+	case r.GuestPIN != "" && r.AllowGuests != nil && !*r.AllowGuests:
+		wrong("guest-pin", "allow-guests is false")
+	}
+}
+
+// badPIN does not repeat the PIN: mistakes are printed, and logged.
+func badPIN(pin string) string {
+	digits := strings.TrimSuffix(pin, "#")
+	if n := len(digits); n < 4 || n > 20 || strings.Trim(digits, "0123456789") != "" {
+		return "want 4 to 20 digits, and # at the end if you like"
+	}
+	return ""
 }
 
 func badLayout(name string) string {
@@ -226,9 +258,19 @@ func (c *config) conferences() []conference.Config {
 		}
 		out = append(out, conference.Config{
 			Name: r.Name, Aliases: r.Aliases, Limit: r.Limit, Layout: layout, SelfView: r.SelfView == "shown",
+			HostPIN: r.HostPIN, GuestPIN: r.GuestPIN, AllowGuests: isTrue(r.AllowGuests, r.GuestPIN != ""),
+			OnlyHostsPresent: !isTrue(r.GuestsCanPresent, true),
 		})
 	}
 	return out
+}
+
+// isTrue returns what was set, or what is so otherwise.
+func isTrue(set *bool, otherwise bool) bool {
+	if set == nil {
+		return otherwise
+	}
+	return *set
 }
 
 // adHoc returns the template of ad hoc rooms, nil when they are off.

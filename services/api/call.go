@@ -23,6 +23,7 @@ func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, e
 		Type    string  `json:"call_type"`
 		SDP     string  `json:"sdp"`
 		Present *string `json:"present"`
+		Camera  bool    `json:"fecc_supported"`
 	}](w, r)
 	switch {
 	case err != nil:
@@ -40,6 +41,7 @@ func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, e
 	if err != nil {
 		return nil, err
 	}
+	st.lend(body.Camera)
 	return callJSON{c.id, c.SDP()}, nil
 }
 
@@ -167,6 +169,7 @@ func (st *seat) lose(c *call) {
 			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
 		})
 		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+		st.lend(false)
 		st.giveBack(false, false)
 	}
 	st.mu.Unlock()
@@ -247,7 +250,8 @@ func (s *Server) newCandidate(st *seat, w http.ResponseWriter, r *http.Request) 
 // update answers another offer: other directions, or an ICE restart.
 func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
 	body, err := decode[struct {
-		SDP string `json:"sdp"`
+		SDP    string `json:"sdp"`
+		Camera *bool  `json:"fecc_supported"`
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -257,6 +261,9 @@ func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, 
 	c, err := st.current(r)
 	if err != nil {
 		return nil, err
+	}
+	if body.Camera != nil {
+		st.lend(*body.Camera)
 	}
 	if body.SDP == "" {
 		return callJSON{c.id, c.SDP()}, nil
@@ -306,6 +313,7 @@ func (s *Server) hangUp(st *seat, _ http.ResponseWriter, r *http.Request) (any, 
 	}
 	st.drop()
 	s.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+	st.lend(false)
 	st.giveBack(false, false)
 	return nil, nil
 }

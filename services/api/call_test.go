@@ -121,7 +121,6 @@ func TestCallRefused(t *testing.T) {
 		{c.me("calls/" + id + "/new_candidate"), `{}`, 400, "candidate: missing"},
 		{c.me("calls/" + id + "/update"), `{"sdp":"rubbish"}`, 400, "webrtc: sdp: broken"},
 		{c.me("calls/" + id + "/dtmf"), `{"digits":"12x"}`, 400, "digits: want 0-9, *, #, A-D"},
-		{c.me("calls/" + id + "/fecc"), `{}`, 403, "Not supported: far end camera control"},
 		{"participants/" + bob.id + "/calls/" + id + "/disconnect", "", 403, "Invalid token"},
 	}
 	for _, tt := range tests {

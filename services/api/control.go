@@ -50,15 +50,23 @@ func (s *Server) command(st *seat, r *http.Request, needs string, msg any) (any,
 	if err != nil {
 		return nil, err
 	}
-	if needs == conference.RoleHost {
-		if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
-			return nil, errRole
-		}
+	if needs == conference.RoleHost && !st.mayHost(v) {
+		return nil, errRole
 	}
 	if _, err := ask[*conference.Done](r.Context(), s, v.owner(), msg); err != nil {
 		return nil, err
 	}
 	return true, nil
+}
+
+// mayHost reports whether a client may do what hosts may. Until the roster
+// names it, it is what it was admitted as.
+func (st *seat) mayHost(v *view) bool {
+	role := st.role
+	if p := v.find(string(st.id)); p != nil {
+		role = p.Role
+	}
+	return role != conference.RoleGuest
 }
 
 func (s *Server) lock(on bool) seated {
@@ -157,7 +165,7 @@ func (s *Server) dial(st *seat, w http.ResponseWriter, r *http.Request) (any, er
 	if err != nil {
 		return nil, err
 	}
-	if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
+	if !st.mayHost(v) {
 		return nil, errRole
 	}
 	dialing, err := ask[*node.Dialing](r.Context(), s, s.deps.Node, &node.Dial{

@@ -44,18 +44,24 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if v := st.room.view.Load(); v != nil {
 		out.show(v)
 	}
+	heard := st.hear(out, st.lastHeard())
 	shown := time.Now()
 	var later <-chan time.Time // nil: nothing waits to be shown
 	for out.err == nil {
 		select {
 		case <-changed:
-			if wait := pace(len(st.room.view.Load().Participants)) - time.Since(shown); wait > 0 {
+			heard = st.hear(out, heard)
+			v := st.room.view.Load()
+			if v == nil {
+				continue // only a note, so far
+			}
+			if wait := pace(len(v.Participants)) - time.Since(shown); wait > 0 {
 				if later == nil {
 					later = time.After(wait)
 				}
 				continue
 			}
-			out.show(st.room.view.Load())
+			out.show(v)
 			shown, later = time.Now(), nil
 		case <-later:
 			out.show(st.room.view.Load())
@@ -97,6 +103,31 @@ func text(r participant.Reason) string {
 		"node_stopping":    "Signaling node disconnected",
 		"timeout":          "Timer expired awaiting token refresh",
 	}[r.Code], "Call disconnected")
+}
+
+// hear tells of the notes after the one that was heard last, and returns the
+// last one now. Once told on one stream, a note is not told again on one that
+// is opened later.
+func (st *seat) hear(out *stream, last uint64) uint64 {
+	notes, now := st.room.since(last)
+	for i := range notes {
+		if notes[i].isFor(string(st.id)) {
+			out.raw(notes[i].event, notes[i].data)
+		}
+	}
+	out.flush()
+	if out.err == nil {
+		st.mu.Lock()
+		st.heard = max(st.heard, now)
+		st.mu.Unlock()
+	}
+	return now
+}
+
+func (st *seat) lastHeard() uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.heard
 }
 
 func (st *seat) openStream(limit int) error {
@@ -169,6 +200,12 @@ func (o *stream) show(v *view) {
 	o.differs("conference_update", was.conference, now.conference)
 	o.differs("layout", was.layout, now.layout)
 	o.differs("stage", was.stage, now.stage)
+	switch {
+	case now.presenter != nil:
+		o.differs("presentation_start", was.presenter, now.presenter)
+	case was.presenter != nil:
+		o.event("presentation_stop", nil)
+	}
 	o.shown = now
 	o.flush()
 }

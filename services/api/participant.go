@@ -43,6 +43,20 @@ func (s *Server) buzz(on bool) seated {
 	return s.to(func(id string) any { return &conference.RaiseHand{Id: id, On: on} })
 }
 
+// takeFloor makes a participant the presenter. A host who makes it somebody
+// else's floor does so whoever has it now.
+func (s *Server) takeFloor(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	id := r.PathValue("participant")
+	_, err := s.command(st, r, st.needs(id), &conference.TakeFloor{Id: id, Force: id != string(st.id)})
+	return nil, err
+}
+
+func (s *Server) releaseFloor(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	id := r.PathValue("participant")
+	_, err := s.command(st, r, st.needs(id), &conference.ReleaseFloor{Id: id})
+	return nil, err
+}
+
 func (s *Server) disconnect(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
 	id := r.PathValue("participant")
 	return s.command(st, r, st.needs(id), &conference.Disconnect{Id: id, Reason: "Disconnected by another participant"})

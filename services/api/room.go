@@ -33,6 +33,8 @@ type room struct {
 	raised  map[string]time.Time
 	lit     map[string]time.Time
 	ready   chan struct{} // closed when there is a view
+	notes   []note        // the last ones, oldest first
+	noted   uint64        // how many there have been
 
 	saying sync.Mutex // guards said
 	said   *saying    // of the last view that a stream has told of
@@ -183,6 +185,11 @@ func (m *room) publish(r *conference.Roster, now time.Time) {
 	if first {
 		close(m.ready)
 	}
+	m.signal()
+}
+
+// signal tells the streams that there is something new. Callers hold mu.
+func (m *room) signal() {
 	for c := range m.changes {
 		select {
 		case c <- struct{}{}:
@@ -258,6 +265,8 @@ func (w *watcher) Receive(c actor.Context) {
 		}
 	case *conference.Roster:
 		w.take(m)
+	case *conference.Message, *conference.MoveCamera:
+		w.room.hear(m)
 	case *again:
 		w.find(c)
 	default:

@@ -11,6 +11,7 @@ type saying struct {
 	conference   []byte
 	layout       []byte
 	stage        []byte
+	presenter    []byte // nil while nobody presents
 }
 
 // entry is one participant of a saying.
@@ -56,6 +57,9 @@ func (m *room) say(v *view) *saying {
 	s.conference = keep(was.conference, v.conference())
 	s.layout = keep(was.layout, v.layout(stage))
 	s.stage = keep(was.stage, stage)
+	if p := v.presenter(); p != nil {
+		s.presenter = keep(was.presenter, p)
+	}
 	m.said = s
 	return s
 }

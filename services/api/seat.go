@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"golang.org/x/time/rate"
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
@@ -28,12 +29,17 @@ type seat struct {
 	alias    string // as the client wrote it
 	protocol string
 	name     string
+	pin      string // that the client has given
+	chats    bool   // takes messages that are for it alone
 	log      *slog.Logger
+
+	messages, cameras *rate.Limiter
 
 	// Set by admit under mu, and not changed after: who has an admitted seat
 	// reads them without.
 	pid  *actor.PID
 	room *room
+	role string // as which it was admitted
 
 	done chan struct{} // closed when the seat has ended
 
@@ -46,6 +52,7 @@ type seat struct {
 	session   secret      // of a WHIP session
 	expiry    *time.Timer // of the token
 	streams   int
+	heard     uint64 // last note of the room that a stream has told of
 	port      *port.Port
 	connected bool // the participant has the port, and closes it
 	call      *call
@@ -77,10 +84,12 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		Alias:      st.alias,
 		Protocol:   st.protocol,
 		Name:       st.name,
+		PIN:        st.pin,
 		Remote:     r.RemoteAddr,
 		Audio:      audio,
 		Video:      video,
 		API:        st.protocol == protocolAPI,
+		DirectChat: st.chats,
 		Signalling: st,
 	})
 	switch reply := reply.(type) {
@@ -100,8 +109,10 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
 	st.server.deps.Metrics.seats.WithLabelValues(st.protocol).Inc()
 	st.log.Info("seat taken", "room", a.Room, "peer", peer, "protocol", st.protocol)
+	_, heard := in.since(0)
 	st.mu.Lock()
-	st.pid, st.room = a.Participant, in
+	st.pid, st.room, st.role, st.heard = a.Participant, in, a.Role, heard
+	st.pin = "" // nothing more to be done with it
 	ended := st.ended
 	st.mu.Unlock()
 	if ended { // it was disconnected before we knew that it was admitted
@@ -136,6 +147,9 @@ func (s *Server) newSeat(protocol, alias, name string) *seat {
 		server: s, id: id, alias: alias, protocol: protocol, name: name,
 		log:  s.log.With("call", id),
 		done: make(chan struct{}),
+
+		messages: rate.NewLimiter(messageRate, messageBurst),
+		cameras:  rate.NewLimiter(cameraRate, cameraBurst),
 	}
 }
 

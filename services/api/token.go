@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
@@ -56,11 +57,12 @@ type versionJSON struct {
 }
 
 func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error) {
-	// PINs, single sign-on and extensions come with members of their own; a
-	// conference that asks for none of them has no use for what is given.
+	// Single sign-on and extensions come with members of their own; a conference
+	// that asks for neither has no use for what is given.
 	body, err := decode[struct {
 		DisplayName *string `json:"display_name"`
 		CallTag     string  `json:"call_tag"`
+		DirectChat  bool    `json:"supports_direct_chat"`
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -76,6 +78,10 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		return nil, err
 	}
 	st := s.newSeat(protocolAPI, r.PathValue("alias"), cmp.Or(shown, "Guest"))
+	st.chats = body.DirectChat
+	if st.pin, err = givenPIN(r.Header.Get("pin")); err != nil {
+		return nil, err
+	}
 	if err := s.admit(r.Context(), st, r, false, false); err != nil {
 		return nil, err
 	}
@@ -83,15 +89,30 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	if err != nil {
 		return nil, err
 	}
+	v, err := st.room.now(r.Context())
+	present := err == nil && !v.OnlyHostsPresent // the event stream tells it as well
 	return &tokenJSON{
 		Token: token, Expires: s.expires(), ParticipantUUID: string(st.id),
 		DisplayName: st.name, ConferenceName: st.room.name, ServiceName: st.room.name,
-		Role: "HOST", CallTag: body.CallTag, CallType: "video",
+		Role: host(st.role), CallTag: body.CallTag, CallType: "video",
 		ServiceType: "conference", CurrentServiceType: "conference",
-		Version:    versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version},
-		TrickleICE: true,
+		Version:    s.version(),
+		TrickleICE: true, ChatEnabled: true, FECCEnabled: true, GuestsCanPresent: present,
 	}, nil
 }
+
+func (s *Server) version() versionJSON { return versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version} }
+
+// givenPIN checks what a client calls its PIN.
+func givenPIN(pin string) (string, error) {
+	if len(pin) > maxPIN {
+		return "", invalid("pin", "longer than any")
+	}
+	return strings.TrimSpace(pin), nil
+}
+
+// maxPIN is more than any PIN has, in bytes.
+const maxPIN = 64
 
 // expires is the life of a token, in seconds.
 func (s *Server) expires() string { return strconv.Itoa(int(s.cfg.TokenLife.Seconds())) }
@@ -101,7 +122,7 @@ func (s *Server) refreshToken(st *seat, _ http.ResponseWriter, _ *http.Request) 
 	if err != nil {
 		return nil, err
 	}
-	role := "HOST"
+	role := host(st.role)
 	if v := st.room.view.Load(); v != nil {
 		if p := v.find(string(st.id)); p != nil {
 			role = host(p.Role)

@@ -93,7 +93,9 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 		HasMedia:    connected && (p.Audio || p.Video),
 		IsVideoCall: yesNo(p.Video), IsAudioOnlyCall: yesNo(p.Audio && !p.Video),
 		IsMuted: yesNo(p.AudioMuted), IsClientMuted: v.muted[p.Id], IsVideoMuted: p.VideoMuted, IsOnHold: p.Held,
+		IsPresenting:        p.Id != "" && p.Id == v.Presenter,
 		DisconnectSupported: true, MuteSupported: true,
+		DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
 	}
 	switch {
@@ -161,7 +163,26 @@ func (v *view) conference() conferenceJSON {
 		Started: true, Locked: v.Locked,
 		GuestsMuted: guests > 0 && loudGuests == 0,
 		AllMuted:    loud == 0,
+
+		GuestsCanPresent: !v.OnlyHostsPresent, PresentationAllowed: true,
 	}
+}
+
+// presenterJSON is the data of presentation_start.
+type presenterJSON struct {
+	Name string `json:"presenter_name"`
+	URI  string `json:"presenter_uri"`
+	UUID string `json:"presenter_uuid"`
+}
+
+// presenter says who presents; nil for nobody.
+func (v *view) presenter() *presenterJSON {
+	p := v.find(v.Presenter)
+	if p == nil {
+		return nil
+	}
+	j := v.participant(p)
+	return &presenterJSON{Name: j.DisplayName, URI: j.URI, UUID: j.UUID}
 }
 
 // stageJSON is an entry of the data of stage: who speaks, and who spoke before.

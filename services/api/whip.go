@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/bus"
 )
@@ -75,6 +76,9 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) (*seat, *call, 
 		return nil, nil, err
 	}
 	st := s.newSeat(protocolWHIP, r.PathValue("alias"), cmp.Or(shown, "WHIP"))
+	if st.pin, err = givenPIN(s.whipPIN(r)); err != nil {
+		return nil, nil, err
+	}
 	if err := s.admit(r.Context(), st, r, audio, video); err != nil {
 		return nil, nil, err
 	}
@@ -84,6 +88,16 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) (*seat, *call, 
 		return nil, nil, err
 	}
 	return st, c, nil
+}
+
+// whipPIN returns the PIN of an encoder: ?pin=, or its bearer token where the
+// operator has set none. Without one it comes as a guest, if it may.
+func (s *Server) whipPIN(r *http.Request) string {
+	pin := r.URL.Query().Get("pin")
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); pin == "" && s.cfg.WHIPToken == "" && strings.EqualFold(scheme, "Bearer") {
+		pin = token
+	}
+	return cmp.Or(pin, node.NoPIN)
 }
 
 // bearer checks the token that the operator may have set.
@@ -197,6 +211,9 @@ func (s *Server) whipFail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, ErrNoCodec):
 		f.status = http.StatusNotAcceptable
+	case f.pin != nil:
+		f.status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	case f.reason == reasonElsewhere:
 		f.status = http.StatusTemporaryRedirect
 		f.retry = 0

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,7 @@ type world struct {
 
 	mu       sync.Mutex      // guards what follows
 	refuse   any             // what the node replies to Admit, if not nil
+	as       string          // the role that the node lets in as, if not ""
 	full     bool            // the node has no room for more video
 	leased   []*node.Reserve // what it has granted, and was told
 	roster   *conference.Roster
@@ -97,6 +99,10 @@ func (w *world) spawn(name string, receive actor.ReceiveFunc) *actor.PID {
 
 // replies are what the node says to those who ask for other rooms.
 var replies = map[string]any{
+	"secret":    node.ErrPIN,
+	"guests":    node.ErrHostPIN,
+	"guessed":   node.ErrWrongPIN,
+	"blocked":   node.ErrPINBlocked,
 	"locked":    conference.Refuse(conference.ErrLocked),
 	"full":      conference.ErrFull,
 	"busy":      node.ErrCapacity,
@@ -121,11 +127,11 @@ func (w *world) nodeActor(c actor.Context) {
 			pid := c.Spawn(actor.PropsFromFunc(w.participantActor(m)))
 			w.change(func(r *conference.Roster) {
 				r.Participants = append(r.Participants, &conference.Participant{
-					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: "host", Api: m.API,
+					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(w.as, "host"), Api: m.API,
 					State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
 				})
 			})
-			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup"})
+			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: w.as})
 		}
 	case *node.Reserve:
 		switch {
@@ -192,6 +198,10 @@ func (w *world) conferenceActor(c actor.Context) {
 		w.told = append(w.told, m)
 		if d, ok := m.(*conference.Disconnect); ok && d.Id == "nobody" {
 			c.Respond(conference.Refuse(conference.ErrNobody))
+			return
+		}
+		if d, ok := m.(*conference.TakeFloor); ok && w.roster.Presenter != "" && d.Id != w.roster.Presenter && !d.Force {
+			c.Respond(conference.Refuse(conference.ErrFloor))
 			return
 		}
 		c.Respond(&conference.Done{})

@@ -3,6 +3,7 @@ package sip
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -65,6 +66,7 @@ func (c *call) incoming() {
 		Call:       c.id,
 		Alias:      c.alias,
 		Protocol:   "sip",
+		PIN:        node.NoPIN, // nobody has been asked for one
 		Name:       name,
 		Remote:     printable(req.from.raw, 200),
 		Audio:      c.media.wants(sdp.Audio),
@@ -173,6 +175,9 @@ func (c *call) admitted(in *node.Admitted, elsewhere *node.Redirect, err error) 
 // why maps an error to a response, and logs those that are nobody's business.
 func (c *call) why(err error) *refusal {
 	r := refusalFor(err)
+	if errors.Is(err, node.ErrPIN) {
+		r.headers = append(r.headers, warning(c.s.cfg.UserAgent, miscellaneous, "PIN required"))
+	}
 	if r.code == sip.StatusInternalServerError {
 		c.log.Error("call failed", "err", err)
 	}

@@ -39,6 +39,8 @@ await check("requestToken", () => {
 });
 for (const [name, status, text] of [
   ["nowhere", 404, "Neither conference nor gateway found"],
+  ["guessed", 403, "Invalid PIN"],
+  ["blocked", 403, "Participant exceeded PIN entry retries"],
   ["locked", 403, "The conference is locked"],
   ["full", 503, "Participant limit reached"],
   ["busy", 503, "capacity exceeded"],
@@ -51,11 +53,19 @@ for (const [name, status, text] of [
     assert.equal(res.data.result, text);
   });
 }
+for (const [name, guest_pin] of [["secret", "required"], ["guests", "none"]]) {
+  await check(`requestToken ${name}`, async () => {
+    const res = await join("Ada", name);
+    assert.equal(res.status, 403);
+    assert.equal(res.data.result.pin, "required");
+    assert.equal(res.data.result.guest_pin, guest_pin);
+  });
+}
 await check("words of errors", () => {
   // Where the client library has a code for what we say, we say it right.
   for (const [text, code] of [
     ["Neither conference nor gateway found", "#pex154"], ["Participant limit reached", "#pex194"], ["System in maintenance mode", "#pex110"],
-    ["Invalid token", "#pex113"], ["Invalid role", "#pex100"], ["Timer expired awaiting token refresh", "#pex113"],
+    ["Invalid token", "#pex113"], ["Invalid role", "#pex100"], ["Invalid PIN", "#pex101"], ["Participant exceeded PIN entry retries", "#pex192"], ["Timer expired awaiting token refresh", "#pex113"],
     ["Disconnected by another participant", "#pex124"], ["Conference terminated by another participant", "#pex125"],
     ["Signaling node disconnected", "#pex129"], ["Media process disconnected", "#pex130"], ["Call disconnected", "#pex151"],
   ]) assert.equal(api.getErrorCode(text), code, text);
@@ -82,15 +92,18 @@ const succeeds = {
   roleParticipant: { params: him, body: { role: "chair" } },
   disconnectParticipant: { params: him },
   dtmfParticipant: { body: { digits: "1*" } },
+  messageConference: { body: { type: "text/plain", payload: "hi" } },
+  messageParticipant: { params: him, body: { type: "application/json", payload: "{}" } },
+  feccParticipant: { params: him, body: { action: "start", target: "x", movement: [{ axis: "pan", direction: "left" }], timeout: 1000 } },
+  takeFloor: { then: nothing }, releaseFloor: { then: nothing },
 };
 for (const [name, { params, body, then = yes }] of Object.entries(succeeds)) {
   await check(name, async () => then(await ask(api[name], params, body)));
 }
-const participant = { allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, takeFloor: undefined, releaseFloor: undefined,
+const participant = { allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, 
   showLiveCaptions: undefined, hideLiveCaptions: undefined, notifyNotAFK: undefined, unlockParticipant: undefined,
   overlaytextParticipant: { text: "x" }, presInMixParticipant: { state: true }, preferredAspectRatio: { aspect_ratio: 1.7 },
-  transferParticipant: { role: "host", conference_alias: "other" }, messageParticipant: { type: "text/plain", payload: "hi" },
-  feccParticipant: { action: "start", target: "x", movement: [] } };
+  transferParticipant: { role: "host", conference_alias: "other" } };
 for (const [name, body] of Object.entries(participant)) {
   await check(name, async () => refused(await ask(api[name], him, body)));
 }
@@ -112,7 +125,7 @@ await check("avatarJpgParticipant", async () => {
   const res = await ask(api.avatarJpgParticipant);
   assert.equal(res.status, 404);
 });
-for (const [name, body] of Object.entries({ messageConference: { type: "text/plain", payload: "hi" }, setGuestsCanUnmute: { setting: true }, layoutSvgs: undefined, guestBreakoutBuzz: undefined })) {
+for (const [name, body] of Object.entries({ setGuestsCanUnmute: { setting: true }, layoutSvgs: undefined, guestBreakoutBuzz: undefined })) {
   await check(name, () => assert.rejects(ask(api[name], {}, body), /Unexpected status 501/));
 }
 

@@ -1,0 +1,79 @@
+package node
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"strings"
+	"time"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
+)
+
+// NoPIN in place of a PIN says that the caller wants to be a guest, and has none.
+const NoPIN = "none"
+
+// A room takes no PINs while more than maxWrong were wrong within wrongWindow.
+const (
+	maxWrong    = 20
+	wrongWindow = 10 * time.Minute
+)
+
+// doors decides who enters a room as what. It is plain data, and counts the
+// wrong PINs that this node has seen; an attacker who goes from node to node
+// has as many attempts at each.
+type doors struct {
+	wrong map[string][]time.Time // by key of the room; the last maxWrong+1 of the window
+}
+
+// enter returns the role of a caller. One that we have called needs no PIN.
+func (d *doors) enter(cfg conference.Config, m *Admit, now time.Time) (role string, err error) {
+	switch {
+	case m.Outgoing || cfg.HostPIN == "":
+		return m.Role, nil
+	case m.PIN == "" && cfg.GuestsNeedPIN():
+		return "", ErrPIN
+	case m.PIN == "":
+		return "", ErrHostPIN
+	case m.PIN == NoPIN && !cfg.GuestsNeedPIN():
+		return conference.RoleGuest, nil
+	case m.PIN == NoPIN:
+		return "", ErrPIN
+	}
+	key := keyOf(cfg.Name)
+	if d.blocked(key, now) {
+		return "", ErrPINBlocked
+	}
+	// Both are compared, whatever the first says, so that the time that it takes
+	// tells nothing.
+	asHost, asGuest := samePIN(m.PIN, cfg.HostPIN), samePIN(m.PIN, cfg.GuestPIN)
+	switch {
+	case asHost:
+		return conference.RoleHost, nil
+	case asGuest && cfg.AllowGuests && cfg.GuestPIN != "":
+		return conference.RoleGuest, nil
+	}
+	d.wrong[key] = append(d.wrong[key], now)
+	return "", ErrWrongPIN
+}
+
+// blocked reports whether a room takes no PINs now. Attempts meanwhile do not
+// count, so that it opens again however often somebody tries.
+func (d *doors) blocked(key string, now time.Time) bool {
+	times := d.wrong[key]
+	for len(times) > 0 && now.Sub(times[0]) >= wrongWindow {
+		times = times[1:]
+	}
+	if len(times) == 0 {
+		delete(d.wrong, key)
+		return false
+	}
+	d.wrong[key] = times
+	return len(times) > maxWrong
+}
+
+// samePIN compares in a time that does not depend on where they differ. The "#"
+// with which telephones end a PIN is not part of it.
+func samePIN(a, b string) bool {
+	x, y := sha256.Sum256([]byte(strings.TrimSuffix(a, "#"))), sha256.Sum256([]byte(strings.TrimSuffix(b, "#")))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
