@@ -27,50 +27,65 @@ const axeVersion = "axe-core@4.14.1"
 func TestWebStates(t *testing.T) {
 	needPeer(t, "npm")
 	j := &critic{t: t, axe: axeCore(t)}
-	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
-	j.c = startChromium(t, p.Web+"/join/standup", "#2040a0", "1280x720", 1100)
-
+	config := filepath.Join(t.TempDir(), "skybridge.yaml")
+	if err := os.WriteFile(config, []byte("rooms:\n  - {name: standup}\n  - {name: council, host-pin: \"4711\", allow-guests: true}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, "serve", "--config", config, "--rtp-ports", "42000-42999")
+	j.c = startChromium(t, p.Web+"/join/council", "#2040a0", "1280x720", 1100)
 	j.c.do(t, until(`document.getElementById("preview").videoWidth > 0`))
-	j.state("join")
-	j.c.do(t, chromedp.Click("#pre-cam"), until(`document.getElementById("preview-note").textContent === "Your camera is off"`))
-	j.state("join-camera-off")
-	j.c.do(t, chromedp.Click("#pre-cam"), until(`document.getElementById("preview").videoWidth > 0`),
-		chromedp.SetValue("#name", "Ada Lovelace"), chromedp.Click("#join-button"), until(inRoom))
+	j.state("join", nil)
+	j.press("#pre-cam", "#preview-note")
+	j.state("join-camera-off", nil)
+	j.c.do(t, chromedp.SetValue("#name", "Ada Lovelace"), chromedp.Click("#join-button"), chromedp.WaitVisible("#pin"),
+		chromedp.SendKeys("#pin", "1234\r"), chromedp.WaitVisible("#pin-error"))
+	j.state("wrong-pin", nil)
+
+	j.c.do(t, chromedp.Navigate(p.Web+"/join/standup"), until(`document.getElementById("preview").videoWidth > 0`), chromedp.Click("#join-button"), until(inRoom), chromedp.WaitVisible("#alone"))
+	j.state("alone", nil)
 	operator := newSeat(t, p, "standup")
 	operator.post(t, "participants/"+operator.participants(t, 2)["operator"]+"/buzz", nil)
-	j.c.do(t, until(`document.querySelectorAll("#people li").length === 2`), until(`document.querySelector(".raised") !== null`))
-	j.c.do(t, until(`document.querySelector("#quality").dataset.grade === "good"`))
-	j.state("call")
-	for _, s := range []struct{ name, open, there string }{
-		{"more", `#more`, `#menu button`},
-		{"person", `#people li:nth-child(2) .act`, `#menu button`},
-		{"layout", `#layout-open`, `.layouts [aria-checked=true]`},
-		{"invite", `#invite`, `.dial-form`},
-		{"quality", `#quality`, `#dialog tbody td`},
-	} {
-		j.press(s.open, s.there)
-		j.state(s.name)
-		j.dismiss()
-	}
-	for _, s := range []struct{ name, key, there string }{
-		{"keypad", "k", ".keys"},
-		{"help", "?", ".shortcuts"},
-	} {
-		j.c.do(t, chromedp.KeyEvent(s.key), chromedp.WaitVisible(s.there))
-		j.state(s.name)
-		j.dismiss()
-	}
-	j.press("#more", "#menu button")
-	j.c.do(t, chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#menu button")].find((b) => b.textContent === "Devices").click()`), chromedp.WaitVisible("#dialog select"))
-	j.state("devices")
-	j.dismiss()
-	j.press("#panel-close", "#far")
+	j.c.do(t, until(`document.querySelector(".raised") !== null && document.querySelector("#quality").dataset.grade === "good"`))
+	open := func(selector, there string) func() { return func() { j.press(selector, there) } }
+	key := func(key, there string) func() { return func() { j.c.do(t, chromedp.KeyEvent(key), chromedp.WaitVisible(there)) } }
+	j.state("call", nil)
+	people := key("p", "#people")
+	j.state("people", func() {
+		if open, _ := try(j.c, chromedp.Evaluate[bool](`!document.getElementById("panel").hidden`)); !open {
+			people()
+		}
+	})
+	j.state("person", func() {
+		if open, _ := try(j.c, chromedp.Evaluate[bool](`!document.getElementById("panel").hidden`)); !open {
+			people()
+		}
+		j.press("#people li:nth-child(2) .act", "#menu button")
+	})
+	j.state("chat", func() {
+		key("c", "#chat-text")()
+		j.c.do(t, chromedp.SendKeys("#chat-text", "Good morning!\r"), until(`document.querySelector(".message.own") !== null`))
+		operator.post(t, "message", map[string]any{"type": "text/plain", "payload": "Good morning, Ada. Shall we begin?"})
+		j.c.do(t, until(`document.querySelector(".message:not(.own)") !== null`))
+	})
+	j.state("more", open("#more", "#menu button"))
+	j.state("layout", key("l", ".layouts [aria-checked=true]"))
+	j.state("invite", key("i", ".dial-form"))
+	j.state("quality", open("#quality", "#dialog tbody td"))
+	j.state("keypad", key("k", ".keys"))
+	j.state("help", key("?", ".shortcuts"))
+	j.state("devices", func() {
+		j.press("#more", "#menu button")
+		j.c.do(t, chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#menu button")].find((b) => b.textContent === "Devices").click()`), chromedp.WaitVisible("#dialog select"))
+	})
 	j.c.do(t, chromedp.Click("#mute"), chromedp.Click("#camera"), chromedp.Click("#hand"), until(`document.querySelector("#hand").getAttribute("aria-pressed") === "true"`))
-	j.state("muted")
-	j.c.do(t, chromedp.Click("#leave-more"), chromedp.WaitVisible("#menu button.bad"), chromedp.Click("#menu button.bad"), chromedp.WaitVisible("#dialog .danger"))
-	j.state("end-for-all")
-	j.c.do(t, chromedp.Click("#dialog .danger"), chromedp.WaitVisible("#rejoin"))
-	j.state("ended")
+	j.state("muted", nil)
+	j.press("#leave-more", "#menu button.bad")
+	j.press("#menu button.bad", "#dialog .danger")
+	j.state("end-for-all", nil)
+	j.press("#leave-more", "#menu button.bad")
+	j.press("#menu button.bad", "#dialog .danger")
+	j.press("#dialog .danger", "#rejoin")
+	j.state("ended", nil)
 }
 
 const inRoom = `document.getElementById("far").videoWidth > 0`
@@ -94,14 +109,19 @@ func (j *critic) dismiss() {
 	j.c.do(j.t, chromedp.KeyEvent("\u001b"), until(`!document.querySelector("dialog[open], #menu:popover-open")`))
 }
 
-// state judges what the page shows now.
-func (j *critic) state(name string) {
+// state judges what the page shows, or what it shows after open, which is closed
+// again.
+func (j *critic) state(name string, open func()) {
 	j.t.Helper()
 	for _, size := range []struct {
 		name          string
 		width, height int64
 	}{{"wide", 1280, 800}, {"narrow", 390, 844}} {
 		j.c.do(j.t, chromedp.EmulateViewport(size.width, size.height))
+		time.Sleep(settle) // the page notices when it is drawn
+		if open != nil {
+			open()
+		}
 		for _, scheme := range []string{"light", "dark"} {
 			j.c.do(j.t, colourScheme(scheme))
 			where := strings.Join([]string{name, size.name, scheme}, "-")
@@ -110,6 +130,7 @@ func (j *critic) state(name string) {
 			j.axeAt(where)
 			j.fits(where, size.name == "narrow")
 		}
+		j.dismiss()
 	}
 	j.c.do(j.t, chromedp.EmulateViewport(1280, 800))
 }

@@ -15,6 +15,8 @@ export class Refusal extends Error {
   /** The server does not have this function. */
   get unsupported() { return this.reason === "unsupported"; }
 
+  get wrongPIN() { return this.status === 403 && (this.reason === "pin" || /PIN/.test(String(this.body.result))) && this.reason !== "blocked"; }
+
   /** Whether hosts and guests need PINs, if that is what is missing. */
   get pin() {
     const r = this.body.result;

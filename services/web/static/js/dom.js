@@ -35,12 +35,12 @@ export function svg(tag, props = {}, ...children) {
 
 /** @param {string} name a symbol of icons.svg @returns {SVGElement} */
 export function icon(name) {
-  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/static/icons.svg#${name}` }));
+  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/static/icons.svg#i-${name}` }));
 }
 
 /** Shows another symbol in an icon that is there. */
 export function setIcon(parent, name) {
-  parent.querySelector("use").setAttribute("href", `/static/icons.svg#${name}`);
+  parent.querySelector("use").setAttribute("href", `/static/icons.svg#i-${name}`);
 }
 
 /** Names a button for the eye (a label below, a tip) and for screen readers. */

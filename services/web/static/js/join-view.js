@@ -91,12 +91,13 @@ export class JoinView {
     $("join-error").hidden = false;
   }
 
-  /** @param {{pin: string, guest_pin: string}} needs @param {boolean} wrong */
-  askPin(needs, wrong) {
+  /** @param {{pin: string, guest_pin: string}} [needs] as before, if absent @param {boolean} wrong */
+  askPin(needs = this.needs, wrong) {
+    this.needs = needs;
     this.busy(false);
     $("pin").value = "";
-    $("pin-guest").hidden = needs.guest_pin === "required";
-    $("pin-hint").textContent = needs.guest_pin === "required"
+    $("pin-guest").hidden = needs?.guest_pin !== "none";
+    $("pin-hint").textContent = needs?.guest_pin !== "none"
       ? "Enter the PIN from your invitation." : "Hosts enter the PIN. Guests join without.";
     $("pin-error").textContent = wrong ? "That PIN is not right. Please try again." : "";
     $("pin-error").hidden = !wrong;

@@ -30,7 +30,7 @@ async function join(alias, name, pin) {
     if (session !== stay || stay.state === "ended") return;
     session = undefined;
     if (err.pin) joining.askPin(err.pin, pin !== undefined);
-    else if (err.status === 403 && pin !== undefined && !err.reason?.match(/locked|role/)) joining.askPin({ pin: "required", guest_pin: pin === "none" ? "required" : "none" }, true);
+    else if (err.wrongPIN) joining.askPin(undefined, true);
     else joining.fail(err.message);
     // The browser can ask about a certificate on a page, not in a request.
     if (err.elsewhere) location.assign(`${err.elsewhere}/?${new URLSearchParams({ room: alias, name })}`);

@@ -66,4 +66,7 @@ addEventListener("pointerdown", (e) => {
   const target = /** @type {Node} */ (e.target);
   if (owner && !$("menu").contains(target) && !owner.contains(target)) closeMenu();
 });
-addEventListener("resize", () => closeMenu());
+addEventListener("resize", () => {
+  if (owner?.checkVisibility()) place($("menu"), owner.getBoundingClientRect());
+  else closeMenu();
+});

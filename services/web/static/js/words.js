@@ -8,6 +8,7 @@ const reasons = {
   maintenance: "The server is about to be maintained and takes no new calls now.",
   role: "Only hosts can do that.",
   token: "Your place in the room has expired. Join again.",
+  blocked: "Too many wrong PINs were tried. Wait ten minutes, then try again.",
   floor: "Somebody else is presenting. Wait until they have stopped.",
   rate: "That was too much at once. Wait a moment.",
   streams: "This room is open in too many windows.",
