@@ -214,3 +214,37 @@ func TestInfinityPresents(t *testing.T) {
 	c.wants(t, "", bobs+`.recv === "connected"`, `bob.presented() === "b g r"`)
 	c.contented(t)
 }
+
+// TestInfinityWaits lets a guest wait, for the conference to start and for a
+// locked one to let it in.
+func TestInfinityWaits(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--config", pinRooms(t), "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#202020", 1100)
+	c.wants(t, `open().then((w) => { window.bob = w; })`)
+	join := func(who, name, pin string, conditions ...string) {
+		t.Helper()
+		if got := js[int](t, c.chromium, who+`.join({conferenceAlias: "hall", displayName: `+quote(name)+`, pin: `+quote(pin)+`})`); got != http.StatusOK {
+			t.Fatalf("%s: request_token: %d", name, got)
+		}
+		c.wants(t, "", conditions...)
+	}
+	const waits = `bob.client.serviceType === "waiting_room" && bob.find("bob")?.isWaiting && bob.client.getParticipants("main").length === 1`
+	const inside = `bob.client.serviceType === "conference" && !bob.find("bob").isWaiting && bob.find("ada")?.isHost && !find("bob").isWaiting`
+
+	join("bob", "bob", "none", waits, `bob.told.onCallConnected.length > 0`)
+	join("window", "ada", "1234", `find("ada")?.hasMedia`, inside) // a host that has media starts the conference
+	c.wants(t, `client.startConference({})`)
+	c.wants(t, `client.lock({lock: true})`, `bob.client.conferenceStatus.get("main").locked`)
+
+	again := func() {
+		t.Helper()
+		c.wants(t, `bob.client.disconnect({reason: "User initiated disconnect"})`, `!find("bob")`)
+		join("bob", "bob", "none", waits, `find("bob")?.isWaiting`)
+	}
+	again()
+	c.wants(t, `client.admit({participantUuid: find("bob").uuid})`, inside)
+	again()
+	c.wants(t, `client.kick({participantUuid: find("bob").uuid})`, `bob.last("onDisconnected")?.errorCode === "#pex124"`)
+	c.contented(t)
+}
