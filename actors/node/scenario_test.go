@@ -53,6 +53,11 @@ func (s *stage) play(d *datadriven.TestData) string {
 			m.Role = conference.RoleGuest
 		}
 		return s.admit(n, m) + "\n"
+	case "authorize":
+		m := &node.Authorize{Alias: arg(1), Role: arg(2)}
+		d.MaybeScanArgs(s.T, "pin", &m.PIN)
+		_, err := actortest.Ask[*node.Authorized](n.Bench, n.pid, m)
+		return fmt.Sprintln(err)
 	case "connect":
 		s.calls[arg(0)].connect()
 	case "reserve":
