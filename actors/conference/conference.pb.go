@@ -1731,6 +1731,51 @@ func (x *Dismiss) GetConference() *Address {
 	return nil
 }
 
+// Entered tells the actor of a participant that it need not wait any more. No reply.
+type Entered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Conference    *Address               `protobuf:"bytes,1,opt,name=conference,proto3" json:"conference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Entered) Reset() {
+	*x = Entered{}
+	mi := &file_conference_conference_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Entered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Entered) ProtoMessage() {}
+
+func (x *Entered) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Entered.ProtoReflect.Descriptor instead.
+func (*Entered) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Entered) GetConference() *Address {
+	if x != nil {
+		return x.Conference
+	}
+	return nil
+}
+
 // Report asks the actor of a participant for an Update, because some may have been lost. One that follows
 // another owner answers with Leave. No reply.
 type Report struct {
@@ -1742,7 +1787,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_conference_conference_proto_msgTypes[29]
+	mi := &file_conference_conference_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1799,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[29]
+	mi := &file_conference_conference_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1812,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{29}
+	return file_conference_conference_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Report) GetConference() *Address {
@@ -1786,7 +1831,7 @@ type GetRoster struct {
 
 func (x *GetRoster) Reset() {
 	*x = GetRoster{}
-	mi := &file_conference_conference_proto_msgTypes[30]
+	mi := &file_conference_conference_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1798,7 +1843,7 @@ func (x *GetRoster) String() string {
 func (*GetRoster) ProtoMessage() {}
 
 func (x *GetRoster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[30]
+	mi := &file_conference_conference_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +1856,7 @@ func (x *GetRoster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoster.ProtoReflect.Descriptor instead.
 func (*GetRoster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{30}
+	return file_conference_conference_proto_rawDescGZIP(), []int{31}
 }
 
 // Roster is the full state of a conference; version grows with every change within an epoch.
@@ -1838,7 +1883,7 @@ type Roster struct {
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_conference_conference_proto_msgTypes[31]
+	mi := &file_conference_conference_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1895,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[31]
+	mi := &file_conference_conference_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1908,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{31}
+	return file_conference_conference_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Roster) GetRoom() string {
@@ -1981,7 +2026,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_conference_conference_proto_msgTypes[32]
+	mi := &file_conference_conference_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2038,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[32]
+	mi := &file_conference_conference_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2051,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{32}
+	return file_conference_conference_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Subscribe) GetSubscriber() *Address {
@@ -2025,7 +2070,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_conference_conference_proto_msgTypes[33]
+	mi := &file_conference_conference_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2082,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[33]
+	mi := &file_conference_conference_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2095,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{33}
+	return file_conference_conference_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Unsubscribe) GetSubscriber() *Address {
@@ -2071,7 +2116,7 @@ type Rejoin struct {
 
 func (x *Rejoin) Reset() {
 	*x = Rejoin{}
-	mi := &file_conference_conference_proto_msgTypes[34]
+	mi := &file_conference_conference_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2128,7 @@ func (x *Rejoin) String() string {
 func (*Rejoin) ProtoMessage() {}
 
 func (x *Rejoin) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[34]
+	mi := &file_conference_conference_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2141,7 @@ func (x *Rejoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejoin.ProtoReflect.Descriptor instead.
 func (*Rejoin) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{34}
+	return file_conference_conference_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Rejoin) GetTranscoder() *Address {
@@ -2125,7 +2170,7 @@ type OpenMedia struct {
 
 func (x *OpenMedia) Reset() {
 	*x = OpenMedia{}
-	mi := &file_conference_conference_proto_msgTypes[35]
+	mi := &file_conference_conference_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2182,7 @@ func (x *OpenMedia) String() string {
 func (*OpenMedia) ProtoMessage() {}
 
 func (x *OpenMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[35]
+	mi := &file_conference_conference_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2195,7 @@ func (x *OpenMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMedia.ProtoReflect.Descriptor instead.
 func (*OpenMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{35}
+	return file_conference_conference_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OpenMedia) GetRoom() string {
@@ -2183,7 +2228,7 @@ type MediaOpened struct {
 
 func (x *MediaOpened) Reset() {
 	*x = MediaOpened{}
-	mi := &file_conference_conference_proto_msgTypes[36]
+	mi := &file_conference_conference_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2240,7 @@ func (x *MediaOpened) String() string {
 func (*MediaOpened) ProtoMessage() {}
 
 func (x *MediaOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[36]
+	mi := &file_conference_conference_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2253,7 @@ func (x *MediaOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaOpened.ProtoReflect.Descriptor instead.
 func (*MediaOpened) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{36}
+	return file_conference_conference_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MediaOpened) GetTranscoder() *Address {
@@ -2229,7 +2274,7 @@ type CloseMedia struct {
 
 func (x *CloseMedia) Reset() {
 	*x = CloseMedia{}
-	mi := &file_conference_conference_proto_msgTypes[37]
+	mi := &file_conference_conference_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2241,7 +2286,7 @@ func (x *CloseMedia) String() string {
 func (*CloseMedia) ProtoMessage() {}
 
 func (x *CloseMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[37]
+	mi := &file_conference_conference_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2254,7 +2299,7 @@ func (x *CloseMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseMedia.ProtoReflect.Descriptor instead.
 func (*CloseMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{37}
+	return file_conference_conference_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CloseMedia) GetEpoch() uint64 {
@@ -2281,7 +2326,7 @@ type Spoke struct {
 
 func (x *Spoke) Reset() {
 	*x = Spoke{}
-	mi := &file_conference_conference_proto_msgTypes[38]
+	mi := &file_conference_conference_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2293,7 +2338,7 @@ func (x *Spoke) String() string {
 func (*Spoke) ProtoMessage() {}
 
 func (x *Spoke) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[38]
+	mi := &file_conference_conference_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2306,7 +2351,7 @@ func (x *Spoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spoke.ProtoReflect.Descriptor instead.
 func (*Spoke) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{38}
+	return file_conference_conference_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Spoke) GetId() string {
@@ -2441,6 +2486,10 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12=\n" +
 	"\n" +
 	"conference\x18\x04 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
+	"conference\"H\n" +
+	"\aEntered\x12=\n" +
+	"\n" +
+	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\"G\n" +
 	"\x06Report\x12=\n" +
 	"\n" +
@@ -2511,7 +2560,7 @@ func file_conference_conference_proto_rawDescGZIP() []byte {
 	return file_conference_conference_proto_rawDescData
 }
 
-var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_conference_conference_proto_goTypes = []any{
 	(*Address)(nil),            // 0: skybridge.conference.Address
 	(*Participant)(nil),        // 1: skybridge.conference.Participant
@@ -2542,16 +2591,17 @@ var file_conference_conference_proto_goTypes = []any{
 	(*MoveCamera)(nil),         // 26: skybridge.conference.MoveCamera
 	(*Movement)(nil),           // 27: skybridge.conference.Movement
 	(*Dismiss)(nil),            // 28: skybridge.conference.Dismiss
-	(*Report)(nil),             // 29: skybridge.conference.Report
-	(*GetRoster)(nil),          // 30: skybridge.conference.GetRoster
-	(*Roster)(nil),             // 31: skybridge.conference.Roster
-	(*Subscribe)(nil),          // 32: skybridge.conference.Subscribe
-	(*Unsubscribe)(nil),        // 33: skybridge.conference.Unsubscribe
-	(*Rejoin)(nil),             // 34: skybridge.conference.Rejoin
-	(*OpenMedia)(nil),          // 35: skybridge.conference.OpenMedia
-	(*MediaOpened)(nil),        // 36: skybridge.conference.MediaOpened
-	(*CloseMedia)(nil),         // 37: skybridge.conference.CloseMedia
-	(*Spoke)(nil),              // 38: skybridge.conference.Spoke
+	(*Entered)(nil),            // 29: skybridge.conference.Entered
+	(*Report)(nil),             // 30: skybridge.conference.Report
+	(*GetRoster)(nil),          // 31: skybridge.conference.GetRoster
+	(*Roster)(nil),             // 32: skybridge.conference.Roster
+	(*Subscribe)(nil),          // 33: skybridge.conference.Subscribe
+	(*Unsubscribe)(nil),        // 34: skybridge.conference.Unsubscribe
+	(*Rejoin)(nil),             // 35: skybridge.conference.Rejoin
+	(*OpenMedia)(nil),          // 36: skybridge.conference.OpenMedia
+	(*MediaOpened)(nil),        // 37: skybridge.conference.MediaOpened
+	(*CloseMedia)(nil),         // 38: skybridge.conference.CloseMedia
+	(*Spoke)(nil),              // 39: skybridge.conference.Spoke
 }
 var file_conference_conference_proto_depIdxs = []int32{
 	0,  // 0: skybridge.conference.Participant.address:type_name -> skybridge.conference.Address
@@ -2560,21 +2610,22 @@ var file_conference_conference_proto_depIdxs = []int32{
 	1,  // 3: skybridge.conference.Update.participant:type_name -> skybridge.conference.Participant
 	27, // 4: skybridge.conference.MoveCamera.movements:type_name -> skybridge.conference.Movement
 	0,  // 5: skybridge.conference.Dismiss.conference:type_name -> skybridge.conference.Address
-	0,  // 6: skybridge.conference.Report.conference:type_name -> skybridge.conference.Address
-	1,  // 7: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
-	0,  // 8: skybridge.conference.Roster.conference:type_name -> skybridge.conference.Address
-	0,  // 9: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
-	0,  // 10: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
-	0,  // 11: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
-	31, // 12: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
-	0,  // 13: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
-	0,  // 14: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
-	0,  // 15: skybridge.conference.CloseMedia.conference:type_name -> skybridge.conference.Address
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	0,  // 6: skybridge.conference.Entered.conference:type_name -> skybridge.conference.Address
+	0,  // 7: skybridge.conference.Report.conference:type_name -> skybridge.conference.Address
+	1,  // 8: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
+	0,  // 9: skybridge.conference.Roster.conference:type_name -> skybridge.conference.Address
+	0,  // 10: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
+	0,  // 11: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
+	0,  // 12: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
+	32, // 13: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
+	0,  // 14: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
+	0,  // 15: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
+	0,  // 16: skybridge.conference.CloseMedia.conference:type_name -> skybridge.conference.Address
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_conference_conference_proto_init() }
@@ -2588,7 +2639,7 @@ func file_conference_conference_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_conference_conference_proto_rawDesc), len(file_conference_conference_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

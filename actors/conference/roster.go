@@ -50,6 +50,7 @@ type roster struct {
 	moved   bool      // a former owner's roster has been taken over
 	total   int       // participants so far
 	facts   []bus.Event
+	entered []*Participant // need not wait any more, since last asked
 }
 
 func newRoster(cfg Config, epoch uint64, here place) *roster {

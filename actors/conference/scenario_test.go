@@ -239,6 +239,9 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 		p.Role = conference.RoleGuest
 	}
 	p.Api = d.HasArg("api")
+	if d.HasArg("waiting") {
+		p.Waiting, p.JoinedUnixMs = conference.WaitLock, 1 // long ago
+	}
 	if d.HasArg("connected") {
 		p.State = conference.StateConnected
 	}

@@ -42,5 +42,6 @@ func Wire() map[uint32]proto.Message {
 		233: &SetOverlayText{},
 		234: &SetGuestsCanUnmute{},
 		235: &Transfer{},
+		236: &Entered{},
 	}
 }
