@@ -137,7 +137,7 @@ func TestAuthorize(t *testing.T) {
 			if err := d.authorize(tt.cfg, &Authorize{Role: tt.role, PIN: tt.pin}, time.Unix(0, 0)); !errors.Is(err, tt.err) {
 				t.Errorf("got %v, want %v", err, tt.err)
 			}
-			if n := len(d.wrong[keyOf(tt.cfg.Name)]); (n > 0) != (tt.err == ErrWrongPIN) {
+			if n := len(d.wrong[keyOf(tt.cfg.Name)]); (n > 0) != errors.Is(tt.err, ErrWrongPIN) {
 				t.Errorf("%d wrong PINs counted", n)
 			}
 		})
