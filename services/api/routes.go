@@ -65,7 +65,7 @@ func (s *Server) routes() *http.ServeMux {
 		"POST " + participants + "message":                lacking(http.StatusForbidden, "chat"),
 		"POST " + participants + "take_floor":             s.takeFloor,
 		"POST " + participants + "release_floor":          s.releaseFloor,
-		"POST " + participants + "pres_in_mix":            lacking(http.StatusForbidden, "presentation"),
+		"POST " + participants + "pres_in_mix":            s.presInMix,
 		"POST " + participants + "allowrxpresentation":    lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "denyrxpresentation":     lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "fecc":                   lacking(http.StatusForbidden, "far end camera control"),

@@ -82,14 +82,14 @@ const succeeds = {
   roleParticipant: { params: him, body: { role: "chair" } },
   disconnectParticipant: { params: him },
   dtmfParticipant: { body: { digits: "1*" } },
-  takeFloor: { then: nothing }, releaseFloor: { then: nothing },
+  presInMixParticipant: { body: { state: true } }, takeFloor: { then: nothing }, releaseFloor: { then: nothing },
 };
 for (const [name, { params, body, then = yes }] of Object.entries(succeeds)) {
   await check(name, async () => then(await ask(api[name], params, body)));
 }
 const participant = { allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, 
   showLiveCaptions: undefined, hideLiveCaptions: undefined, notifyNotAFK: undefined, unlockParticipant: undefined,
-  overlaytextParticipant: { text: "x" }, presInMixParticipant: { state: true }, preferredAspectRatio: { aspect_ratio: 1.7 },
+  overlaytextParticipant: { text: "x" }, preferredAspectRatio: { aspect_ratio: 1.7 },
   transferParticipant: { role: "host", conference_alias: "other" }, messageParticipant: { type: "text/plain", payload: "hi" },
   feccParticipant: { action: "start", target: "x", movement: [] } };
 for (const [name, body] of Object.entries(participant)) {
