@@ -43,8 +43,8 @@ type producer interface {
 	close()
 }
 
-// runVideo sends and receives pictures at the frame rate.
-func (e *engine) runVideo() {
+// runVideo sends and receives pictures of v at the frame rate, as e says.
+func (e *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
 	ticker := time.NewTicker(time.Second / time.Duration(e.FrameRate))
 	defer ticker.Stop()
 	var source producer
@@ -52,7 +52,7 @@ func (e *engine) runVideo() {
 	case e.Clip != nil:
 		source = &replay{clip: e.Clip}
 	case e.Draw != nil:
-		source = &painter{cfg: &e.Config}
+		source = &painter{cfg: e}
 	}
 	if source != nil {
 		defer source.close()
@@ -66,18 +66,18 @@ func (e *engine) runVideo() {
 	begin, key := time.Now(), false
 	for {
 		select {
-		case <-e.stop:
+		case <-stop:
 			return
 		case <-ticker.C:
 		}
 		if e.Seen != nil {
-			seen = e.look(seen)
+			seen = e.look(v, seen)
 		}
-		spec, ok := e.port.VideoOut()
+		spec, ok := v.VideoOut()
 		if !ok || source == nil {
 			continue
 		}
-		key = e.port.TakeKeyFrameRequest() || key
+		key = v.TakeKeyFrameRequest() || key
 		t := time.Since(begin)
 		unit, isKey, err := source.next(spec, t, key)
 		if err != nil {
@@ -94,7 +94,7 @@ func (e *engine) runVideo() {
 			return
 		}
 		at := time.Now()
-		e.port.WriteVideo(&bridge.VideoFrame{
+		v.WriteVideo(&bridge.VideoFrame{
 			Payloads: payloads, Timestamp: uint32(t * 90 / time.Millisecond), Key: isKey, Captured: at,
 		})
 		if e.Sent != nil {
@@ -104,8 +104,8 @@ func (e *engine) runVideo() {
 }
 
 // look shows a picture that is newer than seen, and returns the newest.
-func (e *engine) look(seen *bridge.SharedPicture) *bridge.SharedPicture {
-	p := e.port.Picture()
+func (e *Config) look(v bridge.Video, seen *bridge.SharedPicture) *bridge.SharedPicture {
+	p := v.Picture()
 	if p == nil {
 		return seen
 	}
