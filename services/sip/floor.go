@@ -59,6 +59,14 @@ type floor struct {
 	granted   bool   // and it has the floor by it
 	presenter string // participant who else has it, as the peer knows
 	owner     *actor.PID
+
+	commands []command // for the conference, in order; the first is under way
+}
+
+// A command is something that the conference is asked for.
+type command struct {
+	msg  any
+	then func(error) // on the call's goroutine; may be nil
 }
 
 // controlFloor begins, continues or ends floor control as it is agreed on now.
@@ -130,23 +138,33 @@ func (f *floor) hear(event any) {
 	}
 }
 
-// tell asks the conference for something; then runs on the call's goroutine.
+// tell asks the conference for something, after what it was asked for before: a
+// request may follow the end of another one at once.
 func (f *floor) tell(msg any, then func(error)) {
-	c, owner := f.call, f.owner
+	f.commands = append(f.commands, command{msg, then})
+	if len(f.commands) == 1 {
+		f.next()
+	}
+}
+
+// next asks for the first of commands.
+func (f *floor) next() {
+	c, owner, now := f.call, f.owner, f.commands[0]
 	c.background(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, floorPatience)
 		defer cancel()
-		_, err := actors.Ask[*conference.Done](ctx, c.s.deps.System, owner, msg)
+		_, err := actors.Ask[*conference.Done](ctx, c.s.deps.System, owner, now.msg)
 		if err != nil {
 			c.log.Info("floor refused", "err", err)
 		}
-		if then != nil {
-			c.inbox.post(func() {
-				if c.floor == f {
-					then(err)
-				}
-			})
-		}
+		c.inbox.post(func() {
+			if now.then != nil && c.floor == f {
+				now.then(err)
+			}
+			if f.commands = f.commands[1:]; len(f.commands) > 0 {
+				f.next()
+			}
+		})
 	})
 }
 
@@ -166,6 +184,7 @@ func (f *floor) see(r *conference.Roster) {
 		}
 	case f.granted || r.Presenter != f.presenter:
 		if f.granted {
+			f.end.Deny(f.request, "")
 			f.request, f.granted = 0, false
 		}
 		f.presenter = r.Presenter
