@@ -44,15 +44,15 @@ type producer interface {
 }
 
 // runVideo sends and receives pictures of v at the frame rate, as e says.
-func (e *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
-	ticker := time.NewTicker(time.Second / time.Duration(e.FrameRate))
+func (c *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
+	ticker := time.NewTicker(time.Second / time.Duration(c.FrameRate))
 	defer ticker.Stop()
 	var source producer
 	switch {
-	case e.Clip != nil:
-		source = &replay{clip: e.Clip}
-	case e.Draw != nil:
-		source = &painter{cfg: e}
+	case c.Clip != nil:
+		source = &replay{clip: c.Clip}
+	case c.Draw != nil:
+		source = &painter{cfg: c}
 	}
 	if source != nil {
 		defer source.close()
@@ -70,8 +70,8 @@ func (e *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
-		if e.Seen != nil {
-			seen = e.look(v, seen)
+		if c.Seen != nil {
+			seen = c.look(v, seen)
 		}
 		spec, ok := v.VideoOut()
 		if !ok || source == nil {
@@ -81,7 +81,7 @@ func (e *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
 		t := time.Since(begin)
 		unit, isKey, err := source.next(spec, t, key)
 		if err != nil {
-			e.Log.Error("video not encoded", "caller", e.Name, "err", err)
+			c.Log.Error("video not encoded", "caller", c.Name, "err", err)
 			return
 		}
 		if len(unit) == 0 {
@@ -90,27 +90,27 @@ func (e *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
 		key = key && !isKey
 		payloads, err := payload.Packetize(spec.Codec.Name, unit, spec.Mode, spec.Payload)
 		if err != nil {
-			e.Log.Error("video not packetized", "caller", e.Name, "err", err)
+			c.Log.Error("video not packetized", "caller", c.Name, "err", err)
 			return
 		}
 		at := time.Now()
 		v.WriteVideo(&bridge.VideoFrame{
 			Payloads: payloads, Timestamp: uint32(t * 90 / time.Millisecond), Key: isKey, Captured: at,
 		})
-		if e.Sent != nil {
-			e.Sent(t, at)
+		if c.Sent != nil {
+			c.Sent(t, at)
 		}
 	}
 }
 
 // look shows a picture that is newer than seen, and returns the newest.
-func (e *Config) look(v bridge.Video, seen *bridge.SharedPicture) *bridge.SharedPicture {
+func (c *Config) look(v bridge.Video, seen *bridge.SharedPicture) *bridge.SharedPicture {
 	p := v.Picture()
 	if p == nil {
 		return seen
 	}
 	if p != seen {
-		e.Seen(p)
+		c.Seen(p)
 	}
 	if seen != nil {
 		seen.Release()

@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -78,11 +79,11 @@ func (r *roomSystem) told(t *testing.T, want string) {
 	eventually(t, 10*time.Second, func() error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for i := len(r.events) - 1; i >= 0; i-- {
-			if strings.HasPrefix(r.events[i], "presenter") {
+		for _, e := range slices.Backward(r.events) {
+			if strings.HasPrefix(e, "presenter") {
 				continue
 			}
-			if r.events[i] == want {
+			if e == want {
 				return nil
 			}
 			break

@@ -56,7 +56,7 @@ func TestChooseSlides(t *testing.T) {
 		}
 		answer := c.answer(transport{ufrag: "ours", pwd: "ourpasswordisthisoneok22", fingerprint: "sha-256 00:11", setup: "active"},
 			identity{stream: "s", sources: map[kind]uint32{audio: 11, video: 22, content: 33}})
-		section := strings.Split(strings.Split(answer, "m=video")[2], "m=")[0]
+		section, _, _ := strings.Cut(strings.Split(answer, "m=video")[2], "m=")
 		for _, want := range []string{" 9 ", "a=content:slides\r\n", "a=" + tt.answered + "\r\n"} {
 			if !strings.Contains(section, want) {
 				t.Errorf("%s: no %q in\n%s", tt.offered, want, section)
