@@ -126,6 +126,28 @@ func (s *Server) disconnect(st *seat, _ http.ResponseWriter, r *http.Request) (a
 	return s.command(st, r, st.needs(id), &conference.Disconnect{Id: id, Reason: "Disconnected by another participant"})
 }
 
+// presInMix says whether a client wants what is presented in its composed picture.
+// It is a matter of the client's own media.
+func (s *Server) presInMix(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		State *bool `json:"state"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.PathValue("participant") != string(st.id):
+		return nil, errRole
+	case body.State == nil:
+		return nil, invalid("state", "missing")
+	}
+	media, err := st.media()
+	if err != nil {
+		return nil, err
+	}
+	media.MixContent(*body.State)
+	return true, nil
+}
+
 // clientMute notes that a client has muted its own microphone: everybody sees
 // it, nobody else can change it, and a host's mute is another matter.
 func (s *Server) clientMute(on bool) seated {

@@ -79,7 +79,7 @@ func (s *Server) functions() map[string]seated {
 		"POST " + participants + "message":                s.message,
 		"POST " + participants + "take_floor":             s.takeFloor,
 		"POST " + participants + "release_floor":          s.releaseFloor,
-		"POST " + participants + "pres_in_mix":            lacking(http.StatusForbidden, "presentation"),
+		"POST " + participants + "pres_in_mix":            s.presInMix,
 		"POST " + participants + "allowrxpresentation":    lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "denyrxpresentation":     lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "fecc":                   s.moveCamera,

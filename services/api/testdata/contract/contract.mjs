@@ -106,7 +106,7 @@ const succeeds = {
   overlaytextParticipant: { params: him, body: { text: "x" } },
   preferredAspectRatio: { body: { aspect_ratio: 1.7 } }, notifyNotAFK: {},
   transferParticipant: { params: him, body: { role: "host", conference_alias: "other" } },
-  takeFloor: { then: nothing }, releaseFloor: { then: nothing },
+  presInMixParticipant: { body: { state: true } }, takeFloor: { then: nothing }, releaseFloor: { then: nothing },
 };
 for (const [name, { params, body, then = yes }] of Object.entries(succeeds)) {
   await check(name, async () => then(await ask(api[name], params, body)));
@@ -117,7 +117,7 @@ const text = { type: "text/plain", payload: "hi" };
 const layout = { transforms: { layout: "1:7" } };
 const move = { breakout_uuid: "b", participants: [] };
 const lacking = {
-  allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, presInMixParticipant: { state: true },
+  allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined,
   showLiveCaptions: undefined, hideLiveCaptions: undefined,
   breakoutMoveParticipantsFromMain: move, breakoutCallsWebrtcParticipant: { call_type: "WEBRTC", sdp: "v=0" },
   breakoutMuteParticipant: undefined, breakoutUnmuteParticipant: undefined, breakoutClientMuteParticipant: undefined,
