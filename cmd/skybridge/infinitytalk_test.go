@@ -109,18 +109,18 @@ func TestInfinityTalks(t *testing.T) {
 		c.wants(t, action, append(conditions, state+`?.send === `+quote(send)+` && `+state+`.recv === `+quote(recv))...)
 		c.wants(t, "", `connections.at(-1).signalingState === "stable"`)
 	}
-	floor(present, "connected", "disconnected", `find("page").isPresenting`)
+	floor(`client.present(picture("#0c0"))`, "connected", "disconnected", `find("page").isPresenting`)
 	events.tells(t, "presentation_start", ids["page"])
 	floor(`client.stopPresenting()`, "disconnected", "disconnected", `!find("page").isPresenting`)
 	events.tells(t, "presentation_stop")
-	floor(present, "connected", "disconnected", `find("page").isPresenting`)
+	floor(`client.present(picture("#0c0"))`, "connected", "disconnected", `find("page").isPresenting`)
 	operator.post(t, to("operator", "take_floor"), nil)
 	floor("", "disconnected", "connected", `find("operator").isPresenting && !find("page").isPresenting`)
 	operator.post(t, to("operator", "release_floor"), nil)
 	floor("", "disconnected", "disconnected", `!find("operator").isPresenting`)
 	operator.post(t, to("operator", "take_floor"), nil)
 	floor("", "disconnected", "connected", `find("operator").isPresenting`)
-	floor(present, "connected", "disconnected", `find("page").isPresenting && !find("operator").isPresenting`)
+	floor(`client.present(picture("#0c0"))`, "connected", "disconnected", `find("page").isPresenting && !find("operator").isPresenting`)
 	c.contented(t)
 }
 
@@ -175,10 +175,76 @@ func TestInfinityPIN(t *testing.T) {
 	leave()
 }
 
-// present shows a green canvas.
-const present = `(() => {
-	const canvas = Object.assign(document.createElement("canvas"), {width: 640, height: 360});
-	const g = canvas.getContext("2d");
-	setInterval(() => { g.fillStyle = "#1eaa28"; g.fillRect(0, 0, 640, 360); }, 100);
-	return client.present(canvas.captureStream(10));
-})()`
+// TestInfinityPresents lets two of the library's clients present to each other.
+func TestInfinityPresents(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#202020", 1100)
+	c.wants(t, `open().then((w) => { window.bob = w; })`)
+	join := func(who, name string) {
+		t.Helper()
+		if got := js[int](t, c.chromium, who+`.join({conferenceAlias: "slides", displayName: `+quote(name)+`})`); got != http.StatusOK {
+			t.Fatalf("%s: request_token: %d", name, got)
+		}
+		c.wants(t, "", who+`.find(`+quote(name)+`)?.hasMedia`)
+	}
+	join("window", "ada")
+	join("bob", "bob")
+
+	const ada, bobs = `last("onPresentationConnectionChange")`, `bob.last("onPresentationConnectionChange")`
+	c.wants(t, `client.present(picture("#c00", "#0c0", "#00c"))`, ada+`?.send === "connected"`, bobs+`?.recv === "connected"`, `bob.presented() === "r g b"`)
+	c.wants(t, "", `bob.find("ada").isPresenting`)
+
+	// Renegotiating in between changes nothing.
+	c.wants(t, `connections.at(-1).restartIce()`)
+	c.wants(t, `bob.connections.at(-1).restartIce()`)
+
+	// The other one takes over, and stops.
+	c.wants(t, `bob.client.present(bob.picture("#cc0", "#0cc", "#c0c"))`, bobs+`.send === "connected"`, ada+`.recv === "connected"`, ada+`.send === "disconnected"`,
+		`presented() === "rg gb rb"`, `find("bob").isPresenting && !find("ada").isPresenting`)
+	c.wants(t, `bob.client.stopPresenting()`, bobs+`.send === "disconnected"`, ada+`.recv === "disconnected"`)
+
+	// The first one presents something else.
+	c.wants(t, `client.present(picture("#00c", "#0c0", "#c00"))`, bobs+`.recv === "connected"`, `bob.presented() === "b g r"`)
+
+	// Who comes later sees it, too.
+	c.wants(t, `bob.client.disconnect({reason: "User initiated disconnect"})`)
+	c.wants(t, `bob.document.getElementById("slides").srcObject = null`, `bob.presented() === "nothing"`)
+	join("bob", "late")
+	c.wants(t, "", bobs+`.recv === "connected"`, `bob.presented() === "b g r"`)
+	c.contented(t)
+}
+
+// TestInfinityWaits lets a guest wait, for the conference to start and for a
+// locked one to let it in.
+func TestInfinityWaits(t *testing.T) {
+	needPeer(t, "chromium", "ffmpeg", "sox", "node", "npm")
+	p := startProgram(t, "serve", "--config", pinRooms(t), "--rtp-ports", "44000-44999")
+	c := openInfinity(t, p, "#202020", 1100)
+	c.wants(t, `open().then((w) => { window.bob = w; })`)
+	join := func(who, name, pin string, conditions ...string) {
+		t.Helper()
+		if got := js[int](t, c.chromium, who+`.join({conferenceAlias: "hall", displayName: `+quote(name)+`, pin: `+quote(pin)+`})`); got != http.StatusOK {
+			t.Fatalf("%s: request_token: %d", name, got)
+		}
+		c.wants(t, "", conditions...)
+	}
+	const waits = `bob.client.serviceType === "waiting_room" && bob.find("bob")?.isWaiting && bob.client.getParticipants("main").length === 1`
+	const inside = `bob.client.serviceType === "conference" && !bob.find("bob").isWaiting && bob.find("ada")?.isHost && !find("bob").isWaiting`
+
+	join("bob", "bob", "none", waits, `bob.told.onCallConnected.length > 0`)
+	join("window", "ada", "1234", `find("ada")?.hasMedia`, inside) // a host that has media starts the conference
+	c.wants(t, `client.startConference({})`)
+	c.wants(t, `client.lock({lock: true})`, `bob.client.conferenceStatus.get("main").locked`)
+
+	again := func() {
+		t.Helper()
+		c.wants(t, `bob.client.disconnect({reason: "User initiated disconnect"})`, `!find("bob")`)
+		join("bob", "bob", "none", waits, `find("bob")?.isWaiting`)
+	}
+	again()
+	c.wants(t, `client.admit({participantUuid: find("bob").uuid})`, inside)
+	again()
+	c.wants(t, `client.kick({participantUuid: find("bob").uuid})`, `bob.last("onDisconnected")?.errorCode === "#pex124"`)
+	c.contented(t)
+}

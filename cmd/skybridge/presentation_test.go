@@ -129,9 +129,9 @@ func TestPresentation(t *testing.T) {
 		t.Errorf("ada was told %q", got)
 	}
 
-	// The first one presents again, with another source of RTP.
+	// The first one presents again, with another source of RTP, and a larger screen.
 	wants("ada.floor(true)", "200")
-	wants(`ada.send(`+slide+`).then(() => ada.slides.currentDirection)`, "sendonly")
+	wants(`ada.send(picture(["#cc0000", "#00cc00", "#0000cc"], 2560, 1440)).then(() => ada.slides.currentDirection)`, "sendonly")
 	wants("bob.slides.currentDirection", "recvonly")
 	wants("presented(bob)", "r g b")
 	mixes("r g b")

@@ -236,7 +236,7 @@ func (s *server) listenSIP(context.Context) error {
 		TLS: s.tls, Crypto: sip.CryptoPolicy(c.SRTP), UserAgent: "Skybridge",
 	}, sip.Deps{
 		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(),
-		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs},
+		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs, Slides: true, Floor: sdp.FloorServer},
 		Ports: pairs, PortMetrics: s.ports, Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
 	})
 	if err != nil {
@@ -385,7 +385,7 @@ func (s *server) serveSIP(ctx context.Context) error {
 
 // reachable says which actors others may send to.
 func reachable(id string) bool {
-	return node.Reachable(id) || strings.HasPrefix(id, api.ActorPrefix)
+	return node.Reachable(id) || strings.HasPrefix(id, api.ActorPrefix) || strings.HasPrefix(id, sip.ActorPrefix)
 }
 
 // browsers introduces the WebRTC engine to the client API: their types have the

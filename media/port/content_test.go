@@ -286,3 +286,43 @@ func TestContentMetrics(t *testing.T) {
 	}
 	t.Errorf("nothing of presentations in %s", found)
 }
+
+// Of cameras no more than HD is decoded; screens come as they are.
+func TestSizesThatAreDecoded(t *testing.T) {
+	for _, tt := range []struct {
+		width, height int
+		camera        int // pictures decoded of one
+	}{
+		{1920, 1088, 1}, {1080, 1920, 1}, {2560, 1440, 0}, {3840, 2160, 0}, {0, 0, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := &glass{}
+			codec := g.codec()
+			codec.Size = func([]byte) (int, int) { return tt.width, tt.height }
+			v := screen(newWire(t), "VP8")
+			v.Codec = codec
+			p := newPort(t, nil)
+			p.SetVideo(v)
+			p.SetContent(v)
+			send := func(to func(*rtp.Packet, time.Time)) int {
+				before := g.counts()[0]
+				to(&rtp.Packet{
+					Header:  rtp.Header{PayloadType: 97, SSRC: 9, SequenceNumber: 1, Timestamp: 3000, Marker: true},
+					Payload: []byte{0x10, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0},
+				}, time.Now())
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				return g.counts()[0] - before
+			}
+			p.WantVideo(640, 360)
+			if n := send(p.VideoRTP); n != tt.camera {
+				t.Errorf("%dx%d of a camera: %d decoded, want %d", tt.width, tt.height, n, tt.camera)
+			}
+			p.Content().WantVideo(1920, 1080)
+			if n := send(p.ContentRTP); n != 1 {
+				t.Errorf("%dx%d of a screen: %d decoded", tt.width, tt.height, n)
+			}
+			p.Close()
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/jitter"
 	"github.com/skybridge-media/skybridge/media/payload"
@@ -218,6 +219,11 @@ func (s *videoStream) frame(t *intake, f jitter.Frame) {
 		in.refresher(t).need()
 		return
 	}
+	if key && !in.takes(unit) {
+		s.metrics.undecodable.Inc()
+		in.breakOff(t)
+		return
+	}
 	if key {
 		in.keyFrames++
 		t.waiting = false
@@ -232,6 +238,17 @@ func (s *videoStream) frame(t *intake, f jitter.Frame) {
 		return
 	}
 	t.shown = true
+}
+
+// takes reports whether a key frame is one to decode. Screens may be as large as
+// decoders take them, as one at a time is presented. Cameras may not: everybody has
+// one, and leases for what they send at most.
+func (in *videoIn) takes(key []byte) bool {
+	if in.cfg.content || in.cfg.Codec.Size == nil {
+		return true
+	}
+	w, h := in.cfg.Codec.Size(key)
+	return w == 0 || codecs.HighDefinition(w, h)
 }
 
 // corrupt is called by d when it could not decode what it was given.

@@ -60,6 +60,7 @@ type call struct {
 	peer    *actor.PID           // the participant; nil until admitted
 	told    participant.SetMedia // which media it believes that there is
 	leased  bool                 // the node keeps room for video, besides sound
+	slides  bool                 // and for what is presented, in a stream of its own
 	handed  bool                 // it has got the media
 	hungUp  bool                 // it was the participant who hung up, and need not be told
 
@@ -68,6 +69,10 @@ type call struct {
 	resend time.Duration // until it is sent again; see retransmit
 	sends  int           // how often it has been
 	ours   uint32        // the number of our re-INVITE or UPDATE that is out; 0: none
+
+	room       string     // of the conference
+	conference *actor.PID // its owner when the call was let in
+	floor      *floor     // nil: the peer does not control its presentation
 
 	out      *attempt // our INVITE; nil for an incoming call
 	last     hop      // how the peer was reached last
@@ -120,6 +125,8 @@ func (c *call) newMedia(f flow) {
 		address: c.s.address(f),
 		cname:   strings.ToLower(rand.Text()),
 		lines:   make(map[sdp.Kind]*line),
+		ports:   c.s.deps.Ports,
+		bind:    c.s.cfg.Bind,
 		listen: func() (session, error) {
 			return c.s.listenRTP(rtp.Config{Bind: c.s.cfg.Bind, Ports: c.s.deps.Ports, Log: c.log, Metrics: c.s.deps.RTPMetrics})
 		},
@@ -232,7 +239,7 @@ func (c *call) connect() error {
 	c.state = up
 	c.tell(&participant.Connect{Port: l})
 	c.noteMedia()
-	c.log.Info("dialog established", "audio", c.media.codec(sdp.Audio), "video", c.media.codec(sdp.Video),
+	c.log.Info("dialog established", "audio", c.media.codec(sdp.Audio), "video", c.media.codec(sdp.Video), "presentation", c.media.codec(sdp.Slides),
 		"encrypted", c.media.encrypted(), "setup", time.Since(c.began).Round(time.Millisecond))
 	return nil
 }
@@ -245,6 +252,7 @@ func (c *call) noteMedia() {
 		c.tell(&now)
 	}
 	c.giveBack()
+	c.controlFloor()
 	if held := c.media.held(); held != c.held {
 		c.held = held
 		c.tell(&participant.Hold{On: held})
@@ -301,6 +309,7 @@ func (c *call) end(r participant.Reason) {
 	for _, a := range []*alarm{&c.refreshing, &c.expiring, &c.ringing, &c.reordering, &c.asking} {
 		a.stop()
 	}
+	c.closeFloor()
 	if c.media != nil && !c.handed {
 		c.media.close()
 	}

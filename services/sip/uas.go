@@ -108,7 +108,7 @@ func (c *call) admit(ask *node.Admit, then func(*node.Admitted, *node.Redirect, 
 
 // admittedAs notes the call's place.
 func (c *call) admittedAs(in *node.Admitted) {
-	c.peer = in.Participant
+	c.peer, c.room, c.conference = in.Participant, in.Room, in.Conference
 	c.log = c.log.With("room", in.Room)
 	c.log.Info("dialog began", c.about...)
 }
@@ -235,11 +235,12 @@ func (c *call) describe() ([]byte, error) {
 	m := c.media
 	if m.offer != nil {
 		// What the answer does not take is closed again.
-		if err := m.open(kinds(&c.s.deps.Media)...); err != nil {
+		if err := m.open(kinds(c.s.capabilities(c.flow, true))...); err != nil {
 			return nil, err
 		}
 		return m.offer.Describe(m.local()), nil
 	}
+	m.agreed = c.affordSlides(m.agreed)
 	if err := m.openAgreed(m.agreed); err != nil {
 		return nil, err
 	}

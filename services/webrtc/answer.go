@@ -68,6 +68,10 @@ type identity struct {
 	version int    // grows with every answer (RFC 3264 section 8)
 	stream  string // of sound and picture, so that peers play them in sync
 	sources map[kind]uint32
+
+	// Sources that answers have named, by mid. They stay there when nothing is
+	// sent: Chromium shows nothing of one that goes and comes back.
+	named map[string]uint32
 }
 
 // streamOf names the stream of a track. What is presented is none of the others'.
@@ -141,6 +145,13 @@ func (c *choice) answer(t transport, id identity) string {
 			// Applications tell their pictures apart by it, in the answer too.
 			line("a=content:%s", s.content)
 		}
+		named := id.named[s.mid]
+		if c.roles[i] == taken && st.send {
+			named = id.sources[s.kind()]
+		}
+		if named != 0 {
+			line("a=ssrc:%d cname:%s", named, id.stream)
+		}
 		if c.roles[i] == parked {
 			line("a=inactive")
 			continue
@@ -148,9 +159,8 @@ func (c *choice) answer(t transport, id identity) string {
 		c.midLine(line, s)
 		st.simulcastLines(line)
 		line("a=%s", st.direction())
-		if ssrc := id.sources[s.kind()]; st.send && ssrc != 0 {
+		if st.send && named != 0 {
 			line("a=msid:%s %s", id.streamOf(s.kind()), s.kind())
-			line("a=ssrc:%d cname:%s", ssrc, id.stream)
 		}
 	}
 	return b.String()

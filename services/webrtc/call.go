@@ -85,7 +85,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	}
 	c := &Call{
 		engine: e, log: e.log.With("call", o.ID), offer: o, pc: pc, began: time.Now(),
-		id:      identity{session: rand.Uint64() >> 2, stream: fmt.Sprintf("skybridge-%08x", rand.Uint32()), sources: map[kind]uint32{}},
+		id:      identity{session: rand.Uint64() >> 2, stream: fmt.Sprintf("skybridge-%08x", rand.Uint32()), sources: map[kind]uint32{}, named: map[string]uint32{}},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 		held: map[kind]*stream{}, tracks: map[kind]*track{},
 	}
@@ -208,6 +208,9 @@ func (c *Call) negotiate(ctx context.Context, next *choice) error {
 	c.choice, c.text = next, next.answer(ours.sections[0].transport, c.id)
 	for _, s := range next.streams() {
 		c.held[s.section.kind()] = s
+		if s.send {
+			c.id.named[s.section.mid] = c.id.sources[s.section.kind()]
+		}
 	}
 	c.install()
 	return nil

@@ -271,6 +271,21 @@ func TestAnswerText(t *testing.T) {
 			t.Errorf("we receive only, and answered\n%s", answer)
 		}
 	})
+
+	t.Run("a source that was sent before", func(t *testing.T) {
+		d, err := parse(sample(t, "chromium-sendonly.sdp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := everything().choose(d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := c.answer(transport{}, identity{stream: "s", sources: map[kind]uint32{audio: 11, video: 22}, named: map[string]uint32{"1": 22}})
+		if strings.Count(answer, "a=ssrc:22 cname:s") != 1 || strings.Contains(answer, "a=ssrc:11") || strings.Contains(answer, "a=msid:") {
+			t.Errorf("the picture's source is not named any more:\n%s", answer)
+		}
+	})
 }
 
 func TestH264Answer(t *testing.T) {

@@ -23,8 +23,13 @@ for (const level of ["error", "warn"]) {
 }
 addEventListener("unhandledrejection", (e) => complaints.push(`unhandled: ${e.reason}`));
 
-calls.onRemoteStream.add((stream) => { document.getElementById("far").srcObject = stream; });
-calls.onRemotePresentationStream.add((stream) => { document.getElementById("slides").srcObject = stream; });
+const show = (id) => (stream) => {
+  const video = document.getElementById(id);
+  video.srcObject = stream;
+  video.play().catch(() => {}); // another stream came; muted videos that nobody can see do not begin by themselves
+};
+calls.onRemoteStream.add(show("far"));
+calls.onRemotePresentationStream.add(show("slides"));
 
 const client = infinity.createInfinityClient(signals, calls);
 Object.assign(window, {
@@ -38,5 +43,37 @@ Object.assign(window, {
       callType: infinity.ClientCallType.AudioVideoPresentation, ...params,
     });
     return answer.status;
+  },
+  /** A stream of stripes side by side. */
+  picture: (...colours) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 1280, height: 720 });
+    const brush = canvas.getContext("2d");
+    let n = 0;
+    setInterval(() => {
+      colours.forEach((colour, i) => {
+        brush.fillStyle = colour;
+        brush.fillRect(1280 * i / colours.length, 0, 1280 / colours.length, 720);
+      });
+      brush.fillStyle = n++ % 2 ? "#fff" : "#000"; // something new
+      brush.fillRect(1276, 716, 4, 4);
+    }, 100);
+    return canvas.captureStream(10);
+  },
+  /** What is presented to this page: which of red, green and blue there are in each third. */
+  presented: () => {
+    const slides = document.getElementById("slides");
+    if (!slides.videoWidth) return "nothing";
+    const brush = new OffscreenCanvas(90, 9).getContext("2d");
+    brush.drawImage(slides, 0, 0, 90, 9);
+    return [15, 45, 75].map((x) => {
+      const rgb = brush.getImageData(x, 4, 1, 1).data;
+      return ["r", "g", "b"].filter((_, i) => rgb[i] > 128).join("");
+    }).join(" ");
+  },
+  /** Another page with a client of its own. */
+  open: async () => {
+    const frame = document.body.appendChild(Object.assign(document.createElement("iframe"), { src: location.href }));
+    await new Promise((loaded) => { frame.onload = loaded; });
+    return frame.contentWindow;
   },
 });
