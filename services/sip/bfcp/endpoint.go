@@ -146,12 +146,16 @@ func (e *Endpoint) Close() {
 	e.running.Wait()
 }
 
-// SetAddress is for a new offer or answer of the peer, which says where it
-// receives datagrams now.
+// SetAddress is for a new offer or answer of the peer: where it says that it
+// receives datagrams. Nothing happens if it says what it said before, because
+// then it may well send from elsewhere.
 func (e *Endpoint) SetAddress(addr netip.AddrPort) {
 	e.post(func() {
-		if p := e.carrier.to(addr); p != nil && p != e.path {
+		if p := e.carrier.to(addr); p != nil && addr != e.cfg.Floor.Address {
+			e.cfg.Floor.Address = addr
 			e.path, e.heard = p, false
+			e.greet()
+			e.advance()
 		}
 	})
 }

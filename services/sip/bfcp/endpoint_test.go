@@ -230,6 +230,24 @@ func TestServerLosesPeer(t *testing.T) {
 	})
 }
 
+// What was decided while the peer could not be reached is told when it is
+// back.
+func TestToldWhenBack(t *testing.T) {
+	bubble(t, func(t *testing.T, p *pair) {
+		p.grantAll()
+		p.client.Request("")
+		synctest.Wait()
+		p.client.expect(t, bfcp.Decided{Status: bfcp.Granted}, bfcp.Presenter{User: 9, Mine: true})
+		p.losing(all)
+		p.server.Deny(1, "enough")
+		time.Sleep(10 * time.Second)
+		p.client.expect(t)
+		p.losing(nil)
+		time.Sleep(time.Minute)
+		p.client.expect(t, bfcp.Decided{Status: bfcp.Revoked, Info: "enough"}, bfcp.Presenter{})
+	})
+}
+
 func TestKeepAlive(t *testing.T) {
 	bubble(t, func(t *testing.T, p *pair) {
 		before := len(p.sent(p.client.addr))
@@ -348,6 +366,10 @@ func TestWhoIsThePeer(t *testing.T) {
 		}
 		if got := moved.exchange(message(bfcp.Hello)); len(got) != 0 {
 			t.Errorf("told before SDP said so: %+v", got[0])
+		}
+		s.SetAddress(netip.MustParseAddrPort("10.0.0.7:16390")) // a refresh of the session
+		if got := behindNAT.exchange(numbered(8, message(bfcp.Hello))); len(got) != 1 {
+			t.Errorf("the peer is told %+v", got)
 		}
 		s.SetAddress(plugs[3].addr)
 		s.SetPresenter(&bfcp.Presenter{Name: "Alice"})

@@ -142,7 +142,7 @@ func TestConnections(t *testing.T) {
 	third := dial(t, addr)
 	third.write(message(bfcp.FloorRequestQuery, bfcp.Number(bfcp.FloorRequestID, 2)))
 	server.wait(t, bfcp.Ready{})
-	if got := brief([]*bfcp.Message{third.read()}); got != "FloorRequestStatus: 2 of 9 granted" {
+	if got := brief([]*bfcp.Message{third.read(), third.read()}); got != "FloorStatus: 2 of 9 granted; FloorRequestStatus: 2 of 9 granted" {
 		t.Errorf("got %q", got)
 	}
 }
