@@ -160,6 +160,11 @@ func TestRetransmission(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		p.client.expect(t, bfcp.Ready{})
 		p.server.expect(t)
+		// It may have forgotten that we want to know.
+		queries := slices.DeleteFunc(p.sent(p.client.addr), func(m packet) bool { return !is(bfcp.FloorQuery)(m.b) })
+		if len(queries) != 2 {
+			t.Errorf("%d FloorQuery, want 2", len(queries))
+		}
 	})
 }
 

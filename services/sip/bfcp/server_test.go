@@ -148,6 +148,21 @@ func TestServerTells(t *testing.T) {
 	})
 }
 
+// What changes while the peer has not acknowledged is told once, as it is
+// then.
+func TestServerTellsTheLatest(t *testing.T) {
+	dialled(t, sdp.FloorServer, func(t *testing.T, p *phone, s *side) {
+		p.exchange(message(bfcp.Hello))
+		for user := uint16(21); user < 25; user++ {
+			s.SetPresenter(&bfcp.Presenter{User: user})
+		}
+		synctest.Wait()
+		if text := brief(p.settle(p.received())); text != "FloorStatus: 1 of 21 granted; FloorStatus: 4 of 24 granted" {
+			t.Errorf("got %q", text)
+		}
+	})
+}
+
 // A peer that has forgotten its request makes another.
 func TestServerReplacesRequest(t *testing.T) {
 	dialled(t, sdp.FloorServer, func(t *testing.T, p *phone, s *side) {

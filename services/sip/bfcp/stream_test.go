@@ -171,7 +171,33 @@ func TestReconnect(t *testing.T) {
 		if query := peer.read(); query.Primitive != bfcp.FloorQuery {
 			t.Errorf("got %+v", query)
 		}
+		// News is not acknowledged: the next message is the answer to what
+		// follows.
+		peer.write(numbered(0, message(bfcp.FloorStatus, floor)))
+		peer.write(message(bfcp.FloorRequest, floor))
+		if got := brief([]*bfcp.Message{peer.read()}); got != "Error: unknown primitive" {
+			t.Errorf("got %q", got)
+		}
 		_ = conn.Close()
 		client.wait(t, bfcp.Lost{Err: io.EOF})
+	}
+}
+
+// A client that waits for connections greets on each.
+func TestPassiveClient(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr).AddrPort()
+	client := newLive()
+	client.start(t)(bfcp.Listen(l, client.config(sdp.FloorClient, netip.AddrPort{})))
+	for range 2 { // the second while the Hello to the first is not answered
+		peer := dial(t, addr)
+		peer.write(numbered(0, message(bfcp.FloorStatus, floor)))
+		client.wait(t, bfcp.Ready{})
+		if got := peer.read(); got.Primitive != bfcp.Hello {
+			t.Errorf("got %+v", got)
+		}
 	}
 }
