@@ -220,6 +220,19 @@ func (p *phone) received() []*bfcp.Message {
 	}
 }
 
+// settle acknowledges what the server says by itself, until it has said
+// everything, and returns that.
+func (p *phone) settle(got []*bfcp.Message) []*bfcp.Message {
+	p.Helper()
+	acks := map[bfcp.Primitive]bfcp.Primitive{bfcp.FloorStatus: bfcp.FloorStatusAck, bfcp.FloorRequestStatus: bfcp.FloorRequestStatusAck}
+	for i := 0; i < len(got); i++ {
+		if ack, ok := acks[got[i].Primitive]; ok && !got[i].Response {
+			got = append(got, p.exchange(response(numbered(got[i].Transaction, message(ack))))...)
+		}
+	}
+	return got
+}
+
 // dialled runs f with a phone and the endpoint of a role that it has reached.
 func dialled(t *testing.T, role sdp.FloorRole, f func(t *testing.T, p *phone, s *side)) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package bfcp_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,20 @@ func TestClientAcknowledges(t *testing.T) {
 			}
 			c.expect(t, s.want...)
 		}
+	})
+}
+
+// Both sides number what they begin: news may have the number of a request.
+func TestClientTellsNewsFromAnswer(t *testing.T) {
+	asked(t, func(t *testing.T, p *phone, c *side, ask *bfcp.Message) {
+		other := bfcp.Group(bfcp.FloorRequestInformation, 5, bfcp.Group(bfcp.OverallRequestStatus, 5, bfcp.StatusOf(bfcp.Granted, 0)))
+		got := brief(p.exchange(numbered(ask.Transaction, message(bfcp.FloorRequestStatus, other))))
+		if !strings.HasPrefix(got, "FloorRequestStatusAck to ") {
+			t.Errorf("got %q", got)
+		}
+		c.expect(t)
+		p.exchange(response(numbered(ask.Transaction, message(bfcp.FloorRequestStatus, status(bfcp.Granted, 0)))))
+		c.expect(t, bfcp.Decided{Status: bfcp.Granted})
 	})
 }
 

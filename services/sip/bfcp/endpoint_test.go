@@ -160,6 +160,11 @@ func TestRetransmission(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		p.client.expect(t, bfcp.Ready{})
 		p.server.expect(t)
+		// It may have forgotten that we want to know.
+		queries := slices.DeleteFunc(p.sent(p.client.addr), func(m packet) bool { return !is(bfcp.FloorQuery)(m.b) })
+		if len(queries) != 2 {
+			t.Errorf("%d FloorQuery, want 2", len(queries))
+		}
 	})
 }
 
@@ -227,6 +232,24 @@ func TestServerLosesPeer(t *testing.T) {
 		if last := p.client.events[len(p.client.events)-1]; last != (bfcp.Presenter{User: 10, Name: "Dave"}) {
 			t.Errorf("the client knows %+v", last)
 		}
+	})
+}
+
+// What was decided while the peer could not be reached is told when it is
+// back.
+func TestToldWhenBack(t *testing.T) {
+	bubble(t, func(t *testing.T, p *pair) {
+		p.grantAll()
+		p.client.Request("")
+		synctest.Wait()
+		p.client.expect(t, bfcp.Decided{Status: bfcp.Granted}, bfcp.Presenter{User: 9, Mine: true})
+		p.losing(all)
+		p.server.Deny(1, "enough")
+		time.Sleep(10 * time.Second)
+		p.client.expect(t)
+		p.losing(nil)
+		time.Sleep(time.Minute)
+		p.client.expect(t, bfcp.Decided{Status: bfcp.Revoked, Info: "enough"}, bfcp.Presenter{})
 	})
 }
 
@@ -348,6 +371,10 @@ func TestWhoIsThePeer(t *testing.T) {
 		}
 		if got := moved.exchange(message(bfcp.Hello)); len(got) != 0 {
 			t.Errorf("told before SDP said so: %+v", got[0])
+		}
+		s.SetAddress(netip.MustParseAddrPort("10.0.0.7:16390")) // a refresh of the session
+		if got := behindNAT.exchange(numbered(8, message(bfcp.Hello))); len(got) != 1 {
+			t.Errorf("the peer is told %+v", got)
 		}
 		s.SetAddress(plugs[3].addr)
 		s.SetPresenter(&bfcp.Presenter{Name: "Alice"})

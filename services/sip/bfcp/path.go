@@ -42,7 +42,7 @@ type arrival struct {
 type datagrams struct{ conn net.PacketConn }
 
 type datagramPath struct {
-	conn net.PacketConn
+	over *datagrams // a pointer: not every net.PacketConn can be compared
 	addr netip.AddrPort
 }
 
@@ -52,11 +52,11 @@ func (d *datagrams) to(addr netip.AddrPort) path {
 	if !addr.IsValid() || addr.Port() == 0 {
 		return nil
 	}
-	return datagramPath{d.conn, addr}
+	return datagramPath{d, addr}
 }
 
 func (p datagramPath) send(b []byte) error {
-	_, err := p.conn.WriteTo(b, net.UDPAddrFromAddrPort(p.addr))
+	_, err := p.over.conn.WriteTo(b, net.UDPAddrFromAddrPort(p.addr))
 	return err
 }
 
@@ -89,7 +89,7 @@ func (d *datagrams) run(ctx context.Context, deliver func(arrival) bool) {
 		}
 		addr := udp.AddrPort()
 		addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-		if !deliver(arrival{path: datagramPath{d.conn, addr}, bytes: append([]byte(nil), buf[:n]...)}) {
+		if !deliver(arrival{path: datagramPath{d, addr}, bytes: append([]byte(nil), buf[:n]...)}) {
 			return
 		}
 	}

@@ -1,6 +1,9 @@
 package bfcp
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // grace is how long a request waits for its first answer to be the decision:
 // not all clients expect it afterwards. It is below T1.
@@ -12,6 +15,8 @@ type server struct {
 	asked *asked   // what the peer has asked for and not given back
 	other *holding // who else has the floor; never while the peer has it
 	muted bool     // the peer does not want to know about the floor
+
+	untold *Message // the news of its request that the peer did not get
 }
 
 // asked is a request of the peer.
@@ -269,9 +274,21 @@ func (s *server) tell(e *Endpoint) {
 		e.answer(e.path, m, status)
 		return
 	}
-	if e.heard {
-		e.begin(status, nil)
+	s.inform(e, status)
+}
+
+// inform sends news of the peer's request, now or when the peer is back.
+func (s *server) inform(e *Endpoint, status *Message) {
+	s.untold = nil
+	if !e.heard {
+		s.untold = status
+		return
 	}
+	e.begin(status, func(_ *Message, err error) {
+		if errors.Is(err, ErrSilent) {
+			s.untold = status
+		}
+	})
 }
 
 // publish tells the peer who has the floor.
@@ -283,7 +300,10 @@ func (s *server) publish(e *Endpoint) {
 
 // greeted tells a peer that has come, or come back, how things are.
 func (s *server) greeted(e *Endpoint) {
-	if e.is(serverRole) && s.other != nil {
+	if s.untold != nil {
+		s.inform(e, s.untold)
+	}
+	if s.last > 0 { // there is something that it may not know
 		s.publish(e)
 	}
 }
@@ -294,7 +314,7 @@ func (s *server) left(e *Endpoint) {
 		s.asked = nil
 		e.cfg.Notify(Withdrawn{a.id})
 	}
-	s.muted = false
+	s.muted, s.untold = false, nil
 }
 
 // due is when a request gets an answer without a decision; zero: none waits.

@@ -148,6 +148,21 @@ func TestServerTells(t *testing.T) {
 	})
 }
 
+// What changes while the peer has not acknowledged is told once, as it is
+// then.
+func TestServerTellsTheLatest(t *testing.T) {
+	dialled(t, sdp.FloorServer, func(t *testing.T, p *phone, s *side) {
+		p.exchange(message(bfcp.Hello))
+		for user := uint16(21); user < 25; user++ {
+			s.SetPresenter(&bfcp.Presenter{User: user})
+		}
+		synctest.Wait()
+		if text := brief(p.settle(p.received())); text != "FloorStatus: 1 of 21 granted; FloorStatus: 4 of 24 granted" {
+			t.Errorf("got %q", text)
+		}
+	})
+}
+
 // A peer that has forgotten its request makes another.
 func TestServerReplacesRequest(t *testing.T) {
 	dialled(t, sdp.FloorServer, func(t *testing.T, p *phone, s *side) {
@@ -156,16 +171,19 @@ func TestServerReplacesRequest(t *testing.T) {
 				s.Grant(1)
 			}
 		}
-		p.exchange(message(bfcp.FloorRequest, floor))
-		time.Sleep(time.Minute)
-		p.received()
-		got := p.exchange(numbered(8, message(bfcp.FloorRequest, floor, bfcp.Number(bfcp.Priority, 4<<13))))
-		if text := brief(got); text != "FloorRequestStatus: 1 of 9 released" {
+		got := p.settle(p.exchange(message(bfcp.FloorRequest, floor)))
+		if text := brief(got); text != "FloorRequestStatus to 7: 1 of 9 granted; FloorStatus: 1 of 9 granted" {
 			t.Errorf("got %q", text)
 		}
+		got = p.settle(p.exchange(numbered(8, message(bfcp.FloorRequest, floor, bfcp.Number(bfcp.Priority, 4<<13)))))
+		if text := brief(got); text != "FloorRequestStatus: 1 of 9 released; FloorStatus" {
+			t.Errorf("got %q", text)
+		}
+		s.expect(t, bfcp.Ready{}, bfcp.Requested{ID: 1, Priority: 2}, bfcp.Withdrawn{ID: 1}, bfcp.Requested{ID: 2, Priority: 4})
 		s.Grant(2)
 		synctest.Wait()
-		if text := brief(p.received()); text != "FloorRequestStatus to 8: 2 of 9 granted" {
+		got = p.settle(p.received())
+		if text := brief(got); text != "FloorRequestStatus to 8: 2 of 9 granted; FloorStatus: 2 of 9 granted" {
 			t.Errorf("got %q", text)
 		}
 	})

@@ -70,7 +70,7 @@ func (e *Endpoint) begin(m *Message, done func(*Message, error)) {
 		}
 		for _, w := range e.requests.waiting {
 			if w.message.Primitive == m.Primitive && w.message.subject() == m.subject() {
-				w.message = m
+				w.message, w.done = m, done
 				return
 			}
 		}
