@@ -65,7 +65,7 @@ func (c *call) answeredBy(seq uint32, res *sip.Response) {
 		c.finish(participant.Reason{Code: reasonDisconnected})
 		return
 	}
-	c.count("2xx")
+	c.connected()
 	c.established(res)
 }
 

@@ -40,6 +40,7 @@ func (c *counted) WriteMsg(m sip.Message) error {
 		again = prev.Message == m
 	}
 	countSent(c.metrics, m, again)
+	c.metrics.messages.WithLabelValues(sent, c.network()).Inc()
 	return c.flow.WriteMsg(m)
 }
 

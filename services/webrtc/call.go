@@ -291,17 +291,28 @@ func (c *Call) watch() {
 }
 
 func (c *Call) connected() {
-	transport := "udp"
+	transport, candidate := "udp", candidateTypes[0]
 	if pair, err := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair(); err == nil && pair != nil {
-		transport = pair.Local.Protocol.String()
+		transport, candidate = pair.Local.Protocol.String(), pair.Remote.Typ.String()
 	}
 	took := time.Since(c.began)
-	c.engine.metrics.connected.WithLabelValues(transport).Inc()
+	c.engine.metrics.connected.WithLabelValues(transport, candidate).Inc()
 	c.engine.metrics.setup.Observe(took.Seconds())
-	c.log.Info("call connected", "transport", transport, "took", took.Round(time.Millisecond))
+	c.log.Info("call connected", "transport", transport, "candidate", candidate, "took", took.Round(time.Millisecond))
 	if c.offer.Connected != nil {
 		c.offer.Connected()
 	}
+}
+
+// stage is how far the call has ever come. DTLS begins when ICE has found a way.
+func (c *Call) stage() string {
+	switch c.pc.SCTP().Transport().State() {
+	case pion.DTLSTransportStateNew:
+		return stageICE
+	case pion.DTLSTransportStateConnecting, pion.DTLSTransportStateFailed:
+		return stageDTLS
+	}
+	return stageConnected
 }
 
 // lose tells that the connection has ended by itself. The callback may call
@@ -314,8 +325,9 @@ func (c *Call) lose(cause string) {
 	if silent {
 		return
 	}
-	c.engine.metrics.lost.WithLabelValues(cause).Inc()
-	c.log.Info("call lost", "cause", cause)
+	stage := c.stage()
+	c.engine.metrics.lost.WithLabelValues(cause, stage).Inc()
+	c.log.Info("call lost", "cause", cause, "stage", stage)
 	if c.offer.Ended != nil {
 		c.engine.callbacks.Go(func() { c.offer.Ended(cause) })
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/sdp/v3"
 	pion "github.com/pion/webrtc/v4"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/port"
@@ -482,6 +483,7 @@ func TestPeerCloses(t *testing.T) {
 	if got := await(t, "the end", s.ended); got != "closed" {
 		t.Errorf("ended: %s", got)
 	}
+	wantLost(t, e, stageConnected)
 	if _, err := s.Update(t.Context(), sample(t, "chromium-audio.sdp"), true); err == nil {
 		s.Close()
 	}
@@ -502,6 +504,21 @@ func TestPeerVanishes(t *testing.T) {
 	if got := await(t, "the end", s.ended); got != "failed" {
 		t.Errorf("ended: %s", got)
 	}
+	wantLost(t, e, stageConnected)
+}
+
+// wantLost wants one call counted as lost, and at this stage.
+func wantLost(t *testing.T, e *Engine, stage string) {
+	t.Helper()
+	for _, s := range []string{stageICE, stageDTLS, stageConnected} {
+		n := 0.
+		for _, cause := range []string{"closed", "failed", "timeout"} {
+			n += testutil.ToFloat64(e.metrics.lost.WithLabelValues(cause, s))
+		}
+		if want := map[bool]float64{true: 1}[s == stage]; n != want {
+			t.Errorf("%v calls lost at stage %s, want %v", n, s, want)
+		}
+	}
 }
 
 func TestPeerNeverCalls(t *testing.T) {
@@ -511,6 +528,7 @@ func TestPeerNeverCalls(t *testing.T) {
 	if got != "timeout" && got != "failed" {
 		t.Errorf("ended: %s", got)
 	}
+	wantLost(t, e, stageICE)
 }
 
 func TestCloseFromEnded(t *testing.T) {
