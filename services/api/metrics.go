@@ -57,6 +57,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	} {
 		m.refused.WithLabelValues(reason)
 	}
+	for _, event := range []string{
+		"participant_sync_begin", "participant_sync_end", "participant_create", "participant_update", "participant_delete",
+		"conference_update", "layout", "stage", "refresh_token", "disconnect",
+	} {
+		m.events.WithLabelValues(event)
+	}
 	for _, function := range []string{"request_token", "events", "whip"} {
 		m.requests.WithLabelValues(function)
 	}
