@@ -289,7 +289,9 @@ func (m *monitor) now(t *testing.T, expr string) float64 {
 // alerts are the names of those that fire, or will when their time is over.
 func (m *monitor) alerts(t *testing.T) (names []string) {
 	t.Helper()
-	var data struct{ Alerts []struct{ Labels map[string]string } }
+	var data struct {
+		Alerts []struct{ Labels map[string]string }
+	}
 	if err := m.get("/api/v1/alerts", nil, &data); err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,11 @@ func cluster() Dashboard {
 			{"Actors", []Panel{
 				{
 					Title: "Panics", Unit: "cpm", Look: Stacked, Warn: 0.01, Bad: 0.1,
-					Text:    "Bugs. A panic of a participant ends that call, one of a conference or transcoder that conference. The log has the stack.",
-					Queries: []Query{{perMinute(`skybridge_actors_panics_total{@}`, "kind"), "{{kind}}"}},
+					Text: "Bugs. A panic of a participant ends that call, one of a conference or transcoder that conference. The log has the stack.",
+					Queries: []Query{
+						{perMinute(`skybridge_actors_panics_total{@}`, "kind"), "{{kind}}"},
+						{`60 * sum(rate(skybridge_participant_panics_total{@}[r]))`, "at the end of a call"},
+					},
 				},
 				{
 					Title: "Messages that wait", Unit: "short", Warn: 100, Bad: 1000,
