@@ -73,7 +73,7 @@ peers: ## install the real peers that the tests talk to (Debian)
 	@$(call install,$(PEERS),the test peers)
 
 .PHONY: up
-up: ## start NATS and two nodes in containers
+up: ## start NATS, two nodes, Prometheus and Grafana in containers
 	docker compose up --build -d
 
 .PHONY: down

@@ -32,8 +32,8 @@ type Panel struct {
 	Unit  string // as Grafana calls it
 	Look  Look
 
-	// Queries are PromQL in which {@} stands for the nodes that were chosen and
-	// [r] for the time that rates are over.
+	// Queries are PromQL in which {@} stands for the nodes that were chosen and r,
+	// in brackets, for the time that rates are over.
 	Queries []Query
 
 	Width int     // of 24; 0: as the look has it
@@ -71,7 +71,7 @@ const (
 
 // promQL is the query as Grafana gets it.
 func (q Query) promQL() string {
-	return strings.NewReplacer("{@", "{"+nodes, "[r]", "["+interval+"]").Replace(q.Expr)
+	return strings.NewReplacer("{@", "{"+nodes, "[r]", "["+interval+"]", "[r:", "["+interval+":").Replace(q.Expr)
 }
 
 // Shapes that queries have again and again.
@@ -93,10 +93,8 @@ func quantile(q, metric, by string) string {
 // halfAndTail are the median and what one in twenty exceeds.
 func halfAndTail(metric, by string) []Query {
 	legend := ""
-	for label := range strings.SplitSeq(by, ", ") {
-		if label != "" {
-			legend += " {{" + label + "}}"
-		}
+	if by != "" {
+		legend = " {{" + strings.ReplaceAll(by, ", ", "}} {{") + "}}"
 	}
 	return []Query{
 		{quantile("0.95", metric, by), "95 %" + legend},

@@ -59,7 +59,7 @@ func platform() Dashboard {
 				{
 					Title: "Largest burst of joins", Unit: "short",
 					Text:    "Participants that a node admitted within one minute. What a node must stand at the full hour.",
-					Queries: []Query{{`sum by (instance) (increase(skybridge_conference_joins_total{@}[1m]))`, "{{instance}}"}},
+					Queries: []Query{{`max_over_time(sum by (instance) (increase(skybridge_conference_joins_total{@}[1m]))[r:15s])`, "{{instance}}"}},
 				},
 				{
 					Title: "Time until there is sound and picture", Unit: "s", Warn: 2, Bad: 5,
