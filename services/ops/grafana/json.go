@@ -39,6 +39,7 @@ func (d Dashboard) JSON() ([]byte, error) {
 		"refresh": "30s", "time": object{"from": "now-3h", "to": "now"}, "timezone": "browser",
 		"links": []object{{
 			"type": "dashboards", "title": "Skybridge", "tags": []string{tag}, "asDropdown": false,
+			"icon": "external link", "tooltip": "The other dashboards of Skybridge",
 			"includeVars": true, "keepTime": true, "targetBlank": false,
 		}},
 		"annotations": object{"list": []object{{
@@ -62,7 +63,7 @@ func variables() []object {
 	return []object{
 		{
 			"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus",
-			"refresh": 1, "hide": 0, "includeAll": false, "multi": false, "regex": "", "options": []string{}, "current": object{},
+			"refresh": 1, "hide": 0, "includeAll": false, "multi": false, "regex": "", "options": []string{},
 		},
 		{
 			"name": "node", "label": "Node", "type": "query", "datasource": source, "definition": values,
