@@ -120,12 +120,18 @@ func cluster() Dashboard {
 				},
 				{
 					Title: "Claims", Unit: "cpm",
-					Text: "Answers of the directory: mine, another's, nobody's, or none for a fault. Beside them the names that nodes own and how often sessions are renewed.",
-					Queries: []Query{
-						{perMinute(`skybridge_node_claims_total{@}`, "result"), "{{result}}"},
-						{`sum(skybridge_claim_names_held{@})`, "names held"},
-						{`60 * sum(rate(skybridge_claim_renewals_total{@}[r]))`, "renewals"},
-					},
+					Text:    "Answers of the directory to who owns a conference. mine: the one that asked, from now on. other: another node. none: nobody. failed: no answer.",
+					Queries: []Query{{perMinute(`skybridge_node_claims_total{@}`, "result"), "{{result}}"}},
+				},
+				{
+					Title: "Names owned", Unit: "short",
+					Text:    "Names in the directory, one for each conference, by the node that owns them.",
+					Queries: []Query{{`skybridge_claim_names_held{@}`, "{{instance}}"}},
+				},
+				{
+					Title: "Sessions renewed", Unit: "cps",
+					Text:    "A node renews its session more than once per second. A line that falls is a directory that is slow; at nothing it loses what it owns.",
+					Queries: []Query{{perSecond(`skybridge_claim_renewals_total{@}`, "instance"), "{{instance}}"}},
 				},
 			}},
 			{"Links between nodes", []Panel{
@@ -136,8 +142,8 @@ func cluster() Dashboard {
 				},
 				{
 					Title: "Time to an acknowledgement", Unit: "s", Warn: 0.1, Bad: 0.5,
-					Text:    "From a message to another node until it has said that it got it. It goes through NATS and back.",
-					Queries: halfAndTail("skybridge_remote_acknowledgement_seconds", "instance"),
+					Text:    "From a message to another node until it has said that it got it. It goes through NATS and back. Over the last 15 minutes.",
+					Queries: rarely("skybridge_remote_acknowledgement_seconds", "instance"),
 				},
 				{
 					Title: "Messages lost between nodes", Unit: "cpm", Warn: 0.1, Bad: 1,

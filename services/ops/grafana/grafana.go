@@ -81,23 +81,28 @@ func perSecond(metric, by string) string { return "sum by (" + by + ") (rate(" +
 
 func perMinute(metric, by string) string { return "60 * " + perSecond(metric, by) }
 
-// quantile is one of a histogram, by labels. It is nothing while there is nothing
-// to observe.
-func quantile(q, metric, by string) string {
-	if by != "" {
-		by = ", " + by
-	}
-	return "histogram_quantile(" + q + ", sum by (le" + by + ") (rate(" + metric + "_bucket{@}[r])))"
+// present is perMinute or perSecond of what happens at all, and of what is to be
+// seen always: legends with a line for everything that might happen are not read.
+func present(rate func(metric, by string) string, metric, by, always string) string {
+	return rate(metric+"{@}", by) + " > 0 or " + rate(metric+"{@, "+always+"}", by)
+}
+
+// quantile is one of a histogram, by labels, over some time. It is nothing while
+// there is nothing to observe.
+func quantile(q, metric, by, over string) string {
+	return "histogram_quantile(" + q + ", sum by (le, " + by + ") (rate(" + metric + "_bucket{@}" + over + ")))"
 }
 
 // halfAndTail are the median and what one in twenty exceeds.
-func halfAndTail(metric, by string) []Query {
-	legend := ""
-	if by != "" {
-		legend = " {{" + strings.ReplaceAll(by, ", ", "}} {{") + "}}"
-	}
+func halfAndTail(metric, by string) []Query { return halves(metric, by, "[r]") }
+
+// rarely is the same for what does not happen every minute.
+func rarely(metric, by string) []Query { return halves(metric, by, "[15m]") }
+
+func halves(metric, by, over string) []Query {
+	legend := " {{" + strings.ReplaceAll(by, ", ", "}} {{") + "}}"
 	return []Query{
-		{quantile("0.95", metric, by), "95 %" + legend},
-		{quantile("0.5", metric, by), "half" + legend},
+		{quantile("0.95", metric, by, over), "95 %" + legend},
+		{quantile("0.5", metric, by, over), "half" + legend},
 	}
 }

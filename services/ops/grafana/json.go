@@ -132,7 +132,7 @@ func (p Panel) object() object {
 	o["type"] = "timeseries"
 	defaults["min"] = 0
 	custom := object{
-		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8, "showPoints": "never",
+		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8, "showPoints": "auto",
 		"spanNulls": false, "stacking": object{"mode": "none", "group": "A"}, "thresholdsStyle": object{"mode": "off"},
 	}
 	if p.Look == Stacked {

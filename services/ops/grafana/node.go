@@ -16,8 +16,8 @@ func node() Dashboard {
 					Title: "How late audio ticks begin", Unit: "s", Warn: 0.005, Bad: 0.015,
 					Text: "What one tick in a hundred, and one in a thousand, exceeds. Beyond 5 ms it counts as late; beyond 20 ms a tick is missed.",
 					Queries: []Query{
-						{quantile("0.999", "skybridge_bridge_tick_lateness_seconds", "instance"), "99.9 % {{instance}}"},
-						{quantile("0.99", "skybridge_bridge_tick_lateness_seconds", "instance"), "99 % {{instance}}"},
+						{quantile("0.999", "skybridge_bridge_tick_lateness_seconds", "instance", "[r]"), "99.9 % {{instance}}"},
+						{quantile("0.99", "skybridge_bridge_tick_lateness_seconds", "instance", "[r]"), "99 % {{instance}}"},
 					},
 				},
 				{

@@ -63,8 +63,8 @@ func platform() Dashboard {
 				},
 				{
 					Title: "Time until there is sound and picture", Unit: "s", Warn: 2, Bad: 5,
-					Text:    "From asking for admission until the media of a call is there. Callers notice more than two seconds.",
-					Queries: halfAndTail("skybridge_participant_setup_seconds", "protocol"),
+					Text:    "From asking for admission until the media of a call is there. Callers notice more than two seconds. Over the last 15 minutes.",
+					Queries: rarely("skybridge_participant_setup_seconds", "protocol"),
 				},
 				{
 					Title: "Why calls end", Unit: "cpm", Look: Stacked,

@@ -9,26 +9,26 @@ func sip() Dashboard {
 			{"Calls", []Panel{
 				{
 					Title: "Incoming calls answered", Unit: "percentunit", Max: 1, Warn: 0.95, Bad: 0.8,
-					Text: "Part of the calls whose INVITE got a 2xx. Wrong numbers and scanners pull it down, as do refusals; the next panel tells them apart.",
+					Text: "Part of the calls of the last 15 minutes whose INVITE got a 2xx. Wrong numbers and scanners pull it down, as do refusals; the next panel tells them apart.",
 					Queries: []Query{{
-						`sum(rate(` + answered + `[r])) / (sum(rate(skybridge_sip_calls_total{@, direction="incoming"}[r])) > 0)`, "answered",
+						`sum(rate(` + answered + `[15m])) / (sum(rate(skybridge_sip_calls_total{@, direction="incoming"}[15m])) > 0)`, "answered",
 					}},
 				},
 				{
 					Title: "Calls that came to nothing", Unit: "cpm", Look: Stacked,
 					Text: "By final status. 404: wrong alias. 486: room full. 488: no common codec or no SRTP. 503: no capacity. 302: sent to " +
 						"another node, which is normal. 5xx otherwise: a fault.",
-					Queries: []Query{{perMinute(`skybridge_sip_failures_total{@}`, "direction, code") + " > 0 or " + perMinute(`skybridge_sip_failures_total{@, code=~"404|486|488|503"}`, "direction, code"), "{{code}} {{direction}}"}},
+					Queries: []Query{{present(perMinute, `skybridge_sip_failures_total`, "direction, code", `direction="incoming", code=~"404|486|488|503"`), "{{code}} {{direction}}"}},
 				},
 				{
 					Title: "Time from INVITE to 200", Unit: "s", Warn: 1, Bad: 3,
-					Text:    "Of calls that were answered. Incoming ones take milliseconds; outgoing ones wait for people.",
-					Queries: halfAndTail("skybridge_sip_setup_seconds", "direction"),
+					Text:    "Of calls that were answered. Incoming ones take milliseconds; outgoing ones wait for people. Over the last 15 minutes.",
+					Queries: rarely("skybridge_sip_setup_seconds", "direction"),
 				},
 				{
 					Title: "Calls by result", Unit: "cpm", Look: Stacked,
 					Text:    "By the class of the final response to their INVITE, in both directions.",
-					Queries: []Query{{perMinute(`skybridge_sip_calls_total{@}`, "direction, result"), "{{result}} {{direction}}"}},
+					Queries: []Query{{present(perMinute, `skybridge_sip_calls_total`, "direction, result", `result="2xx"`), "{{result}} {{direction}}"}},
 				},
 				{
 					Title: "Calls that exist", Unit: "short", Look: Stacked,
@@ -60,14 +60,14 @@ func sip() Dashboard {
 			}},
 			{"Messages", []Panel{
 				{
-					Title: "Requests received", Unit: "reqps", Look: Stacked,
-					Text:    "By method. Many REGISTER or OPTIONS from outside are scanners; they are answered, and slowed down.",
-					Queries: []Query{{perSecond(`skybridge_sip_requests_total{@, direction="received"}`, "method"), "{{method}}"}},
+					Title: "Requests", Unit: "reqps", Look: Stacked,
+					Text:    "By method, in both directions. Many REGISTER or OPTIONS from outside are scanners; they are answered, and slowed down.",
+					Queries: []Query{{present(perSecond, `skybridge_sip_requests_total`, "method, direction", `method="invite"`), "{{method}} {{direction}}"}},
 				},
 				{
 					Title: "Responses", Unit: "mps",
 					Text:    "By class, in both directions. 5xx sent are calls refused for want of capacity or by a fault.",
-					Queries: []Query{{perSecond(`skybridge_sip_responses_total{@}`, "class, direction"), "{{class}} {{direction}}"}},
+					Queries: []Query{{present(perSecond, `skybridge_sip_responses_total`, "class, direction", `class="5xx"`), "{{class}} {{direction}}"}},
 				},
 				{
 					Title: "Dropped without an answer", Unit: "cpm", Look: Stacked,

@@ -10,7 +10,7 @@ func webrtc() Dashboard {
 					Title: "Calls lost, by how far they had come", Unit: "cpm", Look: Stacked,
 					Text: "ice: no candidate pair worked; a firewall on the way to the WebRTC port, or a wrong public-address. dtls: packets pass, the handshake " +
 						"does not. connected: it worked before. closed is a page that was closed, which is normal.",
-					Queries: []Query{{perMinute(`skybridge_webrtc_lost_total{@}`, "stage, cause"), "{{stage}} {{cause}}"}},
+					Queries: []Query{{present(perMinute, `skybridge_webrtc_lost_total`, "stage, cause", `cause="timeout"`), "{{stage}} {{cause}}"}},
 				},
 				{
 					Title: "Calls connected, by transport", Unit: "cpm", Look: Stacked,
@@ -19,8 +19,8 @@ func webrtc() Dashboard {
 				},
 				{
 					Title: "Time until ICE and DTLS are done", Unit: "s", Warn: 1, Bad: 3,
-					Text:    "From the offer. It is a few round trips; seconds mean that candidates had to be tried one after the other.",
-					Queries: halfAndTail("skybridge_webrtc_setup_seconds", "instance"),
+					Text:    "From the offer. It is a few round trips; seconds mean that candidates had to be tried one after the other. Over the last 15 minutes.",
+					Queries: rarely("skybridge_webrtc_setup_seconds", "instance"),
 				},
 				{
 					Title: "Calls", Unit: "short", Look: Stacked,
@@ -48,8 +48,8 @@ func webrtc() Dashboard {
 					Title: "What participants believe they can receive", Unit: "bps",
 					Text: "Their estimates (REMB): what nine in ten, and half of them, exceed. Below 300 kbit/s there is hardly a picture.",
 					Queries: []Query{
-						{"8 * " + quantile("0.5", "skybridge_port_estimate_bytes_per_second", "protocol"), "half {{protocol}}"},
-						{"8 * " + quantile("0.1", "skybridge_port_estimate_bytes_per_second", "protocol"), "90 % {{protocol}}"},
+						{"8 * " + quantile("0.5", "skybridge_port_estimate_bytes_per_second", "protocol", "[r]"), "half {{protocol}}"},
+						{"8 * " + quantile("0.1", "skybridge_port_estimate_bytes_per_second", "protocol", "[r]"), "90 % {{protocol}}"},
 					},
 				},
 			}},
@@ -58,12 +58,12 @@ func webrtc() Dashboard {
 					Title: "Requests refused", Unit: "cpm", Look: Stacked,
 					Text: "By the reason that the client was told. elsewhere sends it to another node, which is normal. capacity: no room. " +
 						"token: expired or wrong. internal: a fault.",
-					Queries: []Query{{perMinute(`skybridge_api_refused_total{@}`, "reason"), "{{reason}}"}},
+					Queries: []Query{{present(perMinute, `skybridge_api_refused_total`, "reason", `reason=~"capacity|internal"`), "{{reason}}"}},
 				},
 				{
 					Title: "Requests carried out", Unit: "reqps", Look: Stacked,
 					Text:    "By function.",
-					Queries: []Query{{perSecond(`skybridge_api_requests_total{@}`, "function"), "{{function}}"}},
+					Queries: []Query{{present(perSecond, `skybridge_api_requests_total`, "function", `function="request_token"`), "{{function}}"}},
 				},
 				{
 					Title: "Participants and event streams", Unit: "short",
@@ -81,7 +81,7 @@ func webrtc() Dashboard {
 				{
 					Title: "Events sent", Unit: "eps", Look: Stacked,
 					Text:    "By name, to all streams together.",
-					Queries: []Query{{perSecond(`skybridge_api_events_sent_total{@}`, "event"), "{{event}}"}},
+					Queries: []Query{{present(perSecond, `skybridge_api_events_sent_total`, "event", `event="participant_create"`), "{{event}}"}},
 				},
 			}},
 		},
