@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pion "github.com/pion/webrtc/v4"
@@ -42,6 +43,7 @@ type Call struct {
 	changed chan struct{} // pion's state may have; capacity 1, conflated
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
+	up      atomic.Bool // it was connected once
 
 	negotiation sync.Mutex // held while an offer is answered; guards what follows
 	choice      *choice
@@ -262,7 +264,6 @@ func (c *Call) poke() {
 func (c *Call) watch() {
 	late := time.NewTimer(c.engine.cfg.patience.setup)
 	defer late.Stop()
-	connected := false
 	for {
 		select {
 		case <-c.done:
@@ -274,17 +275,19 @@ func (c *Call) watch() {
 		}
 		switch c.pc.ConnectionState() {
 		case pion.PeerConnectionStateConnected:
-			if connected {
-				continue
+			if !c.up.Swap(true) {
+				late.Stop()
+				c.connected()
 			}
-			connected = true
-			late.Stop()
-			c.connected()
 		case pion.PeerConnectionStateFailed:
 			c.lose("failed")
 			return
 		case pion.PeerConnectionStateClosed:
-			c.lose("closed")
+			cause := "closed"
+			if !c.up.Load() {
+				cause = "failed" // a handshake; nobody can say goodbye before it
+			}
+			c.lose(cause)
 			return
 		}
 	}
@@ -306,13 +309,13 @@ func (c *Call) connected() {
 
 // stage is how far the call has ever come. DTLS begins when ICE has found a way.
 func (c *Call) stage() string {
-	switch c.pc.SCTP().Transport().State() {
-	case pion.DTLSTransportStateNew:
+	switch {
+	case c.up.Load():
+		return stageConnected
+	case c.pc.SCTP().Transport().State() == pion.DTLSTransportStateNew:
 		return stageICE
-	case pion.DTLSTransportStateConnecting, pion.DTLSTransportStateFailed:
-		return stageDTLS
 	}
-	return stageConnected
+	return stageDTLS
 }
 
 // lose tells that the connection has ended by itself. The callback may call

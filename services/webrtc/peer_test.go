@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -505,6 +506,26 @@ func TestPeerVanishes(t *testing.T) {
 		t.Errorf("ended: %s", got)
 	}
 	wantLost(t, e, stageConnected)
+}
+
+// TestImpostor offers a fingerprint that is not its certificate's: packets find
+// their way, and the handshake fails.
+func TestImpostor(t *testing.T) {
+	e := engine(t, quick)
+	b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
+	fingerprint := regexp.MustCompile(`(a=fingerprint:sha-256 )[0-9A-Fa-f]{2}`)
+	offer := fingerprint.ReplaceAllStringFunc(b.offer(nil), func(s string) string {
+		if strings.HasSuffix(s, "00") {
+			return s[:len(s)-2] + "01"
+		}
+		return s[:len(s)-2] + "00"
+	})
+	s := answer(t, e, offer)
+	b.accept(s.SDP())
+	if got := await(t, "the end", s.ended); got != "failed" {
+		t.Errorf("ended: %s", got)
+	}
+	wantLost(t, e, stageDTLS)
 }
 
 // wantLost wants one call counted as lost, and at this stage.
