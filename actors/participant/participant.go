@@ -220,7 +220,7 @@ func (p *participant) connect(c actor.Context, media Port) {
 	if p.state != connecting || p.port != nil {
 		if media != nil {
 			p.Log.Warn("second connect ignored")
-			go closePort(p.Log, media)
+			go closePort(p.Log, p.Metrics, media)
 		}
 		return
 	}

@@ -300,6 +300,9 @@ func TestPanics(t *testing.T) {
 					b.Errorf("stopped %d times: %q", n, got)
 				}
 				s.wantPort(media)
+				if n := s.panics(); n != 1 {
+					b.Errorf("%v panics were counted, want 1", n)
+				}
 			})
 		})
 	}
@@ -384,6 +387,7 @@ type stage struct {
 	conference        *actor.PID
 	onHangup, publish func()
 	events            actortest.Events
+	reg               *prometheus.Registry
 
 	mu         sync.Mutex
 	transcoder *actor.PID
@@ -392,7 +396,7 @@ type stage struct {
 }
 
 func newStage(b *actortest.Bench) *stage {
-	s := &stage{Bench: b}
+	s := &stage{Bench: b, reg: prometheus.NewRegistry()}
 	s.onJoin(s.joined)
 	s.newTranscoder("transcoder")
 	s.conference = b.Spawn(actor.PropsFromFunc(func(c actor.Context) {
@@ -446,6 +450,23 @@ func (s *stage) joined() any {
 	return &conference.Joined{Epoch: 5, Transcoder: conference.AddressOf(s.transcoder)}
 }
 
+// panics is how many were counted.
+func (s *stage) panics() (n float64) {
+	s.Helper()
+	families, err := s.reg.Gather()
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.HasSuffix(f.GetName(), "_panics_total") {
+			for _, m := range f.Metric {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
 // newTranscoder starts the transcoder that the conference names from now on.
 func (s *stage) newTranscoder(name string) {
 	bridge := (&actortest.Bridges{}).New("r", nil)
@@ -475,8 +496,8 @@ func (s *stage) call(cfg participant.Config) *actor.PID {
 	s.Helper()
 	cfg.Conference = s.conference
 	pid := s.Spawn(participant.Props(cfg, participant.Deps{
-		Node: "n1", Log: slog.New(slog.DiscardHandler), Events: s, Metrics: participant.NewMetrics(nil),
-		Actors: actors.NewMetrics(nil), Signalling: s,
+		Node: "n1", Log: slog.New(slog.DiscardHandler), Events: s, Metrics: participant.NewMetrics(s.reg),
+		Actors: actors.NewMetrics(s.reg), Signalling: s,
 	}), "participant/"+string(cfg.ID))
 	s.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		switch c.Message().(type) {

@@ -25,7 +25,7 @@ type Metrics struct {
 // NewMetrics registers the metrics with reg, or with nothing if reg is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
-	return &Metrics{
+	m := &Metrics{
 		connected: f.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_nats_connected",
 			Help: "1 while both connections to NATS are up, 0 otherwise: alarm when it stays 0.",
@@ -56,7 +56,18 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		conns: map[string]bool{},
 	}
+	for _, reason := range []string{droppedFull, droppedRejected, droppedStopped} {
+		m.dropped.WithLabelValues(reason) // they are there before they are needed
+	}
+	return m
 }
+
+// Why an event was dropped, as labels.
+const (
+	droppedFull     = "full"
+	droppedRejected = "rejected"
+	droppedStopped  = "stopped"
+)
 
 func (m *Metrics) up(conn string) { m.set(conn, true) }
 

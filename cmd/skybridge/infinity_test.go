@@ -24,8 +24,8 @@ func limited(c color.RGBA) yuv.Color {
 	return yuv.Color{Y: byte(16 + int(y)*219/255), U: byte(128 + (int(u)-128)*224/255), V: byte(128 + (int(v)-128)*224/255)}
 }
 
-// dialVideo lets a SIP caller with a tone and a colour into room.
-func dialVideo(t *testing.T, p *program, room, name string, hz float64, c color.RGBA) *ear {
+// dialColour lets a SIP caller with a tone and a colour into room.
+func dialColour(t *testing.T, p *program, room, name string, hz float64, c color.RGBA) *ear {
 	t.Helper()
 	gen, e := tone.New(48000, -20, hz), &ear{}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -48,7 +48,7 @@ func TestInfinity(t *testing.T) {
 	elsewhere := startProgram(t, "serve", "--adhoc", "--rtp-ports", "43000-43999")
 	red, blue := color.RGBA{200, 30, 30, 255}, color.RGBA{30, 50, 200, 255}
 	const room, pageHz, phoneHz = "library", 1100, 500
-	phone := dialVideo(t, p, room, "phone", phoneHz, red)
+	phone := dialColour(t, p, room, "phone", phoneHz, red)
 	c := openInfinity(t, p, hex(blue), pageHz)
 	ringer := endpoint{name: "phone", hz: phoneHz, color: red}
 	page := endpoint{"page", pageHz, blue, c.heard, c.seen}

@@ -26,7 +26,7 @@ func TestManualJavaScript(t *testing.T) {
 	p := startProgram(t, "serve", "--config", pinRooms(t), "--adhoc", "--adhoc-layout", "2x2", "--rtp-ports", "44000-44999")
 	site := serveInfinity(t, p, "/join.html", file("join.html", "html"), "/join.bundle.js", file("join.js", "js"))
 	red, blue := color.RGBA{200, 30, 30, 255}, color.RGBA{30, 50, 200, 255}
-	phone := dialVideo(t, p, "standup", "phone", 500, red)
+	phone := dialColour(t, p, "standup", "phone", 500, red)
 	query := url.Values{"room": {"standup"}, "name": {"Ann"}, "server": {p.Web}}
 	c := startChromium(t, site.URL+"/join.html?"+query.Encode(), hex(blue), "640x360", 1100)
 	c.do(t, until(`document.getElementById("far").videoWidth > 0`))

@@ -68,7 +68,7 @@ type server struct {
 	system *actor.ActorSystem
 	actors *actors.Metrics
 	node   *actor.PID
-	ports  *port.Metrics
+	ports  *port.Metrics // of what browsers send and receive
 
 	workers *bridge.Workers // decode, compose and encode video
 
@@ -101,7 +101,7 @@ func start(ctx context.Context, c *config, log *slog.Logger, lines *logWriter, f
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), lines.lost())
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), processors(), lines.lost(), &disk{dir: c.Data})
 	for _, step := range []func(context.Context) error{
 		s.startWorkers, s.startBus, s.startActors, s.listenSIP, s.startWebRTC, s.listenHTTP, s.startNode, s.serveHTTP, s.serveSIP,
 	} {
@@ -226,18 +226,19 @@ func (s *server) listenSIP(context.Context) error {
 		return err
 	}
 	s.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	s.ports = port.NewMetrics(s.metrics)
+	s.ports = portMetrics(s.metrics, "webrtc")
 	pairs, err := rtp.NewPortRange(int(c.RTP.First), int(c.RTP.Last))
 	if err != nil {
 		return err
 	}
+	s.metrics.MustRegister(web.Expiry(cert), pairs)
 	s.sip, err = sip.New(sip.Config{
 		Bind: c.Bind.addr, Public: s.public(), Port: int(c.SIPPort), TLSPort: int(c.SIPSPort),
 		TLS: s.tls, Crypto: sip.CryptoPolicy(c.SRTP), UserAgent: "Skybridge",
 	}, sip.Deps{
 		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(),
 		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs, Slides: true, Floor: sdp.FloorServer},
-		Ports: pairs, PortMetrics: s.ports, Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
+		Ports: pairs, PortMetrics: portMetrics(s.metrics, "sip"), Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
 	})
 	if err != nil {
 		return err
@@ -413,14 +414,4 @@ func (s *server) conference(ctx context.Context, alias string) (state any, found
 	}
 	roster, err := actors.Ask[*conference.Roster](ctx, s.system, at.Conference, &conference.GetRoster{})
 	return roster, err == nil, err
-}
-
-// buildInfo is the one metric that says which build this is.
-func buildInfo() prometheus.Collector {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "skybridge_build_info", Help: "Always 1; the label says which version runs.",
-		ConstLabels: prometheus.Labels{"version": version()},
-	})
-	g.Set(1)
-	return g
 }

@@ -51,6 +51,7 @@ func (p *Port) control(packets []rtcp.Packet, now time.Time) {
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			// Beyond a gigabit the float says nothing, and may be infinite.
 			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
+			p.cfg.Metrics.estimates.Observe(float64(bitrate) / 8)
 			for _, s := range p.videos() {
 				s.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
 			}

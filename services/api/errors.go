@@ -48,6 +48,8 @@ const (
 	reasonWaiting     = "waiting"     // outside, to be let in
 	reasonRate        = "rate"        // too many at a time
 	reasonFloor       = "floor"       // somebody else presents
+	reasonMaintenance = "maintenance" // the node drains
+	reasonStreams     = "streams"     // too many event streams are open
 )
 
 // Failures of this package's own.
@@ -56,7 +58,7 @@ var (
 	errRole    = &failure{status: http.StatusForbidden, reason: reasonRole, text: "Invalid role"}
 	errNoRoute = &failure{status: http.StatusNotFound, reason: string(bus.NotFound), text: "No such function"}
 	errNoCall  = &failure{status: http.StatusForbidden, reason: string(bus.NotFound), text: "No such call"}
-	errStreams = &failure{status: http.StatusTooManyRequests, reason: "streams", text: "Too many event streams", retry: 5}
+	errStreams = &failure{status: http.StatusTooManyRequests, reason: reasonStreams, text: "Too many event streams", retry: 5}
 	errSeats   = &failure{status: http.StatusServiceUnavailable, reason: reasonCapacity, text: "capacity exceeded", retry: 30}
 	errEnded   = &failure{status: http.StatusForbidden, reason: reasonToken, text: "Call disconnected"}
 	errAvatar  = &failure{status: http.StatusNotFound, reason: string(bus.NotFound), text: "No image available"}
@@ -98,7 +100,7 @@ var known = []struct {
 	{conference.ErrNobody, failure{reason: "not_found", text: "No such participant"}},
 	{node.ErrCapacity, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},
 	{conference.ErrNoMedia, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},
-	{node.ErrDraining, failure{reason: "maintenance", text: "System in maintenance mode", retry: 60}},
+	{node.ErrDraining, failure{reason: reasonMaintenance, text: "System in maintenance mode", retry: 60}},
 	{node.ErrNoDialer, failure{reason: reasonUnsupported, text: "Not supported: outgoing calls"}},
 }
 

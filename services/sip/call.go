@@ -274,15 +274,15 @@ func (c *call) hangup(r participant.Reason) {
 	case admitting:
 		if c.invite != nil {
 			c.invite.refuse(hangupStatus(r))
-			c.count(class(c.invite.final()))
+			c.s.metrics.ended(c.direction, c.invite.final())
 		}
 		c.finish(r)
 	case calling:
 		c.state = canceled
 		if r.Code == reasonTimeout {
-			c.count("timeout")
+			c.s.metrics.abandoned(c.direction, resultTimeout)
 		} else {
-			c.count("canceled")
+			c.s.metrics.abandoned(c.direction, resultCanceled)
 		}
 		c.end(r)
 		c.cancelInvite()
@@ -347,10 +347,8 @@ func (c *call) finish(r participant.Reason) {
 	c.release()
 }
 
-// count notes the outcome of the call's INVITE.
-func (c *call) count(result string) {
-	c.s.metrics.calls.WithLabelValues(c.direction, result).Inc()
-	if result == "2xx" {
-		c.s.metrics.setup.WithLabelValues(c.direction).Observe(time.Since(c.began).Seconds())
-	}
+// connected notes that the call's INVITE was answered with 200.
+func (c *call) connected() {
+	c.s.metrics.ended(c.direction, sip.StatusOK)
+	c.s.metrics.setup.WithLabelValues(c.direction).Observe(time.Since(c.began).Seconds())
 }

@@ -35,7 +35,7 @@ func (s *Server) invite(tx *serverTx) {
 	c.dialog = uasDialog(tx.req, tx.tag)
 	if why := s.register(c); why != nil {
 		tx.refuse(why)
-		s.metrics.calls.WithLabelValues(incoming, class(why.code)).Inc()
+		s.metrics.ended(incoming, why.code)
 		return
 	}
 	c.release = c.flow.hold()
@@ -189,7 +189,7 @@ func (c *call) refuseInvite(why *refusal) {
 	// Those who try all doors fill no disk.
 	c.s.refused.Do(func() { c.log.Info("dialog refused", append(c.about, "status", why.code, "text", why.reason)...) })
 	c.invite.refuse(why)
-	c.count(class(c.invite.final()))
+	c.s.metrics.ended(c.direction, c.invite.final())
 	c.finish(participant.Reason{Code: reasonFailed, Text: why.reason})
 }
 
@@ -221,7 +221,7 @@ func (c *call) answerInvite(body []byte) {
 	res := c.ok(c.invite, c.session.answerHeaders(e)...)
 	setSDP(res, body)
 	c.state = answered
-	c.count("2xx")
+	c.connected()
 	if err := c.sendAnswer(c.invite, res); err != nil {
 		// The connection has gone while the call was let in. Nothing is
 		// dialled to tell somebody who cannot be there any more.
@@ -375,6 +375,6 @@ func (c *call) canceledByPeer() {
 	}
 	c.log.Info("dialog canceled")
 	c.invite.reply(sip.StatusRequestTerminated, "Request Terminated")
-	c.count("canceled")
+	c.s.metrics.abandoned(c.direction, resultCanceled)
 	c.finish(participant.Reason{Code: reasonHangup, Text: "Canceled"})
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/skybridge-media/skybridge/services/web"
 )
 
@@ -82,6 +84,9 @@ func TestCertificate(t *testing.T) {
 		if err := leaf.VerifyHostname(host); err != nil {
 			t.Error(err)
 		}
+	}
+	if got, want := testutil.ToFloat64(web.Expiry(first)), float64(leaf.NotAfter.Unix()); got != want {
+		t.Errorf("the metric says that it expires at %v, want %v", got, want)
 	}
 	again, err := web.Certificate(dir, []string{"127.0.0.1"})
 	if err != nil || !bytes.Equal(first.Certificate[0], again.Certificate[0]) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pion "github.com/pion/webrtc/v4"
@@ -47,6 +48,7 @@ type Call struct {
 	changed chan struct{} // pion's state may have; capacity 1, conflated
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
+	up      atomic.Bool // it was connected once
 
 	negotiation sync.Mutex // held while an offer is answered; guards what follows
 	choice      *choice
@@ -292,7 +294,6 @@ func (c *Call) poke() {
 func (c *Call) watch() {
 	late := time.NewTimer(c.engine.cfg.patience.setup)
 	defer late.Stop()
-	connected := false
 	for {
 		select {
 		case <-c.done:
@@ -304,34 +305,47 @@ func (c *Call) watch() {
 		}
 		switch c.pc.ConnectionState() {
 		case pion.PeerConnectionStateConnected:
-			if connected {
-				continue
+			if !c.up.Swap(true) {
+				late.Stop()
+				c.connected()
 			}
-			connected = true
-			late.Stop()
-			c.connected()
 		case pion.PeerConnectionStateFailed:
 			c.lose("failed")
 			return
 		case pion.PeerConnectionStateClosed:
-			c.lose("closed")
+			cause := "closed"
+			if !c.up.Load() {
+				cause = "failed" // a handshake; nobody can say goodbye before it
+			}
+			c.lose(cause)
 			return
 		}
 	}
 }
 
 func (c *Call) connected() {
-	transport := "udp"
+	transport, candidate := "udp", candidateTypes[0]
 	if pair, err := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair(); err == nil && pair != nil {
-		transport = pair.Local.Protocol.String()
+		transport, candidate = pair.Local.Protocol.String(), pair.Remote.Typ.String()
 	}
 	took := time.Since(c.began)
-	c.engine.metrics.connected.WithLabelValues(transport).Inc()
+	c.engine.metrics.connected.WithLabelValues(transport, candidate).Inc()
 	c.engine.metrics.setup.Observe(took.Seconds())
-	c.log.Info("call connected", "transport", transport, "took", took.Round(time.Millisecond))
+	c.log.Info("call connected", "transport", transport, "candidate", candidate, "took", took.Round(time.Millisecond))
 	if c.offer.Connected != nil {
 		c.offer.Connected()
 	}
+}
+
+// stage is how far the call has ever come. DTLS begins when ICE has found a way.
+func (c *Call) stage() string {
+	switch {
+	case c.up.Load():
+		return stageConnected
+	case c.pc.SCTP().Transport().State() == pion.DTLSTransportStateNew:
+		return stageICE
+	}
+	return stageDTLS
 }
 
 // lose tells that the connection has ended by itself. The callback may call
@@ -344,8 +358,9 @@ func (c *Call) lose(cause string) {
 	if silent {
 		return
 	}
-	c.engine.metrics.lost.WithLabelValues(cause).Inc()
-	c.log.Info("call lost", "cause", cause)
+	stage := c.stage()
+	c.engine.metrics.lost.WithLabelValues(cause, stage).Inc()
+	c.log.Info("call lost", "cause", cause, "stage", stage)
 	if c.offer.Ended != nil {
 		c.engine.callbacks.Go(func() { c.offer.Ended(cause) })
 	}
