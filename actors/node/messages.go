@@ -81,6 +81,10 @@ type (
 	// *Conferences.
 	GetConferences struct{}
 
+	// GetNodes asks for every node of the cluster that lives. The reply is
+	// *Nodes. What it says of the others can be seconds old.
+	GetNodes struct{}
+
 	// Shutdown ends every call of this node with reason node_stopping, and gives
 	// up its conferences. The reply is *Status, when that is done or has taken
 	// too long. See [Stop].
@@ -140,6 +144,24 @@ type (
 		Room       string
 		Conference *actor.PID
 		Epoch      uint64 // zero while no directory has confirmed it
+	}
+
+	// Nodes lists the nodes of the cluster by name.
+	Nodes struct{ Nodes []NodeInfo }
+
+	// NodeInfo is what a node announces of itself. Its actor takes
+	// ListConferences and SetDrain, wherever it is.
+	NodeInfo struct {
+		Name     string
+		Address  string // protoactor address: node@incarnation
+		Node     *actor.PID
+		Roles    []string
+		Contacts Contacts
+		Draining bool
+		Calls    int
+		MaxCalls int     // zero: no limit
+		MaxHD    float64 // capacity in HD calls; zero: no limit
+		UsedHD   float64 // that part of it which is leased
 	}
 
 	// Status is what a node reports of itself.

@@ -221,6 +221,13 @@ func (n *node) Receive(c actor.Context) {
 		c.Respond(n.status())
 	case *GetConferences:
 		c.Respond(n.conferences())
+	case *ListConferences:
+		c.Respond(n.conferenceList())
+	case *GetNodes:
+		c.Respond(n.nodes())
+	case *SetDrain:
+		n.setDraining(m.On)
+		c.Respond(&conference.Done{})
 	case *Shutdown:
 		n.shutdown(c)
 	default:

@@ -34,6 +34,7 @@ type config struct {
 	RTP      portRange
 	WebRTC   uint16
 	NATS     string
+	NATSBind addrFlag
 	NATSPort int
 	Ops      string
 
@@ -81,6 +82,7 @@ func (c *config) flags(fs *pflag.FlagSet) {
 		host = "skybridge"
 	}
 	c.Bind.addr = netip.IPv4Unspecified()
+	c.NATSBind.addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	c.RTP = portRange{40000, 49999}
 	fs.SortFlags = false
 	fs.StringVar(&c.Name, "name", token(host), "`name` of this node, unique in the cluster: letters, digits, - and _")
@@ -95,7 +97,8 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.Var(&c.RTP, "rtp-ports", "UDP `ports` for media of SIP calls, FIRST-LAST")
 	fs.Uint16Var(&c.WebRTC, "webrtc-port", 8444, "`port` for media of browsers, UDP and TCP")
 	fs.StringVar(&c.NATS, "nats", "", "`URL` of a NATS cluster with JetStream; empty runs an embedded server")
-	fs.IntVar(&c.NATSPort, "nats-port", 0, "`port` of the embedded NATS server on 127.0.0.1, for integrations and further nodes")
+	fs.IntVar(&c.NATSPort, "nats-port", 0, "`port` of the embedded NATS server, for integrations and further nodes; 0 picks a free one")
+	fs.Var(&c.NATSBind, "nats-bind", "`address` of the embedded NATS server; any but a loopback address is for TLS only")
 	fs.StringVar(&c.Ops, "ops", "127.0.0.1:9464", "`address` for /metrics, /healthz, /readyz and profiles, plain HTTP; empty for none")
 	fs.StringVar(&c.SRTP, "srtp", "optional", "`when` SIP calls use SRTP: off, optional (if it is offered) or required")
 	fs.IntVar(&c.MaxCalls, "max-calls", 0, "most `calls` this node takes at a time; 0 means as many as --rtp-ports allow")
@@ -151,6 +154,9 @@ func (c *config) validate() (problems []error) {
 	}
 	if c.NATS != "" && c.NATSPort != 0 {
 		wrong("nats-port", "there is no embedded server when nats is set")
+	}
+	if c.NATS != "" && c.origin["nats-bind"] != "" {
+		wrong("nats-bind", "there is no embedded server when nats is set")
 	}
 	if c.NATSPort < 0 || c.NATSPort > 65535 {
 		wrong("nats-port", "%d is not a port", c.NATSPort)
