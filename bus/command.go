@@ -58,6 +58,15 @@ type (
 		Role string `json:"role,omitempty" jsonschema:"host or guest; host when absent"`
 	}
 
+	// InRoomMessage says something to others.
+	InRoomMessage struct {
+		Room        string `json:"room" jsonschema:"name of the room, or an alias of it"`
+		Participant string `json:"participant" jsonschema:"in whose name: id of a participant"`
+		To          string `json:"to,omitempty" jsonschema:"id of the participant that it is for; everybody when absent"`
+		Type        string `json:"type,omitempty" jsonschema:"media type, text/plain or application/json; text/plain when absent"`
+		Text        string `json:"text" jsonschema:"what is said, at most 8192 bytes"`
+	}
+
 	// OfParticipant names a participant.
 	OfParticipant struct {
 		Room        string `json:"room" jsonschema:"name of the room, or an alias of it"`
@@ -111,6 +120,7 @@ type (
 		Layout       string        `json:"layout" jsonschema:"layout of the composed picture"`
 		Started      string        `json:"started" jsonschema:"when the first participant came, RFC 3339 in UTC; empty before"`
 		Speaker      string        `json:"speaker" jsonschema:"id of who speaks now; empty for nobody"`
+		Presenter    string        `json:"presenter" jsonschema:"id of who presents now; empty for nobody"`
 		Participants []Participant `json:"participants" jsonschema:"in the order in which they came"`
 	}
 
@@ -172,6 +182,7 @@ func Commands() []Command {
 		{"conference.mute_guests", "Mutes the sound of everybody who is no host.", false, InRoom{}, Nothing{}},
 		{"conference.unmute_guests", "Undoes conference.mute_guests.", false, InRoom{}, Nothing{}},
 		{"conference.dial", "Calls somebody into the conference.", false, InRoomDial{}, Dialed{}},
+		{"conference.message", "Says something to everybody, or to one participant, in the name of a participant.", false, InRoomMessage{}, Nothing{}},
 		{"conference.disconnect", "Ends every call of the conference, and the conference.", false, InRoomFor{}, Nothing{}},
 		{"participant.mute", "Mutes the sound of a participant.", false, OfParticipant{}, Nothing{}},
 		{"participant.unmute", "Undoes participant.mute.", false, OfParticipant{}, Nothing{}},

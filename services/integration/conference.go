@@ -3,6 +3,7 @@ package integration
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -98,7 +99,7 @@ func (s *Service) getConference(ctx context.Context, req *bus.InRoom) (*bus.Conf
 	}
 	c := &bus.Conference{
 		Room: r.Room, Node: s.nodeOf(pid.Address), MediaNode: r.MediaNode, Locked: r.Locked, Layout: r.Layout,
-		Started: moment(r.StartedUnixMs), Speaker: r.Speaker, Participants: make([]bus.Participant, 0, len(r.Participants)),
+		Started: moment(r.StartedUnixMs), Speaker: r.Speaker, Presenter: r.Presenter, Participants: make([]bus.Participant, 0, len(r.Participants)),
 	}
 	for _, p := range r.Participants {
 		c.Participants = append(c.Participants, bus.Participant{
@@ -180,6 +181,24 @@ func (s *Service) dial(ctx context.Context, req *bus.InRoomDial) (*bus.Dialed, e
 		return nil, err
 	}
 	return &bus.Dialed{Participant: string(d.Call)}, nil
+}
+
+// message checks what conferences refuse without a word about the field.
+func (s *Service) message(ctx context.Context, req *bus.InRoomMessage) (bus.Nothing, error) {
+	kind, _, _ := strings.Cut(cmp.Or(req.Type, "text/plain"), ";")
+	switch {
+	case req.Participant == "":
+		return bus.Nothing{}, missing("participant")
+	case req.Text == "":
+		return bus.Nothing{}, missing("text")
+	case len(req.Text) > conference.MaxMessage:
+		return bus.Nothing{}, invalid("text", fmt.Sprintf("longer than %d bytes", conference.MaxMessage))
+	case len(req.Type) > 100 || kind != "text/plain" && kind != "application/json":
+		return bus.Nothing{}, invalid("type", "want text/plain or application/json")
+	}
+	return s.tell(ctx, req.Room, &conference.SendMessage{
+		From: req.Participant, To: req.To, Type: cmp.Or(req.Type, "text/plain"), Payload: req.Text,
+	})
 }
 
 // readable checks what will be shown to people.

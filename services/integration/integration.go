@@ -49,6 +49,7 @@ func (s *Service) Endpoints() []bus.Endpoint {
 		"conference.unmute_guests": inRoom(s, &conference.Mute{}),
 		"conference.layout":        handle(s.layout),
 		"conference.dial":          handle(s.dial),
+		"conference.message":       handle(s.message),
 		"conference.disconnect":    handle(s.endConference),
 		"participant.mute":         ofParticipant(s, func(id string) any { return &conference.Mute{Id: id, On: true} }),
 		"participant.unmute":       ofParticipant(s, func(id string) any { return &conference.Mute{Id: id} }),
@@ -153,6 +154,7 @@ var (
 	errNoRoom        = &bus.Error{Code: bus.NotFound, Text: "room: no such room"}
 	errNoConference  = &bus.Error{Code: bus.NotFound, Text: "room: no conference runs in it now"}
 	errNoParticipant = &bus.Error{Code: bus.NotFound, Text: "participant: nobody with that id is in the conference"}
+	errNoChat        = &bus.Error{Code: bus.Conflict, Text: "to: that participant takes no messages"}
 	errNoNode        = &bus.Error{Code: bus.NotFound, Text: "node: no such node now"}
 	errURI           = &bus.Error{Code: bus.Invalid, Text: "uri: want sip:user@host or sips:user@host"}
 	errNoDialer      = &bus.Error{Code: bus.Invalid, Text: "uri: this installation makes no outgoing calls"}
@@ -163,6 +165,7 @@ func inWords(err error) error {
 	for _, w := range []struct{ err, is error }{
 		{node.ErrNotFound, errNoRoom},
 		{conference.ErrNobody, errNoParticipant},
+		{conference.ErrNoChat, errNoChat},
 		{conference.ErrEnded, errNoConference},
 		{node.ErrURI, errURI},
 		{node.ErrNoDialer, errNoDialer},
