@@ -116,6 +116,11 @@ func (b *Bus) Serve(s Service) (stop func(ctx context.Context) error, err error)
 			return nil, fmt.Errorf("natsbus: serve %s: %w", e.Name, errors.Join(err, v.micro.Stop()))
 		}
 	}
+	if b.data.IsConnected() {
+		// So that who has seen us start finds somebody. If NATS goes just now, it
+		// hears of us when it is back.
+		_ = b.data.FlushTimeout(2 * time.Second)
+	}
 	return func(ctx context.Context) error {
 		defer cancel()
 		err := v.micro.Stop()
