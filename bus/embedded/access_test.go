@@ -1,7 +1,17 @@
 package embedded_test
 
 import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -241,4 +251,86 @@ func testAccess(t *testing.T, urls map[string]string) {
 	if err := m.DoubleAck(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestTLS admits over the network only who speaks TLS and trusts the certificate;
+// in the process nobody needs to.
+func TestTLS(t *testing.T) {
+	certificate, pool := selfSigned(t)
+	user := embedded.User{Password: "secret-of-the-node", Access: bus.Accesses()[0]}
+	s := start(t, embedded.Config{
+		Dir: t.TempDir(), Users: []embedded.User{user}, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	})
+	url := s.URLFor("127.0.0.1", user)
+	if !strings.HasPrefix(url, "tls://node:") {
+		t.Errorf("the URL is %s", url)
+	}
+	for name, tt := range map[string]struct {
+		url     string
+		options []nats.Option
+		ok      bool
+	}{
+		"trusted":    {url, []nats.Option{nats.Secure(&tls.Config{RootCAs: pool})}, true},
+		"untrusted":  {url, nil, false},
+		"in process": {strings.Replace(url, "tls:", "nats:", 1), []nats.Option{nats.InProcessServer(s)}, true},
+	} {
+		nc, err := nats.Connect(tt.url, append(tt.options, nats.Timeout(5*time.Second))...)
+		if err == nil {
+			nc.Close()
+		}
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	// A client that asks for no TLS gets it all the same, or nothing.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url[strings.Index(url, "@"):], "@"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "CONNECT {\"user\":\"node\",\"pass\":\"secret-of-the-node\"}\r\nPING\r\n")
+	said, err := io.ReadAll(conn)
+	if strings.Contains(string(said), "PONG") || !strings.Contains(string(said), `"tls_required":true`) {
+		t.Errorf("without TLS it says %s (%v)", said, err)
+	}
+
+	b, err := natsbus.Connect(t.Context(), natsbus.Config{URL: s.URL(), InProcess: s, Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish(t.Context(), bus.NodeStarted{Node: "n1"}); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := b.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }

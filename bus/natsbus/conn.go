@@ -3,6 +3,7 @@ package natsbus
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -62,10 +63,12 @@ func (b *Bus) connect(name string, connected chan<- struct{}) (*nats.Conn, error
 			log.Warn("nats error", "subject", subject, "err", err)
 		}),
 	}
+	url := b.cfg.URL
 	if b.cfg.InProcess != nil {
 		options = append(options, nats.InProcessServer(b.cfg.InProcess))
+		url = strings.Replace(url, "tls://", "nats://", 1) // TLS is for the network; here it would want a certificate
 	}
-	nc, err := nats.Connect(b.cfg.URL, options...)
+	nc, err := nats.Connect(url, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
