@@ -1,5 +1,7 @@
 package bus
 
+import "slices"
+
 // Names of those who may use NATS, from the most trusted to the least.
 const (
 	AccessNode    = "node"
@@ -30,7 +32,7 @@ func Accesses() []Access {
 		"$JS.API.CONSUMER.MSG.NEXT." + Stream + ".>", "$JS.API.CONSUMER.DELETE." + Stream + ".>",
 		"$JS.ACK." + Stream + ".>", "$JS.FC." + Stream + ".>",
 	}
-	command := append(look[:len(look):len(look)], prefix+".api.>")
+	command := append(slices.Clip(look), prefix+".api.>")
 	for _, c := range Commands() {
 		if c.Reads {
 			look = append(look, c.Subject())

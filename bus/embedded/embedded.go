@@ -214,7 +214,7 @@ func users(list []User) (users []*server.User, err error) {
 	for _, u := range list {
 		hash, err := bcrypt.GenerateFromPassword([]byte(u.Password), bcrypt.MinCost)
 		if err != nil {
-			return nil, fmt.Errorf("Users: %s: %w", u.Name, err)
+			return nil, fmt.Errorf("user %s: %w", u.Name, err)
 		}
 		users = append(users, &server.User{Username: u.Name, Password: string(hash), Permissions: &server.Permissions{
 			Publish:   &server.SubjectPermission{Allow: u.Publish.Allow, Deny: u.Publish.Deny},

@@ -204,3 +204,37 @@ func TestUsersStay(t *testing.T) {
 		}
 	}
 }
+
+// TestIntegrationAcrossNodes runs a second node on the first one's embedded
+// server, as the manual says. Either answers an integration, for a conference on
+// the first.
+func TestIntegrationAcrossNodes(t *testing.T) {
+	a := startProgram(t, "serve", "--name", "a", "--adhoc", "--rtp-ports", "43500-43599")
+	b := startProgram(t, "serve", "--name", "b", "--adhoc", "--nats", a.NATS, "--rtp-ports", "43600-43699")
+	ann := dial(t, a, "standup", "ann", 600)
+	bob := dial(t, a, "standup", "bob", 900)
+	r := wantRoster(t, 10*time.Second, "standup", "ann bob", a, b)
+	bob.hears(t, 600, true)
+	control, err := nats.Connect(a.access(t, "control"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	served := func(p *program, endpoint string) float64 {
+		return p.metric(t, fmt.Sprintf(`skybridge_natsbus_requests_total{endpoint=%q}`, endpoint))
+	}
+	request := fmt.Appendf(nil, `{"room":"standup","participant":%q}`, r.Participants[0].ID)
+	for range 20 { // each by one of the two
+		if m, err := control.Request("sky.api.participant.mute", request, 10*time.Second); err != nil || string(m.Data) != "{}" {
+			t.Fatalf("%v, %v", m, err)
+		}
+	}
+	bob.hears(t, 600, false)
+	ann.hears(t, 900, true)
+	if x, y := served(a, "participant.mute"), served(b, "participant.mute"); x+y != 20 || x == 0 || y == 0 {
+		t.Errorf("a answered %v and b %v of 20", x, y)
+	}
+	if strings.Contains(a.logged()+b.logged(), "ermission") {
+		t.Error("a node was refused something")
+	}
+}
