@@ -13,6 +13,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"go.uber.org/goleak"
 
@@ -425,5 +426,58 @@ func TestRefusals(t *testing.T) {
 	}
 	if v := c.conference("standup"); v.Locked || len(v.Participants) != 2 {
 		t.Errorf("something was done all the same: %+v", v)
+	}
+}
+
+// TestEventsAreNoCommands has the stream push an event to a command's subject, as
+// anybody can who may keep a consumer: it has what the command needs, and more.
+func TestEventsAreNoCommands(t *testing.T) {
+	_, b, c, ann, _ := cluster(t)
+	js, err := jetstream.New(c.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateOrUpdatePushConsumer(t.Context(), natsbus.Stream, jetstream.ConsumerConfig{
+		DeliverSubject: "sky.api.participant.disconnect", DeliverGroup: natsbus.ServiceName, FilterSubject: "sky.evt.participant.raised.>", AckPolicy: jetstream.AckNonePolicy,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.nats.Publish(t.Context(), bus.ParticipantRaised{Room: "standup", Participant: ann, Node: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the command has been refused", func() bool {
+		inbox := nats.NewInbox()
+		replies, err := c.SubscribeSync(inbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.PublishRequest("$SRV.STATS.skybridge", inbox, nil); err != nil {
+			t.Fatal(err)
+		}
+		refused := 0
+		for range 2 { // nodes
+			m, err := replies.NextMsg(patience)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stats struct {
+				Endpoints []struct {
+					Name string
+					Data struct{ Errors int }
+				}
+			}
+			if err := json.Unmarshal(m.Data, &stats); err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range stats.Endpoints {
+				if e.Name == "participant-disconnect" {
+					refused += e.Data.Errors
+				}
+			}
+		}
+		return refused == 1
+	})
+	if v := c.conference("standup"); len(v.Participants) != 2 {
+		t.Errorf("%+v", v.Participants)
 	}
 }
