@@ -212,6 +212,47 @@ func TestVideoBeyondCapacity(t *testing.T) {
 	c.leases(false, false)
 }
 
+// TestSlidesAreLeased while they flow, with the call that they are part of.
+func TestSlidesAreLeased(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	id := c.call()
+	c.leases(true, true)
+	leases := func(content bool) {
+		t.Helper()
+		c.eventually("what is leased", func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return *w.leased[len(w.leased)-1] == node.Reserve{Call: participant.ID(c.id), Audio: true, Video: true, Content: content}
+		})
+	}
+	update := func(sdp string, granted bool) {
+		t.Helper()
+		if a := c.post(c.me("calls/"+id+"/update"), `{"sdp":"v=0 m=audio m=video `+sdp+`"}`); a.Code != 200 {
+			t.Fatalf("%q: %d %s", sdp, a.Code, a.Body)
+		}
+		call := w.media.last(t)
+		call.mu.Lock()
+		defer call.mu.Unlock()
+		if call.slides != granted {
+			t.Errorf("%q: granted %v, want %v", sdp, call.slides, granted)
+		}
+	}
+	w.fill(true)
+	update("slides", false)
+	leases(false)
+	w.fill(false)
+	update("slides", true)
+	leases(true)
+	update("slides again", true)
+	leases(true)
+	update("", false)
+	leases(false)
+	update("slides", true)
+	c.post(c.me("calls/"+id+"/disconnect"), "")
+	c.leases(false, false)
+}
+
 // TestLeaseOfCallThatNeverConnects: it has leased from its answer on.
 func TestLeaseOfCallThatNeverConnects(t *testing.T) {
 	for name, end := range map[string]func(c *client, id string){

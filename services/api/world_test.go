@@ -145,7 +145,7 @@ func (w *world) nodeActor(c actor.Context) {
 		switch {
 		case c.Sender() == nil:
 			w.leased = append(w.leased, m)
-		case w.full && m.Video && !w.hasVideo(m.Call):
+		case w.full && (m.Video && !w.hasVideo(m.Call) || m.Content):
 			c.Respond(node.ErrCapacity)
 		default:
 			w.leased = append(w.leased, m)
@@ -371,6 +371,7 @@ type fakeCall struct {
 	offers     []string
 	candidates []string
 	video      bool
+	slides     bool // what is presented has a stream, and room
 	closed     bool
 }
 
@@ -414,7 +415,7 @@ func (c *fakeCall) Media() (bool, bool) {
 	return true, c.video
 }
 
-func (c *fakeCall) Update(_ context.Context, sdp string, withVideo bool) (string, error) {
+func (c *fakeCall) Update(ctx context.Context, sdp string, withVideo bool) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !strings.HasPrefix(sdp, "v=0") {
@@ -422,6 +423,9 @@ func (c *fakeCall) Update(_ context.Context, sdp string, withVideo bool) (string
 	}
 	if strings.Contains(sdp, "UNANSWERABLE") {
 		return "", errMalformed
+	}
+	if c.Content != nil {
+		c.slides = c.Content(ctx, strings.Contains(sdp, "slides"))
 	}
 	c.offers, c.video = append(c.offers, sdp), withVideo && strings.Contains(sdp, "m=video")
 	return "v=0 updated", nil
