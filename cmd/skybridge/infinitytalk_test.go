@@ -19,8 +19,8 @@ type scroll struct {
 	lines []string
 }
 
-// listen opens the event stream of a seat until the test ends.
-func (s *seat) listen(t *testing.T) *scroll {
+// follow opens the event stream of a seat until the test ends, and keeps it all.
+func (s *seat) follow(t *testing.T) *scroll {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"events?token="+s.token, nil)
@@ -80,7 +80,7 @@ func TestInfinityTalks(t *testing.T) {
 	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44000-44999")
 	c := openInfinity(t, p, "#1e32c8", 1100)
 	operator := newSeat(t, p, "talk")
-	events := operator.listen(t)
+	events := operator.follow(t)
 	if got := js[int](t, c.chromium, `join({conferenceAlias: "talk", supportsDirectChat: true})`); got != http.StatusOK {
 		t.Fatalf("request_token: %d", got)
 	}
