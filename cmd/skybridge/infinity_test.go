@@ -92,6 +92,7 @@ func TestInfinity(t *testing.T) {
 
 	// It changes the layout.
 	c.wants(t, `client.availableLayouts({}).then((r) => { window.layouts = r; })`, `layouts.includes("9:0")`)
+	c.wants(t, `client.layoutSvgs({}).then((r) => { window.svgs = r; })`, `layouts.every((l) => svgs[l].startsWith("<svg "))`)
 	c.wants(t, `client.setLayout({transforms: {layout: "9:0"}})`, `last("onRequestedLayout")?.primaryScreen.hostLayout === "9:0"`)
 	expect(t, "3x3", []endpoint{page}, []endpoint{ringer}, []endpoint{ringer}, tilesOf(t, "3x3")[:1])
 	c.wants(t, `client.setLayout({transforms: {layout: "4:0"}})`, `last("onRequestedLayout")?.primaryScreen.hostLayout === "4:0"`)

@@ -71,7 +71,7 @@ var functions = map[string]struct{ who, body string }{
 	"POST participants/ID/calls/CALL/fecc":          {hostsSelf, `{"action":"stop"}`},
 	"POST participants/ID/calls/CALL/disconnect":    {self, ""},
 
-	"POST participants/ID/pres_in_mix":         {nobody, `{"state":true}`},
+	"POST participants/ID/pres_in_mix":         {self, `{"state":true}`},
 	"POST participants/ID/allowrxpresentation": {nobody, ""},
 	"POST participants/ID/denyrxpresentation":  {nobody, ""},
 	"POST participants/ID/show_live_captions":  {nobody, ""},
