@@ -127,7 +127,7 @@ export class BarView {
     const dark = devices.off.video || !devices.has("video");
     for (const [id, off, symbol, label, short] of [
       ["mute", silent, "mic", byHost ? "Unmute; a host has muted you" : silent ? "Unmute" : "Mute", silent ? "Unmute" : "Mute"],
-      ["camera", dark, "cam", dark ? "Start video" : "Stop video", dark ? "Start video" : "Stop video"],
+      ["camera", dark, "cam", dark ? "Start camera" : "Stop camera", "Camera"],
     ]) {
       setIcon($(id), off ? `${symbol}-off` : symbol);
       setLabel($(id), label, short);

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// firstContact is how long it may take from opening a link to seeing the room.
+const firstContact = 3 * time.Second
+
+// arrive opens a link, joins as a person does and waits for the picture.
+func (c *chromium) arrive(t *testing.T, url, name string) {
+	t.Helper()
+	c.do(t, chromedp.Navigate(url), chromedp.WaitVisible("#join-form"), chromedp.SetValue("#name", name), chromedp.Click("#join-button"), until(inRoom))
+}
+
+// row is true for the participant of that name in the list, if what is said
+// below its name has text.
+func row(name, text string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("#people li")].some((r) => r.querySelector("b").textContent.startsWith(%q) && r.querySelector("small").textContent.includes(%q))`, name, text)
+}
+
+// TestWebMeeting lets two browsers and a phone meet: they see each other's
+// names, that one has muted itself, what one writes, and the layout that one
+// chooses; a locked room refuses a third in plain words; who leaves is gone.
+func TestWebMeeting(t *testing.T) {
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
+	link := p.Web + "/join/standup"
+	ada := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	began := time.Now()
+	ada.arrive(t, link, "Ada")
+	took := time.Since(began)
+	t.Logf("from the link to the picture: %v", took.Round(10*time.Millisecond))
+	if took > firstContact*loaded {
+		t.Errorf("it took %v from the link to the picture, want at most %v", took, firstContact)
+	}
+	bob := startChromium(t, p.Web, "#a04020", "640x360", 1400)
+	bob.arrive(t, link, "Bob")
+	phone := newPhone(t, p, "UDP", "127.0.0.1").call("standup")
+	if r := phone.ask(t, "INVITE", describe(42998, "RTP/AVP", "0")); r.status != "200 OK" {
+		t.Fatal(r.status)
+	}
+	for _, c := range []*chromium{ada, bob} {
+		c.do(t, until(row("Ada", "Browser")), until(row("Bob", "Browser")), until(row("phone", "Phone")))
+	}
+
+	ada.do(t, chromedp.Click("#mute"))
+	bob.do(t, until(row("Ada", "muted")))
+	ada.do(t, chromedp.Click("#mute"))
+	bob.do(t, until("!"+row("Ada", "muted")))
+
+	bob.do(t, chromedp.Click("#layout-open"), chromedp.WaitVisible(".layouts"), chromedp.Click(`.layouts [data-view="4:0"]`), until(`document.querySelector('.layouts [data-view="4:0"]').ariaPressed === "true"`),
+		chromedp.Click("#dialog-close"))
+	ada.do(t, chromedp.KeyEvent("l"), until(`document.querySelector('.layouts [data-view="4:0"]')?.ariaPressed === "true"`), chromedp.KeyEvent("\u001b"))
+
+	bob.do(t, chromedp.Click("#chat-toggle"), chromedp.WaitVisible("#chat-text"), chromedp.SendKeys("#chat-text", "Shall we begin?\r"))
+	ada.do(t, until(`document.querySelector("#chat-toggle .dot").textContent === "1"`), chromedp.Click("#chat-toggle"),
+		until(`document.querySelector(".message .text").textContent === "Shall we begin?" && document.querySelector("#chat-toggle .dot").hidden`),
+		chromedp.Click("#tab-people"))
+
+	ada.do(t, chromedp.Click("#lock"), chromedp.WaitVisible("#locked"))
+	bob.do(t, chromedp.Click("#leave"), chromedp.WaitVisible("#rejoin"))
+	ada.do(t, until("!"+row("Bob", "")))
+	bob.do(t, chromedp.Click("#rejoin"), chromedp.WaitVisible("#join-form"), chromedp.Click("#join-button"), chromedp.WaitVisible("#join-error"),
+		until(`document.getElementById("join-error").textContent.startsWith("The room is locked.")`))
+	ada.do(t, chromedp.Click("#lock"), until(`document.getElementById("locked").hidden`))
+	bob.do(t, chromedp.Click("#join-button"), until(inRoom))
+
+	ada.do(t, until(row("Bob", "")), chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#people li")].find((r) => r.querySelector("b").textContent === "Bob").querySelector(".act").click()`),
+		chromedp.WaitVisible("#menu .bad"), chromedp.Click("#menu .bad"), chromedp.WaitVisible("#dialog .danger"), chromedp.Click("#dialog .danger"))
+	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))
+}
+
+// loaded is how much longer things may take where tests share the machine.
+const loaded = 3
+
+// TestWebReturns stops the server for longer than a browser waits, as a network
+// that breaks does, and wants sound and events back soon after it goes on. Then
+// the server is another process, which knows nobody: the page takes a new seat.
+func TestWebReturns(t *testing.T) {
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
+	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	c.arrive(t, p.Web+"/join/standup", "Ada")
+	c.do(t, until(`document.getElementById("call-note-text").textContent === ""`))
+	time.Sleep(3 * time.Second) // let packets flow for a while: that is what is missed
+
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	c.do(t, until(`document.getElementById("banner").textContent !== ""`))
+	time.Sleep(3 * time.Second)
+	c.screenshot(t, "interrupted")
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	c.do(t, until(`document.getElementById("banner").textContent === ""`))
+	took := time.Since(began)
+	t.Logf("back after %v", took.Round(10*time.Millisecond))
+	if took > firstContact*loaded {
+		t.Errorf("back after %v, want at most %v", took, firstContact)
+	}
+	operator := newSeat(t, p, "standup")
+	operator.participants(t, 2)
+	c.do(t, until(row("operator", "")))
+}
+
+// TestWebPlainWords wants what went wrong to be said in words that help.
+func TestWebPlainWords(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "skybridge.yaml")
+	rooms := "rooms:\n  - {name: small, limit: 1}\n  - {name: council, host-pin: \"4711\", guest-pin: \"2342\"}\n"
+	if err := os.WriteFile(config, []byte(rooms), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, "serve", "--config", config, "--rtp-ports", "42000-42999")
+	newSeat(t, p, "small")
+	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	says := func(element, words string) chromedp.Action[chromedp.Void] {
+		return until(fmt.Sprintf(`document.getElementById(%q).textContent.includes(%q)`, element, words))
+	}
+	join := func(room string) {
+		t.Helper()
+		c.do(t, chromedp.Navigate(p.Web+"/join/"+room), chromedp.WaitVisible("#join-form"), chromedp.SetValue("#name", "Ada"), chromedp.Click("#join-button"))
+	}
+	join("small")
+	c.do(t, says("join-error", "The room is full."))
+	join("nowhere")
+	c.do(t, says("join-error", "There is no such room."))
+	join("council")
+	c.do(t, chromedp.WaitVisible("#pin"), chromedp.SendKeys("#pin", "1111\r"), says("pin-error", "That PIN is not right."),
+		chromedp.SendKeys("#pin", "4711\r"), until(inRoom), chromedp.WaitVisible("#lock"))
+
+	// Chromium's fake devices never fail, so the page is told that they do.
+	c.do(t, onEveryPage(`if (sessionStorage.fail) {
+		navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", sessionStorage.fail));
+		navigator.permissions.query = async () => ({ state: "denied" });
+	}`))
+	for name, words := range map[string]string{
+		"NotAllowedError":  "Your browser blocks the microphone and camera.",
+		"NotFoundError":    "No microphone or camera was found.",
+		"NotReadableError": "Another program is using the microphone and camera",
+	} {
+		c.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`sessionStorage.fail = %q`, name)), chromedp.Navigate(p.Web+"/join/small"), says("device-help", words))
+	}
+	c.screenshot(t, "no-devices")
+}
+
+// onEveryPage runs a script before those of the pages that are opened later.
+func onEveryPage(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
+}
