@@ -87,6 +87,8 @@ func Events() []Event {
 		SpeakerChanged{},
 		ParticipantJoined{},
 		ParticipantConnected{},
+		ParticipantWaiting{},
+		ParticipantEntered{},
 		ParticipantLeft{},
 		ParticipantMuted{},
 		ParticipantUnmuted{},

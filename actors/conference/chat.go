@@ -45,11 +45,16 @@ func (r *roster) message(m *SendMessage) (*Message, error) {
 	if from < 0 {
 		return nil, ErrNobody
 	}
+	if r.members[from].Waiting != "" {
+		return nil, ErrWaiting
+	}
 	if m.To != "" {
 		to := r.find(m.To)
 		switch {
 		case to < 0:
 			return nil, ErrNobody
+		case r.members[to].Waiting != "":
+			return nil, ErrWaiting
 		case !r.members[to].DirectChat:
 			return nil, ErrNoChat
 		}
@@ -85,6 +90,8 @@ func (r *roster) movable(m *MoveCamera) error {
 	switch {
 	case to < 0 || r.find(m.From) < 0:
 		return ErrNobody
+	case r.members[to].Waiting != "" || r.members[r.find(m.From)].Waiting != "":
+		return ErrWaiting
 	case !r.members[to].Camera:
 		return ErrNoCamera
 	case !slices.Contains([]string{"start", "continue", "stop"}, m.Action), len(m.Movements) > maxMovements, m.TimeoutMs < 0:

@@ -40,6 +40,10 @@ func (x *conference) command(c actor.Context) bool {
 		err = x.roster.raiseHand(m.Id, m.On)
 	case *SetRole:
 		err = x.roster.setRole(m.Id, m.Role)
+	case *LetIn:
+		err = x.roster.letIn(m.Id)
+	case *Start:
+		x.roster.begin()
 	case *TakeFloor:
 		err = x.roster.takeFloor(m.Id, m.Force)
 	case *ReleaseFloor:

@@ -55,6 +55,7 @@ const (
 	reasonEnded        = "conference_ended"
 	reasonStopping     = "node_stopping"
 	reasonEmpty        = "empty"
+	reasonTimeout      = "timeout"
 )
 
 const (
@@ -140,6 +141,7 @@ type conference struct {
 	dismissed []dismissed
 	counted   int // participants in the metrics
 	stopTimer func() bool
+	limits    limits
 	ending    bool // everybody has been told to go; nobody comes in any more
 	closed    bool
 }
@@ -196,6 +198,8 @@ func (x *conference) Receive(c actor.Context) {
 		x.endIfIdle(c, reasonStopping)
 	case *overdue:
 		x.overdue(c, m.call)
+	case *rung:
+		x.rung(c)
 	case *flush:
 		x.out.waiting = false
 	case *idled:
@@ -211,6 +215,8 @@ func (x *conference) Receive(c actor.Context) {
 // settle tells the world what the message just handled has changed. Every way
 // out of the actor's code ends here.
 func (x *conference) settle(c actor.Context) {
+	x.roster.review(time.Now())
+	x.setClock(c)
 	x.publish()
 	if n := len(x.roster.members); n != x.counted {
 		x.Metrics.participants.Add(float64(n - x.counted))
@@ -370,6 +376,7 @@ func (x *conference) release(c actor.Context) {
 	for _, d := range x.dismissed {
 		d.stopTimer()
 	}
+	x.limits.stop()
 	x.out.stop()
 	x.Metrics.active.Dec()
 	x.Metrics.participants.Sub(float64(x.counted))

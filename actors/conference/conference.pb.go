@@ -101,6 +101,7 @@ type Participant struct {
 	Api           bool                   `protobuf:"varint,18,opt,name=api,proto3" json:"api,omitempty"`                                 // joined by the client API; may have no media yet
 	DirectChat    bool                   `protobuf:"varint,19,opt,name=direct_chat,json=directChat,proto3" json:"direct_chat,omitempty"` // takes messages that are for it alone
 	Camera        bool                   `protobuf:"varint,20,opt,name=camera,proto3" json:"camera,omitempty"`                           // lets others move its camera
+	Waiting       string                 `protobuf:"bytes,21,opt,name=waiting,proto3" json:"waiting,omitempty"`                          // for "lock" or "host", and neither hears nor sees the conference; empty: inside
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,11 +276,19 @@ func (x *Participant) GetCamera() bool {
 	return false
 }
 
+func (x *Participant) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
+}
+
 // Join asks to admit a participant. Reply: Joined, Elsewhere or Refused. Joining twice is joining once.
 type Join struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Participant   *Participant           `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the owner that has admitted it already; zero for a newcomer
+	Waits         bool                   `protobuf:"varint,3,opt,name=waits,proto3" json:"waits,omitempty"` // rather than to be refused by a locked conference
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -328,10 +337,18 @@ func (x *Join) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *Join) GetWaits() bool {
+	if x != nil {
+		return x.Waits
+	}
+	return false
+}
+
 type Joined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Transcoder    *Address               `protobuf:"bytes,2,opt,name=transcoder,proto3" json:"transcoder,omitempty"` // on the participant's node; absent in the reply to Rejoin
+	Waiting       string                 `protobuf:"bytes,3,opt,name=waiting,proto3" json:"waiting,omitempty"`       // see Participant; as it is now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,6 +395,13 @@ func (x *Joined) GetTranscoder() *Address {
 		return x.Transcoder
 	}
 	return nil
+}
+
+func (x *Joined) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
 }
 
 // Elsewhere answers Join when the conference has its media on another node. Nothing was admitted.
@@ -1014,6 +1038,88 @@ func (x *SetRole) GetRole() string {
 	return ""
 }
 
+// LetIn ends the wait of a participant.
+type LetIn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LetIn) Reset() {
+	*x = LetIn{}
+	mi := &file_conference_conference_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LetIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LetIn) ProtoMessage() {}
+
+func (x *LetIn) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LetIn.ProtoReflect.Descriptor instead.
+func (*LetIn) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LetIn) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Start lets those in who wait for a host.
+type Start struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Start) Reset() {
+	*x = Start{}
+	mi := &file_conference_conference_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Start) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Start) ProtoMessage() {}
+
+func (x *Start) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Start.ProtoReflect.Descriptor instead.
+func (*Start) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+}
+
 // TakeFloor makes a participant the one who presents. While nobody does, everybody may who is let; a host also takes
 // the floor from somebody else, and so does who is forced upon it. TakeFloor twice is once.
 type TakeFloor struct {
@@ -1026,7 +1132,7 @@ type TakeFloor struct {
 
 func (x *TakeFloor) Reset() {
 	*x = TakeFloor{}
-	mi := &file_conference_conference_proto_msgTypes[17]
+	mi := &file_conference_conference_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1144,7 @@ func (x *TakeFloor) String() string {
 func (*TakeFloor) ProtoMessage() {}
 
 func (x *TakeFloor) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[17]
+	mi := &file_conference_conference_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1157,7 @@ func (x *TakeFloor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeFloor.ProtoReflect.Descriptor instead.
 func (*TakeFloor) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{17}
+	return file_conference_conference_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TakeFloor) GetId() string {
@@ -1078,7 +1184,7 @@ type ReleaseFloor struct {
 
 func (x *ReleaseFloor) Reset() {
 	*x = ReleaseFloor{}
-	mi := &file_conference_conference_proto_msgTypes[18]
+	mi := &file_conference_conference_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1196,7 @@ func (x *ReleaseFloor) String() string {
 func (*ReleaseFloor) ProtoMessage() {}
 
 func (x *ReleaseFloor) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[18]
+	mi := &file_conference_conference_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1209,7 @@ func (x *ReleaseFloor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseFloor.ProtoReflect.Descriptor instead.
 func (*ReleaseFloor) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+	return file_conference_conference_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReleaseFloor) GetId() string {
@@ -1126,7 +1232,7 @@ type SendMessage struct {
 
 func (x *SendMessage) Reset() {
 	*x = SendMessage{}
-	mi := &file_conference_conference_proto_msgTypes[19]
+	mi := &file_conference_conference_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1138,7 +1244,7 @@ func (x *SendMessage) String() string {
 func (*SendMessage) ProtoMessage() {}
 
 func (x *SendMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[19]
+	mi := &file_conference_conference_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1151,7 +1257,7 @@ func (x *SendMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SendMessage.ProtoReflect.Descriptor instead.
 func (*SendMessage) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{19}
+	return file_conference_conference_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SendMessage) GetFrom() string {
@@ -1197,7 +1303,7 @@ type Message struct {
 
 func (x *Message) Reset() {
 	*x = Message{}
-	mi := &file_conference_conference_proto_msgTypes[20]
+	mi := &file_conference_conference_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1209,7 +1315,7 @@ func (x *Message) String() string {
 func (*Message) ProtoMessage() {}
 
 func (x *Message) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[20]
+	mi := &file_conference_conference_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1222,7 +1328,7 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Message.ProtoReflect.Descriptor instead.
 func (*Message) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{20}
+	return file_conference_conference_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Message) GetFrom() string {
@@ -1274,7 +1380,7 @@ type MoveCamera struct {
 
 func (x *MoveCamera) Reset() {
 	*x = MoveCamera{}
-	mi := &file_conference_conference_proto_msgTypes[21]
+	mi := &file_conference_conference_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1392,7 @@ func (x *MoveCamera) String() string {
 func (*MoveCamera) ProtoMessage() {}
 
 func (x *MoveCamera) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[21]
+	mi := &file_conference_conference_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1405,7 @@ func (x *MoveCamera) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveCamera.ProtoReflect.Descriptor instead.
 func (*MoveCamera) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{21}
+	return file_conference_conference_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *MoveCamera) GetFrom() string {
@@ -1347,7 +1453,7 @@ type Movement struct {
 
 func (x *Movement) Reset() {
 	*x = Movement{}
-	mi := &file_conference_conference_proto_msgTypes[22]
+	mi := &file_conference_conference_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1465,7 @@ func (x *Movement) String() string {
 func (*Movement) ProtoMessage() {}
 
 func (x *Movement) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[22]
+	mi := &file_conference_conference_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1478,7 @@ func (x *Movement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Movement.ProtoReflect.Descriptor instead.
 func (*Movement) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{22}
+	return file_conference_conference_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Movement) GetAxis() string {
@@ -1402,7 +1508,7 @@ type Dismiss struct {
 
 func (x *Dismiss) Reset() {
 	*x = Dismiss{}
-	mi := &file_conference_conference_proto_msgTypes[23]
+	mi := &file_conference_conference_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1520,7 @@ func (x *Dismiss) String() string {
 func (*Dismiss) ProtoMessage() {}
 
 func (x *Dismiss) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[23]
+	mi := &file_conference_conference_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1533,7 @@ func (x *Dismiss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dismiss.ProtoReflect.Descriptor instead.
 func (*Dismiss) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{23}
+	return file_conference_conference_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Dismiss) GetCode() string {
@@ -1469,7 +1575,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_conference_conference_proto_msgTypes[24]
+	mi := &file_conference_conference_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1587,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[24]
+	mi := &file_conference_conference_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1600,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{24}
+	return file_conference_conference_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Report) GetConference() *Address {
@@ -1513,7 +1619,7 @@ type GetRoster struct {
 
 func (x *GetRoster) Reset() {
 	*x = GetRoster{}
-	mi := &file_conference_conference_proto_msgTypes[25]
+	mi := &file_conference_conference_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1525,7 +1631,7 @@ func (x *GetRoster) String() string {
 func (*GetRoster) ProtoMessage() {}
 
 func (x *GetRoster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[25]
+	mi := &file_conference_conference_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1538,7 +1644,7 @@ func (x *GetRoster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoster.ProtoReflect.Descriptor instead.
 func (*GetRoster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{25}
+	return file_conference_conference_proto_rawDescGZIP(), []int{27}
 }
 
 // Roster is the full state of a conference; version grows with every change within an epoch.
@@ -1557,13 +1663,14 @@ type Roster struct {
 	Conference       *Address               `protobuf:"bytes,11,opt,name=conference,proto3" json:"conference,omitempty"` // the actor that says so
 	Presenter        string                 `protobuf:"bytes,12,opt,name=presenter,proto3" json:"presenter,omitempty"`   // participant id; empty while nobody presents
 	OnlyHostsPresent bool                   `protobuf:"varint,13,opt,name=only_hosts_present,json=onlyHostsPresent,proto3" json:"only_hosts_present,omitempty"`
+	WaitsForHost     bool                   `protobuf:"varint,14,opt,name=waits_for_host,json=waitsForHost,proto3" json:"waits_for_host,omitempty"` // guests wait
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_conference_conference_proto_msgTypes[26]
+	mi := &file_conference_conference_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1575,7 +1682,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[26]
+	mi := &file_conference_conference_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1588,7 +1695,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{26}
+	return file_conference_conference_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Roster) GetRoom() string {
@@ -1682,6 +1789,13 @@ func (x *Roster) GetOnlyHostsPresent() bool {
 	return false
 }
 
+func (x *Roster) GetWaitsForHost() bool {
+	if x != nil {
+		return x.WaitsForHost
+	}
+	return false
+}
+
 // Subscribe asks for the Roster now and after every change, until the subscriber stops or unsubscribes. Reply: Roster.
 type Subscribe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1692,7 +1806,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_conference_conference_proto_msgTypes[27]
+	mi := &file_conference_conference_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1704,7 +1818,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[27]
+	mi := &file_conference_conference_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1717,7 +1831,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{27}
+	return file_conference_conference_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Subscribe) GetSubscriber() *Address {
@@ -1736,7 +1850,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_conference_conference_proto_msgTypes[28]
+	mi := &file_conference_conference_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1862,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[28]
+	mi := &file_conference_conference_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1875,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{28}
+	return file_conference_conference_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Unsubscribe) GetSubscriber() *Address {
@@ -1782,7 +1896,7 @@ type Rejoin struct {
 
 func (x *Rejoin) Reset() {
 	*x = Rejoin{}
-	mi := &file_conference_conference_proto_msgTypes[29]
+	mi := &file_conference_conference_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1908,7 @@ func (x *Rejoin) String() string {
 func (*Rejoin) ProtoMessage() {}
 
 func (x *Rejoin) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[29]
+	mi := &file_conference_conference_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1921,7 @@ func (x *Rejoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejoin.ProtoReflect.Descriptor instead.
 func (*Rejoin) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{29}
+	return file_conference_conference_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Rejoin) GetTranscoder() *Address {
@@ -1836,7 +1950,7 @@ type OpenMedia struct {
 
 func (x *OpenMedia) Reset() {
 	*x = OpenMedia{}
-	mi := &file_conference_conference_proto_msgTypes[30]
+	mi := &file_conference_conference_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1848,7 +1962,7 @@ func (x *OpenMedia) String() string {
 func (*OpenMedia) ProtoMessage() {}
 
 func (x *OpenMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[30]
+	mi := &file_conference_conference_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1861,7 +1975,7 @@ func (x *OpenMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMedia.ProtoReflect.Descriptor instead.
 func (*OpenMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{30}
+	return file_conference_conference_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OpenMedia) GetRoom() string {
@@ -1894,7 +2008,7 @@ type MediaOpened struct {
 
 func (x *MediaOpened) Reset() {
 	*x = MediaOpened{}
-	mi := &file_conference_conference_proto_msgTypes[31]
+	mi := &file_conference_conference_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +2020,7 @@ func (x *MediaOpened) String() string {
 func (*MediaOpened) ProtoMessage() {}
 
 func (x *MediaOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[31]
+	mi := &file_conference_conference_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +2033,7 @@ func (x *MediaOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaOpened.ProtoReflect.Descriptor instead.
 func (*MediaOpened) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{31}
+	return file_conference_conference_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *MediaOpened) GetTranscoder() *Address {
@@ -1940,7 +2054,7 @@ type CloseMedia struct {
 
 func (x *CloseMedia) Reset() {
 	*x = CloseMedia{}
-	mi := &file_conference_conference_proto_msgTypes[32]
+	mi := &file_conference_conference_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2066,7 @@ func (x *CloseMedia) String() string {
 func (*CloseMedia) ProtoMessage() {}
 
 func (x *CloseMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[32]
+	mi := &file_conference_conference_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2079,7 @@ func (x *CloseMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseMedia.ProtoReflect.Descriptor instead.
 func (*CloseMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{32}
+	return file_conference_conference_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CloseMedia) GetEpoch() uint64 {
@@ -1992,7 +2106,7 @@ type Spoke struct {
 
 func (x *Spoke) Reset() {
 	*x = Spoke{}
-	mi := &file_conference_conference_proto_msgTypes[33]
+	mi := &file_conference_conference_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2004,7 +2118,7 @@ func (x *Spoke) String() string {
 func (*Spoke) ProtoMessage() {}
 
 func (x *Spoke) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[33]
+	mi := &file_conference_conference_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2017,7 +2131,7 @@ func (x *Spoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spoke.ProtoReflect.Descriptor instead.
 func (*Spoke) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{33}
+	return file_conference_conference_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Spoke) GetId() string {
@@ -2034,7 +2148,7 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x1bconference/conference.proto\x12\x14skybridge.conference\"-\n" +
 	"\aAddress\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xb2\x04\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xcc\x04\n" +
 	"\vParticipant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -2060,15 +2174,18 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x03api\x18\x12 \x01(\bR\x03api\x12\x1f\n" +
 	"\vdirect_chat\x18\x13 \x01(\bR\n" +
 	"directChat\x12\x16\n" +
-	"\x06camera\x18\x14 \x01(\bR\x06camera\"a\n" +
+	"\x06camera\x18\x14 \x01(\bR\x06camera\x12\x18\n" +
+	"\awaiting\x18\x15 \x01(\tR\awaiting\"w\n" +
 	"\x04Join\x12C\n" +
 	"\vparticipant\x18\x01 \x01(\v2!.skybridge.conference.ParticipantR\vparticipant\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"]\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05waits\x18\x03 \x01(\bR\x05waits\"w\n" +
 	"\x06Joined\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12=\n" +
 	"\n" +
 	"transcoder\x18\x02 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"transcoder\"\x1f\n" +
+	"transcoder\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\tR\awaiting\"\x1f\n" +
 	"\tElsewhere\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"1\n" +
 	"\aRefused\x12\x12\n" +
@@ -2102,7 +2219,10 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
 	"\aSetRole\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04role\x18\x02 \x01(\tR\x04role\"1\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\"\x17\n" +
+	"\x05LetIn\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\a\n" +
+	"\x05Start\"1\n" +
 	"\tTakeFloor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x1e\n" +
@@ -2141,7 +2261,7 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\n" +
 	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\"\v\n" +
-	"\tGetRoster\"\xcc\x03\n" +
+	"\tGetRoster\"\xf2\x03\n" +
 	"\x06Roster\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -2159,7 +2279,8 @@ const file_conference_conference_proto_rawDesc = "" +
 	"conference\x18\v \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\x12\x1c\n" +
 	"\tpresenter\x18\f \x01(\tR\tpresenter\x12,\n" +
-	"\x12only_hosts_present\x18\r \x01(\bR\x10onlyHostsPresent\"J\n" +
+	"\x12only_hosts_present\x18\r \x01(\bR\x10onlyHostsPresent\x12$\n" +
+	"\x0ewaits_for_host\x18\x0e \x01(\bR\fwaitsForHost\"J\n" +
 	"\tSubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
@@ -2204,7 +2325,7 @@ func file_conference_conference_proto_rawDescGZIP() []byte {
 	return file_conference_conference_proto_rawDescData
 }
 
-var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_conference_conference_proto_goTypes = []any{
 	(*Address)(nil),      // 0: skybridge.conference.Address
 	(*Participant)(nil),  // 1: skybridge.conference.Participant
@@ -2223,30 +2344,32 @@ var file_conference_conference_proto_goTypes = []any{
 	(*RaiseHand)(nil),    // 14: skybridge.conference.RaiseHand
 	(*Disconnect)(nil),   // 15: skybridge.conference.Disconnect
 	(*SetRole)(nil),      // 16: skybridge.conference.SetRole
-	(*TakeFloor)(nil),    // 17: skybridge.conference.TakeFloor
-	(*ReleaseFloor)(nil), // 18: skybridge.conference.ReleaseFloor
-	(*SendMessage)(nil),  // 19: skybridge.conference.SendMessage
-	(*Message)(nil),      // 20: skybridge.conference.Message
-	(*MoveCamera)(nil),   // 21: skybridge.conference.MoveCamera
-	(*Movement)(nil),     // 22: skybridge.conference.Movement
-	(*Dismiss)(nil),      // 23: skybridge.conference.Dismiss
-	(*Report)(nil),       // 24: skybridge.conference.Report
-	(*GetRoster)(nil),    // 25: skybridge.conference.GetRoster
-	(*Roster)(nil),       // 26: skybridge.conference.Roster
-	(*Subscribe)(nil),    // 27: skybridge.conference.Subscribe
-	(*Unsubscribe)(nil),  // 28: skybridge.conference.Unsubscribe
-	(*Rejoin)(nil),       // 29: skybridge.conference.Rejoin
-	(*OpenMedia)(nil),    // 30: skybridge.conference.OpenMedia
-	(*MediaOpened)(nil),  // 31: skybridge.conference.MediaOpened
-	(*CloseMedia)(nil),   // 32: skybridge.conference.CloseMedia
-	(*Spoke)(nil),        // 33: skybridge.conference.Spoke
+	(*LetIn)(nil),        // 17: skybridge.conference.LetIn
+	(*Start)(nil),        // 18: skybridge.conference.Start
+	(*TakeFloor)(nil),    // 19: skybridge.conference.TakeFloor
+	(*ReleaseFloor)(nil), // 20: skybridge.conference.ReleaseFloor
+	(*SendMessage)(nil),  // 21: skybridge.conference.SendMessage
+	(*Message)(nil),      // 22: skybridge.conference.Message
+	(*MoveCamera)(nil),   // 23: skybridge.conference.MoveCamera
+	(*Movement)(nil),     // 24: skybridge.conference.Movement
+	(*Dismiss)(nil),      // 25: skybridge.conference.Dismiss
+	(*Report)(nil),       // 26: skybridge.conference.Report
+	(*GetRoster)(nil),    // 27: skybridge.conference.GetRoster
+	(*Roster)(nil),       // 28: skybridge.conference.Roster
+	(*Subscribe)(nil),    // 29: skybridge.conference.Subscribe
+	(*Unsubscribe)(nil),  // 30: skybridge.conference.Unsubscribe
+	(*Rejoin)(nil),       // 31: skybridge.conference.Rejoin
+	(*OpenMedia)(nil),    // 32: skybridge.conference.OpenMedia
+	(*MediaOpened)(nil),  // 33: skybridge.conference.MediaOpened
+	(*CloseMedia)(nil),   // 34: skybridge.conference.CloseMedia
+	(*Spoke)(nil),        // 35: skybridge.conference.Spoke
 }
 var file_conference_conference_proto_depIdxs = []int32{
 	0,  // 0: skybridge.conference.Participant.address:type_name -> skybridge.conference.Address
 	1,  // 1: skybridge.conference.Join.participant:type_name -> skybridge.conference.Participant
 	0,  // 2: skybridge.conference.Joined.transcoder:type_name -> skybridge.conference.Address
 	1,  // 3: skybridge.conference.Update.participant:type_name -> skybridge.conference.Participant
-	22, // 4: skybridge.conference.MoveCamera.movements:type_name -> skybridge.conference.Movement
+	24, // 4: skybridge.conference.MoveCamera.movements:type_name -> skybridge.conference.Movement
 	0,  // 5: skybridge.conference.Dismiss.conference:type_name -> skybridge.conference.Address
 	0,  // 6: skybridge.conference.Report.conference:type_name -> skybridge.conference.Address
 	1,  // 7: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
@@ -2254,7 +2377,7 @@ var file_conference_conference_proto_depIdxs = []int32{
 	0,  // 9: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
 	0,  // 10: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
 	0,  // 11: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
-	26, // 12: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
+	28, // 12: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
 	0,  // 13: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
 	0,  // 14: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
 	0,  // 15: skybridge.conference.CloseMedia.conference:type_name -> skybridge.conference.Address
@@ -2276,7 +2399,7 @@ func file_conference_conference_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_conference_conference_proto_rawDesc), len(file_conference_conference_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

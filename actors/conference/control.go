@@ -62,6 +62,7 @@ func (r *roster) lock(on bool) {
 		r.fact(bus.ConferenceLocked{Room: r.cfg.Name, Node: r.here.name})
 	} else {
 		r.fact(bus.ConferenceUnlocked{Room: r.cfg.Name, Node: r.here.name})
+		r.admitWaiting(WaitLock)
 	}
 }
 
@@ -116,6 +117,9 @@ func (r *roster) setRole(id, role string) error {
 	}
 	if r.change(i, func(p *Participant) { p.Role = role }) {
 		r.fact(bus.ParticipantRole{Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(r.members[i].Address), Role: role})
+		if role == RoleHost && r.members[i].Waiting == WaitHost {
+			r.wait(i, "")
+		}
 		if role == RoleGuest && r.presenter == id && r.cfg.OnlyHostsPresent {
 			r.present("")
 		}

@@ -62,6 +62,7 @@ var (
 	ErrRole        = &bus.Error{Code: bus.Invalid, Text: "conference: unknown role"}
 	ErrFloor       = &bus.Error{Code: bus.Forbidden, Text: "conference: somebody else presents"}
 	ErrPresent     = &bus.Error{Code: bus.Forbidden, Text: "conference: guests may not present"}
+	ErrWaiting     = &bus.Error{Code: bus.Forbidden, Text: "conference: participant waits to be let in"}
 	ErrMessage     = &bus.Error{Code: bus.Invalid, Text: "conference: message is empty, too long or of an unknown type"}
 	ErrNoChat      = &bus.Error{Code: bus.Forbidden, Text: "conference: participant takes no messages of its own"}
 	ErrMovement    = &bus.Error{Code: bus.Invalid, Text: "conference: unknown movement of a camera"}

@@ -39,6 +39,8 @@ type roster struct {
 	layout    string
 	mediaNode string // name; empty while there is none
 	speaker   string
+	begun     bool           // guests need not wait for a host
+	alone     time.Time      // since when guests are without a host; zero: they are not
 	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 
@@ -53,12 +55,12 @@ func newRoster(cfg Config, epoch uint64, here place) *roster {
 	return &roster{cfg: cfg, here: here, epoch: epoch, layout: cfg.Layout}
 }
 
-// admissible says why a newcomer may not enter.
-func (r *roster) admissible(id string) error {
+// admissible says why a newcomer may not enter, not even to wait.
+func (r *roster) admissible(id, role string, waits bool) error {
 	switch {
 	case r.find(id) >= 0:
 		return nil
-	case r.locked:
+	case !waits && r.waitsFor(role) == WaitLock:
 		return ErrLocked
 	case r.cfg.Limit > 0 && len(r.members) >= r.cfg.Limit:
 		return ErrFull
@@ -70,13 +72,13 @@ func (r *roster) admissible(id string) error {
 // once: a retry must not be told that the conference is full. One that was
 // admitted by a former owner (again) comes back through a locked door, and its
 // arrival is no news.
-func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, err error) {
+func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added bool, err error) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(old *Participant) { old.Address = p.Address })
 		return false, nil
 	}
 	if !again {
-		if err := r.admissible(p.Id); err != nil {
+		if err := r.admissible(p.Id, cmp.Or(p.Role, RoleHost), waits); err != nil {
 			return false, err
 		}
 	}
@@ -90,6 +92,7 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 	if !again {
 		p.JoinedUnixMs = now.UnixMilli()
 		p.AudioMuted, p.VideoMuted, p.Spotlight, p.HandRaised = false, false, false, false
+		p.Waiting = r.waitsFor(p.Role)
 	}
 	p.Speaking = false
 	r.members = append(r.members, p)
@@ -99,6 +102,9 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 	}
 	r.start(now, again)
 	r.total++
+	if p.Waiting != "" && !again {
+		r.fact(bus.ParticipantWaiting{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), For: p.Waiting})
+	}
 	return true, nil
 }
 
@@ -159,6 +165,7 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 	if first {
 		r.moved = true
 		r.locked = last.Locked
+		r.begun = !last.WaitsForHost
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
@@ -179,10 +186,11 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 			r.change(i, func(m *Participant) {
 				m.AudioMuted, m.VideoMuted, m.Spotlight = p.AudioMuted, p.VideoMuted, p.Spotlight
 				m.HandRaised, m.Role, m.JoinedUnixMs = p.HandRaised, p.Role, p.JoinedUnixMs
+				m.Waiting = p.Waiting
 			})
 			continue
 		}
-		if ok, _ := r.admit(p, true, now); ok {
+		if ok, _ := r.admit(p, true, false, now); ok {
 			added = append(added, p)
 		}
 	}
@@ -207,6 +215,7 @@ func (r *roster) snapshot(self *Address) *Roster {
 		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
 		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
 		Speaker: r.speaker, Conference: self, Presenter: r.presenter, OnlyHostsPresent: r.cfg.OnlyHostsPresent,
+		WaitsForHost: r.hosted() && !r.begun,
 	}
 	if !r.started.IsZero() {
 		s.StartedUnixMs = r.started.UnixMilli()

@@ -57,9 +57,9 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		Id: id, Name: fmt.Sprint(rnd.IntN(2)), State: StateConnected, Held: on,
 		Address: &Address{Node: "nonhost", Id: id}, Role: []string{"", RoleHost, RoleGuest}[rnd.IntN(3)],
 	}
-	switch k := rnd.IntN(15); k {
+	switch k := rnd.IntN(17); k {
 	case 0, 1, 2:
-		_, err := r.admit(p, false, now)
+		_, err := r.admit(p, false, on, now)
 		return fmt.Sprint("admit ", id, err)
 	case 3:
 		r.leave(id)
@@ -88,6 +88,10 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		_ = r.takeFloor(id, on)
 	case 14:
 		_ = r.releaseFloor(id)
+	case 15:
+		_ = r.letIn(id)
+	case 16:
+		r.review(now)
 	}
 	return "change " + id
 }

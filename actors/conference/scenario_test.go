@@ -102,6 +102,10 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		d.MaybeScanArgs(t, "action", &m.Action)
 		d.MaybeScanArgs(t, "axis", &m.Movements[0].Axis)
 		s.ask(&out, m)
+	case "letin":
+		s.ask(&out, &conference.LetIn{Id: id})
+	case "begin":
+		s.ask(&out, &conference.Start{})
 	case "role":
 		s.ask(&out, &conference.SetRole{Id: id, Role: d.CmdArgs[1].Key})
 	case "disconnect":
@@ -142,6 +146,9 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 func (s *stage) open(d *datadriven.TestData) {
 	cfg := conference.Config{Name: "Stand-up", Linger: time.Minute}
 	d.MaybeScanArgs(s.T, "limit", &cfg.Limit)
+	if d.HasArg("hosted") {
+		cfg.HostPIN, cfg.AllowGuests = "1234", true
+	}
 	cfg.OnlyHostsPresent = d.HasArg("onlyhosts")
 	epoch := uint64(5)
 	d.MaybeScanArgs(s.T, "epoch", &epoch)
@@ -220,6 +227,7 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 	if d.HasArg("guest") {
 		p.Role = conference.RoleGuest
 	}
+	p.Api = d.HasArg("api")
 	if d.HasArg("connected") {
 		p.State = conference.StateConnected
 	}
@@ -232,7 +240,7 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 }
 
 func (s *stage) join(d *datadriven.TestData, id string) string {
-	m := &conference.Join{Participant: s.participant(d, id)}
+	m := &conference.Join{Participant: s.participant(d, id), Waits: d.HasArg("waits")}
 	if d.Cmd == "again" {
 		m.Epoch = 4
 	}
@@ -275,6 +283,9 @@ func (s *stage) result(msg any) string {
 	case *conference.Done:
 		return "done"
 	case *conference.Joined:
+		if r.Waiting != "" {
+			return fmt.Sprintf("joined, epoch %d, %s, waits for %s", r.Epoch, r.Transcoder.GetId(), r.Waiting)
+		}
 		return fmt.Sprintf("joined, epoch %d, %s", r.Epoch, r.Transcoder.GetId())
 	case *conference.Elsewhere:
 		return "elsewhere: " + r.Node
@@ -348,6 +359,9 @@ func show(r *conference.Roster) string {
 	if r.Locked {
 		b.WriteString(" locked")
 	}
+	if r.WaitsForHost {
+		b.WriteString(" hostless")
+	}
 	if r.Presenter != "" {
 		b.WriteString(" presenter=" + r.Presenter)
 	}
@@ -363,6 +377,7 @@ func show(r *conference.Roster) string {
 			{p.Speaking, "speaking"},
 			{p.Spotlight, "spotlight"},
 			{p.HandRaised, "hand"},
+			{p.Waiting != "", "waits for " + p.Waiting},
 		} {
 			if f.on {
 				b.WriteString(" " + f.name)

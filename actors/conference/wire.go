@@ -37,5 +37,7 @@ func Wire() map[uint32]proto.Message {
 		228: &SendMessage{},
 		229: &Message{},
 		230: &MoveCamera{},
+		231: &LetIn{},
+		232: &Start{},
 	}
 }

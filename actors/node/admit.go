@@ -80,7 +80,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 	props := participant.Props(participant.Config{
 		ID: k.id, Room: r.cfg.Name, Conference: r.conference, Protocol: m.Protocol, Outgoing: m.Outgoing,
 		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
-		DirectChat: m.DirectChat,
+		DirectChat: m.DirectChat, Waits: m.Waits,
 	}, participant.Deps{
 		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
 		Signalling: m.Signalling,
@@ -97,7 +97,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
 	if k := n.calls[m.ID]; k != nil {
-		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name, Role: k.role})
+		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name, Role: k.role, Waiting: m.Waiting})
 	}
 }
 

@@ -31,6 +31,7 @@ type (
 		Role     string // "host" or "guest"; empty means host. A PIN decides it where the room has any
 		PIN      string // what the caller has given; [NoPIN] to come as a guest without; empty for nothing yet
 
+		Waits      bool // to be let into a locked conference, rather than to be refused
 		DirectChat bool // takes messages that are for it alone
 
 		Signalling participant.Signalling
@@ -94,6 +95,7 @@ type (
 		Conference  *actor.PID // its owner, on this node or another
 		Room        string     // the room's name
 		Role        string     // "host" or "guest"
+		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
 
 	// Reserved says that there is room.

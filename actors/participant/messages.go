@@ -80,7 +80,10 @@ type (
 // call, and the parent stops the participant.
 type (
 	// Admitted says that the call has its place in the conference.
-	Admitted struct{ ID ID }
+	Admitted struct {
+		ID      ID
+		Waiting string // what it has to wait for there, such as conference.WaitLock; empty: nothing
+	}
 
 	// Elsewhere says that the conference has its media on another node.
 	Elsewhere struct {

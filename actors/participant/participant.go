@@ -64,6 +64,7 @@ type Config struct {
 	Video      bool
 	API        bool // may stay without media for as long as it likes
 	Role       string
+	Waits      bool // to be let into a locked conference
 	DirectChat bool // takes messages that are for it alone
 
 	// JoinTimeout bounds how long the call waits for its place. Zero means 8 s.
@@ -107,7 +108,8 @@ type participant struct {
 	began time.Time
 	held  bool
 
-	camera bool // may be moved by others
+	camera  bool   // may be moved by others
+	waiting string // for what, when it was admitted
 
 	epoch      uint64    // of the owner that admitted us last
 	admitted   time.Time // by the first owner; zero: not yet
@@ -190,7 +192,7 @@ func (p *participant) entry(c actor.Context) *conference.Participant {
 		Id: string(p.ID), Name: p.Name, Protocol: p.Protocol, Remote: p.Remote, Outgoing: p.Outgoing,
 		State: s, Audio: p.Audio, Video: p.Video, Held: p.held, Role: p.Role, Api: p.API,
 		Address: conference.AddressOf(c.Self()), JoinedUnixMs: p.began.UnixMilli(),
-		DirectChat: p.DirectChat, Camera: p.camera,
+		DirectChat: p.DirectChat, Camera: p.camera, Waiting: p.waiting,
 	}
 }
 

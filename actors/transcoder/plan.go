@@ -18,7 +18,7 @@ func plan(r *conference.Roster) *bridge.Plan {
 			Name:       m.Name,
 			AudioMuted: m.AudioMuted,
 			VideoMuted: m.VideoMuted,
-			Held:       m.Held,
+			Held:       m.Held || m.Waiting != "",
 			Spotlight:  m.Spotlight,
 			NoTile:     m.State != conference.StateConnected || !m.Audio && !m.Video,
 		})

@@ -212,7 +212,8 @@ func TestFunctions(t *testing.T) {
 		{"unlock", "", 200, "*conference.Lock"},
 		{"muteguests", "", 200, "*conference.Mute on:true"},
 		{"unmuteguests", "{}", 200, "*conference.Mute"},
-		{"start_conference", "", 200, ""},
+		{"start_conference", "", 200, "*conference.Start"},
+		{at + "unlock", "", 200, `*conference.LetIn id:"BOB"`},
 		{"transform_layout", `{"transforms":{"layout":"4:0"}}`, 200, `*conference.SetLayout layout:"2x2"`},
 		{"transform_layout", `{"transforms":{"layout":"ac"}}`, 200, `*conference.SetLayout layout:"adaptive"`},
 		{"transform_layout", `{"transforms":{"layout":"1+7"}}`, 200, `*conference.SetLayout layout:"1+7"`},
@@ -302,7 +303,7 @@ func TestGuestsMayNot(t *testing.T) {
 	w.update(func(r *conference.Roster) { r.Participants[0].Role = "guest" })
 	w.eventually("the new role", func() bool { return c.post("lock", "").Code == http.StatusForbidden })
 	at := "participants/" + other.id + "/"
-	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton"), at + "take_floor", at + "release_floor", at + "fecc"} {
+	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton"), at + "take_floor", at + "release_floor", at + "fecc", at + "unlock", "start_conference"} {
 		if a := c.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" || a.Result != "Invalid role" {
 			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
 		}

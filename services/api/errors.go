@@ -45,6 +45,7 @@ const (
 	reasonRole        = "role"        // hosts may, this participant is a guest
 	reasonPIN         = "pin"         // one is required, or it is wrong
 	reasonBlocked     = "blocked"     // too many wrong PINs: the room takes none now
+	reasonWaiting     = "waiting"     // outside, to be let in
 	reasonRate        = "rate"        // too many at a time
 	reasonFloor       = "floor"       // somebody else presents
 )
@@ -87,6 +88,7 @@ var known = []struct {
 	{conference.ErrFull, failure{reason: "full", text: "Participant limit reached"}},
 	{conference.ErrFloor, failure{reason: reasonFloor, text: "Another participant is presenting"}},
 	{conference.ErrPresent, failure{reason: reasonRole, text: "Invalid role"}},
+	{conference.ErrWaiting, failure{reason: reasonWaiting, text: "Waiting to be let in"}},
 	{conference.ErrNoChat, failure{reason: reasonUnsupported, text: "Not supported: direct messages to this participant"}},
 	{conference.ErrNoCamera, failure{reason: reasonUnsupported, text: "Not supported: far end camera control of this participant"}},
 	{conference.ErrMovement, failure{reason: "invalid", text: "movement: want pan left or right, tilt up or down, zoom in or out, each once, and action start, continue or stop"}},

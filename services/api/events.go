@@ -40,11 +40,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
 
+	heard := st.lastHeard()
 	out.comment("welcome") // opens the stream at the client, before anything happens
 	if v := st.room.view.Load(); v != nil {
-		out.show(v)
+		st.show(out, v)
 	}
-	heard := st.hear(out, st.lastHeard())
+	heard = st.hear(out, heard)
 	shown := time.Now()
 	var later <-chan time.Time // nil: nothing waits to be shown
 	for out.err == nil {
@@ -61,10 +62,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 				}
 				continue
 			}
-			out.show(v)
+			st.show(out, v)
 			shown, later = time.Now(), nil
 		case <-later:
-			out.show(st.room.view.Load())
+			st.show(out, st.room.view.Load())
 			shown, later = time.Now(), nil
 		case <-beat.C:
 			out.comment("beat")
@@ -105,13 +106,33 @@ func text(r participant.Reason) string {
 	}[r.Code], "Call disconnected")
 }
 
+// show shows a view on a stream, or as much of it as those may know who wait.
+func (st *seat) show(out *stream, v *view) {
+	said, waits := v.says(), st.held
+	if e := said.find(0, out.self); e != nil {
+		waits = e.waits
+	}
+	if waits {
+		said = said.only(out.self)
+	}
+	out.tell(said)
+}
+
 // hear tells of the notes after the one that was heard last, and returns the
 // last one now. Once told on one stream, a note is not told again on one that
 // is opened later.
 func (st *seat) hear(out *stream, last uint64) uint64 {
 	notes, now := st.room.since(last)
+	if len(notes) == 0 {
+		return now
+	}
+	v := st.room.view.Load()
+	if v == nil {
+		return last // who waits is not known yet
+	}
+	waits := st.waits(v)
 	for i := range notes {
-		if notes[i].isFor(string(st.id)) {
+		if notes[i].isFor(string(st.id)) && !waits {
 			out.raw(notes[i].event, notes[i].data)
 		}
 	}
@@ -164,7 +185,12 @@ type stream struct {
 
 // show tells what is different from what was shown before.
 func (o *stream) show(v *view) {
-	now, was := v.says(), o.shown
+	o.tell(v.says())
+}
+
+// tell is show of what is said.
+func (o *stream) tell(now *saying) {
+	was := o.shown
 	first := was == nil
 	if first {
 		was = &saying{}
@@ -211,7 +237,7 @@ func (o *stream) show(v *view) {
 }
 
 func (o *stream) differs(event string, was, now []byte) {
-	if !bytes.Equal(was, now) {
+	if now != nil && !bytes.Equal(was, now) {
 		o.raw(event, now)
 	}
 }

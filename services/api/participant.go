@@ -43,6 +43,11 @@ func (s *Server) buzz(on bool) seated {
 	return s.to(func(id string) any { return &conference.RaiseHand{Id: id, On: on} })
 }
 
+// letIn ends the wait of a participant.
+func (s *Server) letIn(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.command(st, r, conference.RoleHost, &conference.LetIn{Id: r.PathValue("participant")})
+}
+
 // takeFloor makes a participant the presenter. A host who makes it somebody
 // else's floor does so whoever has it now.
 func (s *Server) takeFloor(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
@@ -136,7 +141,7 @@ func (s *Server) avatar(st *seat, _ http.ResponseWriter, r *http.Request) (any, 
 	if err != nil {
 		return nil, err
 	}
-	if v.find(r.PathValue("participant")) == nil {
+	if id := r.PathValue("participant"); v.find(id) == nil || st.waits(v) && id != string(st.id) {
 		return nil, conference.ErrNobody
 	}
 	return nil, errAvatar

@@ -71,7 +71,7 @@ func (s *Server) routes() *http.ServeMux {
 		"POST " + participants + "fecc":                   s.moveCamera,
 		"POST " + calls + "fecc":                          s.moveFarEnd,
 		"POST " + participants + "transfer":               lacking(http.StatusForbidden, "transfer"),
-		"POST " + participants + "unlock":                 lacking(http.StatusForbidden, "waiting room"),
+		"POST " + participants + "unlock":                 s.letIn,
 		"POST " + participants + "overlaytext":            lacking(http.StatusForbidden, "overlay text"),
 		"POST " + participants + "show_live_captions":     lacking(http.StatusForbidden, "live captions"),
 		"POST " + participants + "hide_live_captions":     lacking(http.StatusForbidden, "live captions"),

@@ -17,6 +17,7 @@ type saying struct {
 // entry is one participant of a saying.
 type entry struct {
 	id, role string
+	waits    bool
 	data     []byte
 }
 
@@ -40,7 +41,7 @@ func (m *room) say(v *view) *saying {
 		index:        make(map[string]int, len(v.Participants)),
 	}
 	for i, p := range v.Participants {
-		e := entry{id: p.Id, role: p.Role, data: encode(v.participant(p))}
+		e := entry{id: p.Id, role: p.Role, waits: p.Waiting != "", data: encode(v.participant(p))}
 		if old := was.find(i, p.Id); old != nil && bytes.Equal(old.data, e.data) {
 			e.data = old.data
 		}
@@ -62,6 +63,16 @@ func (m *room) say(v *view) *saying {
 	}
 	m.said = s
 	return s
+}
+
+// only returns what somebody is told who waits outside: of itself, and of the
+// conference as a whole.
+func (s *saying) only(id string) *saying {
+	alone := &saying{index: map[string]int{}, conference: s.conference}
+	if e := s.find(0, id); e != nil {
+		alone.participants, alone.index[id] = []entry{*e}, 0
+	}
+	return alone
 }
 
 // find returns the entry of a participant, nil if there is none. It is probably

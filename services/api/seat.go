@@ -40,6 +40,7 @@ type seat struct {
 	pid  *actor.PID
 	room *room
 	role string // as which it was admitted
+	held bool   // it had to wait then
 
 	done chan struct{} // closed when the seat has ended
 
@@ -90,6 +91,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		Video:      video,
 		API:        st.protocol == protocolAPI,
 		DirectChat: st.chats,
+		Waits:      st.protocol == protocolAPI, // an encoder cannot tell anybody why nothing happens
 		Signalling: st,
 	})
 	switch reply := reply.(type) {
@@ -112,6 +114,7 @@ func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
 	_, heard := in.since(0)
 	st.mu.Lock()
 	st.pid, st.room, st.role, st.heard = a.Participant, in, a.Role, heard
+	st.held = a.Waiting != ""
 	st.pin = "" // nothing more to be done with it
 	ended := st.ended
 	st.mu.Unlock()

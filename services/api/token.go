@@ -95,7 +95,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		Token: token, Expires: s.expires(), ParticipantUUID: string(st.id),
 		DisplayName: st.name, ConferenceName: st.room.name, ServiceName: st.room.name,
 		Role: host(st.role), CallTag: body.CallTag, CallType: "video",
-		ServiceType: "conference", CurrentServiceType: "conference",
+		ServiceType: "conference", CurrentServiceType: st.serviceType(),
 		Version:    s.version(),
 		TrickleICE: true, ChatEnabled: true, FECCEnabled: true, GuestsCanPresent: present,
 	}, nil
@@ -113,6 +113,14 @@ func givenPIN(pin string) (string, error) {
 
 // maxPIN is more than any PIN has, in bytes.
 const maxPIN = 64
+
+// serviceType is where a client is that has just been admitted.
+func (st *seat) serviceType() string {
+	if st.held {
+		return serviceWaiting
+	}
+	return serviceConference
+}
 
 // expires is the life of a token, in seconds.
 func (s *Server) expires() string { return strconv.Itoa(int(s.cfg.TokenLife.Seconds())) }

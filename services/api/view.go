@@ -69,6 +69,12 @@ func (b yesNo) MarshalText() ([]byte, error) {
 	return []byte("NO"), nil
 }
 
+// Where a participant is, as clients know it.
+const (
+	serviceConference = "conference"
+	serviceWaiting    = "waiting_room"
+)
+
 // Roles, as participants and as tokens have them.
 func chair(role string) string {
 	if role == conference.RoleGuest {
@@ -89,7 +95,7 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 	j := participantJSON{
 		UUID: p.Id, DisplayName: p.Name, OverlayText: p.Name, LocalAlias: v.Room,
 		CallDirection: "in", Protocol: p.Protocol, Encryption: "On",
-		Role: chair(p.Role), ServiceType: "conference", StartTime: p.JoinedUnixMs / 1000,
+		Role: chair(p.Role), ServiceType: serviceConference, StartTime: p.JoinedUnixMs / 1000,
 		HasMedia:    connected && (p.Audio || p.Video),
 		IsVideoCall: yesNo(p.Video), IsAudioOnlyCall: yesNo(p.Audio && !p.Video),
 		IsMuted: yesNo(p.AudioMuted), IsClientMuted: v.muted[p.Id], IsVideoMuted: p.VideoMuted, IsOnHold: p.Held,
@@ -110,8 +116,11 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 	if p.Outgoing {
 		j.CallDirection = "out"
 	}
-	if !connected && !p.Api {
+	switch {
+	case !connected && !p.Api:
 		j.ServiceType = "connecting"
+	case p.Waiting != "":
+		j.ServiceType = serviceWaiting
 	}
 	if at, ok := v.raised[p.Id]; ok {
 		j.BuzzTime = at.Unix()
@@ -148,6 +157,9 @@ type conferenceJSON struct {
 func (v *view) conference() conferenceJSON {
 	guests, loud, loudGuests := 0, 0, 0
 	for _, p := range v.Participants {
+		if p.Waiting != "" {
+			continue
+		}
 		guest := p.Role == conference.RoleGuest
 		if guest {
 			guests++
@@ -160,7 +172,7 @@ func (v *view) conference() conferenceJSON {
 		}
 	}
 	return conferenceJSON{
-		Started: true, Locked: v.Locked,
+		Started: !v.WaitsForHost, Locked: v.Locked,
 		GuestsMuted: guests > 0 && loudGuests == 0,
 		AllMuted:    loud == 0,
 
@@ -200,7 +212,7 @@ func (v *view) stageOrder() []stageJSON {
 	}
 	for _, id := range v.stage {
 		p := here[id]
-		if p == nil || !p.Audio && !p.Video {
+		if p == nil || !p.Audio && !p.Video || p.Waiting != "" {
 			continue
 		}
 		s := stageJSON{Participant: id, Index: len(list)}

@@ -49,6 +49,7 @@ type world struct {
 	mu       sync.Mutex      // guards what follows
 	refuse   any             // what the node replies to Admit, if not nil
 	as       string          // the role that the node lets in as, if not ""
+	wait     string          // what those wait for whom it lets in
 	full     bool            // the node has no room for more video
 	leased   []*node.Reserve // what it has granted, and was told
 	roster   *conference.Roster
@@ -128,10 +129,10 @@ func (w *world) nodeActor(c actor.Context) {
 			w.change(func(r *conference.Roster) {
 				r.Participants = append(r.Participants, &conference.Participant{
 					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(w.as, "host"), Api: m.API,
-					State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
+					Waiting: w.wait, State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
 				})
 			})
-			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: w.as})
+			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: w.as, Waiting: w.wait})
 		}
 	case *node.Reserve:
 		switch {

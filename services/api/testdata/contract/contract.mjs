@@ -95,13 +95,14 @@ const succeeds = {
   messageConference: { body: { type: "text/plain", payload: "hi" } },
   messageParticipant: { params: him, body: { type: "application/json", payload: "{}" } },
   feccParticipant: { params: him, body: { action: "start", target: "x", movement: [{ axis: "pan", direction: "left" }], timeout: 1000 } },
+  unlockParticipant: { params: him },
   takeFloor: { then: nothing }, releaseFloor: { then: nothing },
 };
 for (const [name, { params, body, then = yes }] of Object.entries(succeeds)) {
   await check(name, async () => then(await ask(api[name], params, body)));
 }
 const participant = { allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, 
-  showLiveCaptions: undefined, hideLiveCaptions: undefined, notifyNotAFK: undefined, unlockParticipant: undefined,
+  showLiveCaptions: undefined, hideLiveCaptions: undefined, notifyNotAFK: undefined, 
   overlaytextParticipant: { text: "x" }, presInMixParticipant: { state: true }, preferredAspectRatio: { aspect_ratio: 1.7 },
   transferParticipant: { role: "host", conference_alias: "other" } };
 for (const [name, body] of Object.entries(participant)) {
