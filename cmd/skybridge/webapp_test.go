@@ -31,7 +31,8 @@ func row(name, text string) string {
 
 // TestWebMeeting lets two browsers and a phone meet: they see each other's
 // names, that one has muted itself, what one writes, and the layout that one
-// chooses; a locked room refuses a third in plain words; who leaves is gone.
+// chooses; who comes to a locked room waits until
+// it is let in, or told that it is not; who is removed knows that.
 func TestWebMeeting(t *testing.T) {
 	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
 	link := p.Web + "/join/standup"
@@ -70,11 +71,20 @@ func TestWebMeeting(t *testing.T) {
 	ada.do(t, chromedp.Click("#lock"), chromedp.WaitVisible("#locked"))
 	bob.do(t, chromedp.Click("#leave"), chromedp.WaitVisible("#rejoin"))
 	ada.do(t, until("!"+row("Bob", "")))
-	bob.do(t, chromedp.Click("#rejoin"), chromedp.WaitVisible("#join-form"), chromedp.Click("#join-button"), chromedp.WaitVisible("#join-error"),
-		until(`document.getElementById("join-error").textContent.startsWith("The room is locked.")`))
+	knock := func() {
+		t.Helper()
+		bob.do(t, chromedp.Click("#rejoin"), chromedp.WaitVisible("#join-form"), chromedp.Click("#join-button"), chromedp.WaitVisible("#ask-wait"))
+		bob.screenshot(t, "waits")
+		ada.do(t, until(`document.querySelector("#waiting-list b")?.textContent === "Bob"`))
+		ada.screenshot(t, "is-asked")
+	}
+	knock()
+	ada.do(t, chromedp.Click("#waiting-list .quiet"))
+	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))
+	knock()
+	ada.do(t, chromedp.Click("#waiting-list .admit"))
+	bob.do(t, until(inRoom))
 	ada.do(t, chromedp.Click("#lock"), until(`document.getElementById("locked").hidden`))
-	bob.do(t, chromedp.Click("#join-button"), until(inRoom))
-
 	ada.do(t, until(row("Bob", "")), chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#people li")].find((r) => r.querySelector("b").textContent === "Bob").querySelector(".act").click()`),
 		chromedp.WaitVisible("#menu .bad"), chromedp.Click("#menu .bad"), chromedp.WaitVisible("#dialog .danger"), chromedp.Click("#dialog .danger"))
 	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))

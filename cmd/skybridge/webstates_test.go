@@ -47,7 +47,9 @@ func TestWebStates(t *testing.T) {
 	operator.post(t, "participants/"+operator.participants(t, 2)["operator"]+"/buzz", nil)
 	j.c.do(t, until(`document.querySelector(".raised") !== null && document.querySelector("#quality").dataset.grade === "good"`))
 	open := func(selector, there string) func() { return func() { j.press(selector, there) } }
-	key := func(key, there string) func() { return func() { j.c.do(t, chromedp.KeyEvent(key), chromedp.WaitVisible(there)) } }
+	key := func(key, there string) func() {
+		return func() { j.c.do(t, chromedp.KeyEvent(key), chromedp.WaitVisible(there)) }
+	}
 	j.state("call", nil)
 	people := key("p", "#people")
 	j.state("people", func() {

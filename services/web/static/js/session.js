@@ -30,6 +30,7 @@ export class Session extends Emitter {
     this.seat = new Seat(alias);
     this.room = new Room(() => this.seat.id);
     this.presentation = new Presentation(this.seat);
+    this.presentation.renegotiate = async () => { await this.call?.update(); };
     /** What the server has said that it does not have: chat, dial, presentation. */
     this.lacks = new Set();
     this.room.on("people", () => this.#admitted());
