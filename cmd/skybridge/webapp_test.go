@@ -51,7 +51,7 @@ func TestWebMeeting(t *testing.T) {
 		t.Fatal(r.status)
 	}
 	for _, c := range []*chromium{ada, bob} {
-		c.do(t, until(row("Ada", "Browser")), until(row("Bob", "Browser")), until(row("phone", "Phone")))
+		c.do(t, until(row("Ada", "Browser")), until(row("Bob", "Browser")), until(row("phone", "SIP")))
 	}
 
 	ada.do(t, chromedp.Click("#mute"))

@@ -1,6 +1,6 @@
 import { $, el } from "./dom.js";
 import { face } from "./face.js";
-import { nameOf, yes } from "./room.js";
+import { nameOf } from "./room.js";
 import { toast } from "./notices.js";
 
 /** The pictures: the room, a presentation, ourselves; and who speaks. */
@@ -52,11 +52,11 @@ export class StageView {
     if (who.length) $("caption").lastElementChild.textContent = who.map(nameOf).join(", ");
   }
 
-  /** A black picture looks like a failure; show who is here without one. */
+  /** A black picture looks like a failure; show who is here without sound and picture. */
   #alone() {
     const { room, state } = this.session;
     const others = room.present.filter((p) => p.uuid !== room.me());
-    const dark = state === "connected" && !room.presenter && !others.some((p) => yes(p.is_video_call) && !yes(p.is_video_muted));
+    const dark = state === "connected" && !room.presenter && !others.some((p) => p.has_media);
     $("alone").hidden = state !== "connected" || others.length > 0;
     $("faces").hidden = !dark || others.length === 0;
     if ($("faces").hidden) return;
