@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -97,7 +98,16 @@ const loaded = 3
 // that breaks does, and wants sound and events back soon after it goes on. Then
 // the server is another process, which knows nobody: the page takes a new seat.
 func TestWebReturns(t *testing.T) {
-	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := fmt.Sprint(free.Addr().(*net.TCPAddr).Port)
+	_ = free.Close() // both processes are to have it
+	serve := func() *program {
+		return startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999", "--https-port", port)
+	}
+	p := serve()
 	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
 	c.arrive(t, p.Web+"/join/standup", "Ada")
 	c.do(t, until(`document.getElementById("call-note-text").textContent === ""`))
@@ -122,6 +132,14 @@ func TestWebReturns(t *testing.T) {
 	operator := newSeat(t, p, "standup")
 	operator.participants(t, 2)
 	c.do(t, until(row("operator", "")))
+
+	_ = p.cmd.Process.Kill()
+	<-p.done
+	c.do(t, until(`document.getElementById("banner").textContent !== ""`))
+	again := newSeat(t, serve(), "standup")
+	again.participants(t, 2)
+	c.do(t, until(`document.getElementById("banner").textContent === ""`), until(row("operator", "")))
+	c.screenshot(t, "another-server")
 }
 
 // TestWebPlainWords wants what went wrong to be said in words that help.

@@ -85,7 +85,7 @@ export class BarView {
     const { session } = this, { presentation } = session;
     if (presentation.screen) return presentation.stop().catch(complain);
     if (!session.canShare) return;
-    await session.ask("presentation", () => presentation.share()).catch(complain);
+    await session.ask("presentation", () => presentation.share()).then(() => toast("You are sharing your screen")).catch(complain);
   }
 
   #full() {
