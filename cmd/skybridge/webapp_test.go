@@ -65,7 +65,7 @@ func TestWebMeeting(t *testing.T) {
 	ada.do(t, chromedp.KeyEvent("l"), until(`document.querySelector('.layouts [data-view="4:0"]')?.ariaPressed === "true"`), chromedp.KeyEvent("\u001b"))
 
 	bob.do(t, chromedp.Click("#chat-toggle"), chromedp.WaitVisible("#chat-text"), chromedp.SendKeys("#chat-text", "Shall we begin?\r"))
-	ada.do(t, until(`document.querySelector("#chat-toggle .dot").textContent === "1"`), chromedp.Click("#chat-toggle"),
+	ada.do(t, until(`document.querySelector("#chat-toggle .dot").dataset.count === "1"`), chromedp.Click("#chat-toggle"),
 		until(`document.querySelector(".message .text").textContent === "Shall we begin?" && document.querySelector("#chat-toggle .dot").hidden`),
 		chromedp.Click("#tab-people"))
 
@@ -168,10 +168,7 @@ func TestWebPlainWords(t *testing.T) {
 		chromedp.SendKeys("#pin", "4711\r"), until(inRoom), chromedp.WaitVisible("#lock"))
 
 	// Chromium's fake devices never fail, so the page is told that they do.
-	c.do(t, onEveryPage(`if (sessionStorage.fail) {
-		navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", sessionStorage.fail));
-		navigator.permissions.query = async () => ({ state: "denied" });
-	}`))
+	c.do(t, onEveryPage(noDevices))
 	for name, words := range map[string]string{
 		"NotAllowedError":  "Your browser blocks the microphone and camera.",
 		"NotFoundError":    "No microphone or camera was found.",
@@ -181,6 +178,12 @@ func TestWebPlainWords(t *testing.T) {
 	}
 	c.screenshot(t, "no-devices")
 }
+
+// noDevices lets devices fail with the error that is named, where one is.
+const noDevices = `if (sessionStorage.fail) {
+	navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", sessionStorage.fail));
+	navigator.permissions.query = async () => ({ state: "denied" });
+}`
 
 // onEveryPage runs a script before those of the pages that are opened later.
 func onEveryPage(script string) chromedp.Action[chromedp.Void] {

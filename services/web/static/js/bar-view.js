@@ -150,7 +150,7 @@ export class BarView {
   #dot(id, label, n, words) {
     const dot = $(id).querySelector(".dot");
     dot.hidden = n === 0;
-    dot.textContent = n > 99 ? "99+" : String(n);
+    dot.dataset.count = n > 99 ? "99+" : String(n); // the style shows it; the name of the button says it
     setLabel($(id), label + (n ? words : ""), label);
   }
 

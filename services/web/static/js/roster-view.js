@@ -129,7 +129,7 @@ export class RosterView {
     $("waiting-list").replaceChildren(...list.map((p) => el("li", {},
       el("b", { text: nameOf(p) }),
       el("button", { type: "button", class: "quiet", text: "Refuse", "aria-label": `Refuse ${nameOf(p)}`, click: () => this.session.seat.of(p.uuid, "disconnect").catch(complain) }),
-      el("button", { type: "button", class: "primary admit", text: "Let in", "aria-label": `Let ${nameOf(p)} in`, click: () => this.#admit(p) }))));
+      el("button", { type: "button", class: "primary admit", text: "Let in", "aria-label": `Let in ${nameOf(p)}`, click: () => this.#admit(p) }))));
   }
 
   close() {

@@ -159,27 +159,20 @@ export class Session extends Emitter {
       this.gone = false;
       this.call?.close();
       this.call = undefined;
-      if (this.waits) return true;
+      if (this.waits) this.#become("waiting");
     }
-    if ((await this.#alive()) !== "kept") return false;
+    const found = await this.seat.probe(1500);
+    if (found === "lost") {
+      this.gone = true;
+      this.seat.leave();
+    }
+    if (found !== "kept") return false;
     if (!this.seat.listening) this.seat.listen();
     if (this.waits) return true;
     if (!this.call) await this.#place();
     else if (this.moved || !(await this.call.flows())) await this.#restart();
     this.moved = false;
     return this.call.flows(3000);
-  }
-
-  async #alive() {
-    const { onlost, onsilent } = this.seat;
-    this.seat.onsilent = undefined; // we know already
-    this.seat.onlost = () => { this.gone = true; };
-    try {
-      return await this.seat.refresh(1500);
-    } finally {
-      if (this.gone) this.seat.leave();
-      Object.assign(this.seat, { onlost, onsilent });
-    }
   }
 
   async #restart() {
