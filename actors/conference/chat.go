@@ -32,8 +32,12 @@ func (x *conference) moveCamera(c actor.Context, m *MoveCamera) {
 	x.reply(c, err)
 }
 
-// tell sends to the subscribers what is not in the roster.
+// tell sends to the subscribers what is not in the roster, after the roster as
+// it is now: who has just been let in is to hear it.
 func (x *conference) tell(c actor.Context, msg any) {
+	if x.out.version != x.roster.version || x.out.epoch != x.roster.epoch {
+		x.sendNow(c)
+	}
 	for _, a := range x.out.subscribers {
 		c.Send(a.PID(), msg)
 	}

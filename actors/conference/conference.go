@@ -217,6 +217,7 @@ func (x *conference) Receive(c actor.Context) {
 func (x *conference) settle(c actor.Context) {
 	x.roster.review(time.Now())
 	x.setClock(c)
+	x.tellEntered(c)
 	x.publish()
 	if n := len(x.roster.members); n != x.counted {
 		x.Metrics.participants.Add(float64(n - x.counted))

@@ -127,6 +127,40 @@ func (r *roster) setRole(id, role string) error {
 	return nil
 }
 
+// maxOverlay is the longest text on a tile, in bytes.
+const maxOverlay = 1024
+
+func (r *roster) setOverlayText(id, text string) error {
+	i := r.find(id)
+	switch {
+	case i < 0:
+		return ErrNobody
+	case len(text) > maxOverlay:
+		return ErrText
+	}
+	r.change(i, func(p *Participant) { p.OverlayText = text })
+	return nil
+}
+
+func (r *roster) setGuestsCanUnmute(on bool) {
+	if r.stayMuted == on {
+		r.stayMuted = !on
+		r.version++
+	}
+}
+
+// transferable says why a participant cannot be sent elsewhere: only clients of
+// the API know how to follow.
+func (r *roster) transferable(id string) error {
+	switch i := r.find(id); {
+	case i < 0:
+		return ErrNobody
+	case !r.members[i].Api:
+		return ErrTransfer
+	}
+	return nil
+}
+
 // spoke notes who speaks now: nobody, when id is empty or not here.
 func (r *roster) spoke(id string) {
 	if r.find(id) < 0 {

@@ -39,6 +39,7 @@ type roster struct {
 	layout    string
 	mediaNode string // name; empty while there is none
 	speaker   string
+	stayMuted bool           // guests may not unmute themselves
 	begun     bool           // guests need not wait for a host
 	alone     time.Time      // since when guests are without a host; zero: they are not
 	presenter string         // who has the floor; empty for nobody
@@ -49,6 +50,7 @@ type roster struct {
 	moved   bool      // a former owner's roster has been taken over
 	total   int       // participants so far
 	facts   []bus.Event
+	entered []*Participant // need not wait any more, since last asked
 }
 
 func newRoster(cfg Config, epoch uint64, here place) *roster {
@@ -166,6 +168,7 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 		r.moved = true
 		r.locked = last.Locked
 		r.begun = !last.WaitsForHost
+		r.stayMuted = last.GuestsStayMuted
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
@@ -186,7 +189,7 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 			r.change(i, func(m *Participant) {
 				m.AudioMuted, m.VideoMuted, m.Spotlight = p.AudioMuted, p.VideoMuted, p.Spotlight
 				m.HandRaised, m.Role, m.JoinedUnixMs = p.HandRaised, p.Role, p.JoinedUnixMs
-				m.Waiting = p.Waiting
+				m.Waiting, m.OverlayText = p.Waiting, p.OverlayText
 			})
 			continue
 		}
@@ -215,7 +218,7 @@ func (r *roster) snapshot(self *Address) *Roster {
 		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
 		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
 		Speaker: r.speaker, Conference: self, Presenter: r.presenter, OnlyHostsPresent: r.cfg.OnlyHostsPresent,
-		WaitsForHost: r.hosted() && !r.begun,
+		WaitsForHost: r.hosted() && !r.begun, GuestsStayMuted: r.stayMuted,
 	}
 	if !r.started.IsZero() {
 		s.StartedUnixMs = r.started.UnixMilli()

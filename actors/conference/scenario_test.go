@@ -102,6 +102,17 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		d.MaybeScanArgs(t, "action", &m.Action)
 		d.MaybeScanArgs(t, "axis", &m.Movements[0].Axis)
 		s.ask(&out, m)
+	case "overlay":
+		m := &conference.SetOverlayText{Id: id}
+		d.MaybeScanArgs(t, "text", &m.Text)
+		if d.HasArg("long") {
+			m.Text = strings.Repeat("x", 1025)
+		}
+		s.ask(&out, m)
+	case "unmuting":
+		s.ask(&out, &conference.SetGuestsCanUnmute{On: !d.HasArg("off")})
+	case "transfer":
+		s.ask(&out, &conference.Transfer{Id: id, Alias: "other", Role: conference.RoleGuest})
 	case "letin":
 		s.ask(&out, &conference.LetIn{Id: id})
 	case "begin":
@@ -228,6 +239,9 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 		p.Role = conference.RoleGuest
 	}
 	p.Api = d.HasArg("api")
+	if d.HasArg("waiting") {
+		p.Waiting, p.JoinedUnixMs = conference.WaitLock, 1 // long ago
+	}
 	if d.HasArg("connected") {
 		p.State = conference.StateConnected
 	}
@@ -305,6 +319,8 @@ func (s *stage) hear(who string, msg any) {
 		text = fmt.Sprintf("message from %s (%s) to %q: %s %q", m.From, m.Name, m.To, m.Type, m.Payload)
 	case *conference.MoveCamera:
 		text = fmt.Sprintf("camera of %s moved by %s: %s %s %s", m.To, m.From, m.Action, m.Movements[0].Axis, m.Movements[0].Direction)
+	case *conference.Transfer:
+		text = fmt.Sprintf("%s transferred to %s as %s", m.Id, m.Alias, m.Role)
 	case *conference.Dismiss:
 		text = fmt.Sprintf("dismissed: %s, %s", m.Code, m.Text)
 	}
@@ -359,6 +375,9 @@ func show(r *conference.Roster) string {
 	if r.Locked {
 		b.WriteString(" locked")
 	}
+	if r.GuestsStayMuted {
+		b.WriteString(" staymuted")
+	}
 	if r.WaitsForHost {
 		b.WriteString(" hostless")
 	}
@@ -377,6 +396,7 @@ func show(r *conference.Roster) string {
 			{p.Speaking, "speaking"},
 			{p.Spotlight, "spotlight"},
 			{p.HandRaised, "hand"},
+			{p.OverlayText != "", "called " + p.OverlayText},
 			{p.Waiting != "", "waits for " + p.Waiting},
 		} {
 			if f.on {

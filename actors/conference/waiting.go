@@ -85,6 +85,7 @@ func (r *roster) admitWaiting(what string) {
 func (r *roster) wait(i int, what string) {
 	if r.change(i, func(p *Participant) { p.Waiting = what }) && what == "" {
 		p := r.members[i]
+		r.entered = append(r.entered, p)
 		r.fact(bus.ParticipantEntered{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address)})
 	}
 }
@@ -103,6 +104,9 @@ func (r *roster) inside(such func(*Participant) bool) bool {
 // begins, whether guests are left alone, and whether a lock has nobody inside
 // any more who could open it.
 func (r *roster) review(now time.Time) {
+	if r.unsure(now) {
+		return
+	}
 	isHost := func(p *Participant) bool { return p.Role == RoleHost }
 	anybody := func(*Participant) bool { return true }
 	if len(r.members) > 0 && !r.inside(anybody) {
@@ -126,6 +130,12 @@ func (r *roster) review(now time.Time) {
 	}
 }
 
+// unsure reports whether all that is known of those who are here is what they
+// say themselves, after an owner was lost; its last roster is on its way.
+func (r *roster) unsure(now time.Time) bool {
+	return !r.fresh && !r.moved && now.Sub(r.started) < firstJoin
+}
+
 // deadline is when somebody's time is over; zero for never.
 func (r *roster) deadline() (at time.Time) {
 	earlier := func(t time.Time) {
@@ -141,11 +151,17 @@ func (r *roster) deadline() (at time.Time) {
 			earlier(time.UnixMilli(p.JoinedUnixMs).Add(waitLimit))
 		}
 	}
+	if sure := r.started.Add(firstJoin); !at.IsZero() && !r.fresh && !r.moved && at.Before(sure) {
+		return sure
+	}
 	return at
 }
 
 // overstayed returns a member whose time is over, and why; nil if there is none.
 func (r *roster) overstayed(now time.Time) (p *Participant, code, text string) {
+	if r.unsure(now) {
+		return nil, "", ""
+	}
 	left := !r.alone.IsZero() && now.Sub(r.alone) >= guestsLimit
 	for _, p := range r.members {
 		switch {
@@ -195,6 +211,15 @@ func (x *conference) rung(c actor.Context) {
 		x.dismiss(c, p, code, text)
 	}
 	x.idle(c, reasonEmpty)
+}
+
+// tellEntered lets those know who need not wait any more, so that the next
+// owner hears it from them.
+func (x *conference) tellEntered(c actor.Context) {
+	for _, p := range x.roster.entered {
+		c.Send(p.Address.PID(), &Entered{Conference: AddressOf(c.Self())})
+	}
+	x.roster.entered = nil
 }
 
 func (l *limits) stop() {

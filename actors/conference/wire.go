@@ -39,5 +39,9 @@ func Wire() map[uint32]proto.Message {
 		230: &MoveCamera{},
 		231: &LetIn{},
 		232: &Start{},
+		233: &SetOverlayText{},
+		234: &SetGuestsCanUnmute{},
+		235: &Transfer{},
+		236: &Entered{},
 	}
 }

@@ -62,6 +62,19 @@ func (n *node) admit(c actor.Context, m *Admit) {
 	}})
 }
 
+// authorize answers whether somebody could enter a room.
+func (n *node) authorize(c actor.Context, m *Authorize) {
+	cfg, err := n.rooms.resolve(m.Alias)
+	if err == nil {
+		err = n.doors.authorize(cfg, m, time.Now())
+	}
+	if err != nil {
+		c.Respond(err)
+		return
+	}
+	c.Respond(&Authorized{})
+}
+
 func (n *node) admissible(m *Admit) error {
 	switch {
 	case n.stopping.begun():

@@ -31,11 +31,17 @@ type (
 		Role     string // "host" or "guest"; empty means host. A PIN decides it where the room has any
 		PIN      string // what the caller has given; [NoPIN] to come as a guest without; empty for nothing yet
 
+		Referred   bool // was sent here by a host of another conference: Role is as authorized, and no PIN is needed
 		Waits      bool // to be let into a locked conference, rather than to be refused
 		DirectChat bool // takes messages that are for it alone
 
 		Signalling participant.Signalling
 	}
+
+	// Authorize asks whether somebody with that PIN may enter the room behind Alias
+	// as Role, without entering. The reply is *Authorized, [ErrNotFound],
+	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked] or [ErrRole].
+	Authorize struct{ Alias, Role, PIN string }
 
 	// Reserve asks for what a call will take with other media than it has leased
 	// for, before the peer is promised any. The reply is *Reserved, or
@@ -97,6 +103,9 @@ type (
 		Role        string     // "host" or "guest"
 		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
+
+	// Authorized says that an Admit with Role and Referred will pass the door.
+	Authorized struct{}
 
 	// Reserved says that there is room.
 	Reserved struct{}

@@ -181,6 +181,8 @@ func (n *node) Receive(c actor.Context) {
 		n.release()
 	case *actor.Terminated:
 		n.terminated(c, m)
+	case *Authorize:
+		n.authorize(c, m)
 	case *Admit:
 		n.admit(c, m)
 	case *Reserve:

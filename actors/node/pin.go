@@ -25,10 +25,11 @@ type doors struct {
 	wrong map[string][]time.Time // by key of the room; the last maxWrong+1 of the window
 }
 
-// enter returns the role of a caller. One that we have called needs no PIN.
+// enter returns the role of a caller. One that we have called, or that was
+// referred, needs no PIN.
 func (d *doors) enter(cfg conference.Config, m *Admit, now time.Time) (role string, err error) {
 	switch {
-	case m.Outgoing || cfg.HostPIN == "":
+	case m.Outgoing || m.Referred || cfg.HostPIN == "":
 		return m.Role, nil
 	case m.PIN == "" && cfg.GuestsNeedPIN():
 		return "", ErrPIN
@@ -54,6 +55,20 @@ func (d *doors) enter(cfg conference.Config, m *Admit, now time.Time) (role stri
 	}
 	d.wrong[key] = append(d.wrong[key], now)
 	return "", ErrWrongPIN
+}
+
+// authorize says why a caller may not enter as that role. Who has the PIN of
+// hosts may send somebody in as a guest.
+func (d *doors) authorize(cfg conference.Config, m *Authorize, now time.Time) error {
+	pin := m.PIN
+	if pin == "" && m.Role == conference.RoleGuest {
+		pin = NoPIN
+	}
+	role, err := d.enter(cfg, &Admit{PIN: pin, Role: m.Role}, now)
+	if err == nil && role == conference.RoleGuest && m.Role != conference.RoleGuest {
+		err = ErrRole
+	}
+	return err
 }
 
 // blocked reports whether a room takes no PINs now. Attempts meanwhile do not

@@ -20,6 +20,7 @@ func TestDoors(t *testing.T) {
 		pin      string
 		role     string // that the caller asks for
 		outgoing bool
+		referred bool
 		want     string
 		err      error
 	}{
@@ -42,12 +43,13 @@ func TestDoors(t *testing.T) {
 		{name: "guest PIN", cfg: both, pin: "5678", want: "guest"},
 		{name: "both, none given", cfg: both, err: ErrPIN},
 		{name: "both, to be a guest", cfg: both, pin: NoPIN, err: ErrPIN},
+		{name: "referred", cfg: both, referred: true, role: "guest", want: "guest"},
 		{name: "called by us", cfg: both, outgoing: true, role: "guest", want: "guest"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := doors{wrong: map[string][]time.Time{}}
-			got, err := d.enter(tt.cfg, &Admit{PIN: tt.pin, Role: tt.role, Outgoing: tt.outgoing}, time.Unix(0, 0))
+			got, err := d.enter(tt.cfg, &Admit{PIN: tt.pin, Role: tt.role, Outgoing: tt.outgoing, Referred: tt.referred}, time.Unix(0, 0))
 			if got != tt.want || !errors.Is(err, tt.err) {
 				t.Errorf("got %q, %v, want %q, %v", got, err, tt.want, tt.err)
 			}
@@ -105,5 +107,39 @@ func TestDoorsBlock(t *testing.T) {
 	}
 	if n := len(d.wrong); n != 1 {
 		t.Errorf("%d rooms are remembered", n)
+	}
+}
+
+// Who sends others into a room needs the PIN of the role that they are to have.
+func TestAuthorize(t *testing.T) {
+	free := conference.Config{Name: "free", HostPIN: "1234", AllowGuests: true}
+	both := conference.Config{Name: "both", HostPIN: "1234", GuestPIN: "5678", AllowGuests: true}
+	for _, tt := range []struct {
+		name string
+		cfg  conference.Config
+		role string
+		pin  string
+		err  error
+	}{
+		{"no PINs", conference.Config{Name: "open"}, "host", "", nil},
+		{"guest without", free, "guest", "", nil},
+		{"host without", free, "host", "", ErrHostPIN},
+		{"host as a guest", free, "host", NoPIN, ErrRole},
+		{"host", free, "host", "1234", nil},
+		{"guest with the host's", both, "guest", "1234", nil},
+		{"guest", both, "guest", "5678", nil},
+		{"guest without where it is needed", both, "guest", "", ErrPIN},
+		{"host with the guests'", both, "host", "5678", ErrRole},
+		{"wrong", both, "guest", "0000", ErrWrongPIN},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := doors{wrong: map[string][]time.Time{}}
+			if err := d.authorize(tt.cfg, &Authorize{Role: tt.role, PIN: tt.pin}, time.Unix(0, 0)); !errors.Is(err, tt.err) {
+				t.Errorf("got %v, want %v", err, tt.err)
+			}
+			if n := len(d.wrong[keyOf(tt.cfg.Name)]); (n > 0) != errors.Is(tt.err, ErrWrongPIN) {
+				t.Errorf("%d wrong PINs counted", n)
+			}
+		})
 	}
 }

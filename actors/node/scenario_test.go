@@ -53,6 +53,11 @@ func (s *stage) play(d *datadriven.TestData) string {
 			m.Role = conference.RoleGuest
 		}
 		return s.admit(n, m) + "\n"
+	case "authorize":
+		m := &node.Authorize{Alias: arg(1), Role: arg(2)}
+		d.MaybeScanArgs(s.T, "pin", &m.PIN)
+		_, err := actortest.Ask[*node.Authorized](n.Bench, n.pid, m)
+		return fmt.Sprintln(err)
 	case "connect":
 		s.calls[arg(0)].connect()
 	case "reserve":
@@ -64,6 +69,20 @@ func (s *stage) play(d *datadriven.TestData) string {
 		n.Send(n.pid, &node.Reserve{Call: participant.ID(arg(1)), Audio: !d.HasArg("all")})
 	case "layout":
 		s.Must(n, arg(1), &conference.SetLayout{Layout: arg(2)})
+	case "listen":
+		n.Send(s.conference(n, arg(1)), &conference.Subscribe{Subscriber: conference.AddressOf(n.Self)})
+		time.Sleep(time.Millisecond)
+		n.Received()
+	case "say":
+		s.Must(n, arg(1), &conference.SendMessage{From: arg(2), Type: "text/plain", Payload: "hello"})
+	case "hear":
+		out := ""
+		for _, m := range n.Received() {
+			if m, ok := m.(*conference.Message); ok {
+				out += fmt.Sprintf("%s: %s\n", m.From, m.Payload)
+			}
+		}
+		return out
 	case "capacity":
 		var hd float64
 		d.ScanArgs(s.T, "hd", &hd)

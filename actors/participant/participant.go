@@ -163,6 +163,10 @@ func (p *participant) Receive(c actor.Context) {
 		p.silent(c, m.For)
 	case *Follow:
 		p.follow(c, m.Conference)
+	case *conference.Entered:
+		if m.Conference.Same(conference.AddressOf(p.Conference)) {
+			p.waiting = ""
+		}
 	case *conference.Report:
 		p.report(c, m)
 	case *conference.Dismiss:

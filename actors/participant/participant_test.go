@@ -57,6 +57,28 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// Who waits tells the next owner of the conference, which may not know it yet:
+// nobody gets in because an owner was lost.
+func TestWaiting(t *testing.T) {
+	actortest.Run(t, func(b *actortest.Bench) {
+		s := newStage(b)
+		s.onJoin(func() any {
+			return &conference.Joined{Epoch: 5, Transcoder: conference.AddressOf(s.transcoder), Waiting: conference.WaitLock}
+		})
+		pid := s.call(participant.Config{ID: "a", Name: "Anna", Waits: true})
+		s.want("conference: join a connecting epoch 0 willing to wait", "parent: admitted a, waits for lock")
+		b.Send(pid, &participant.SetCamera{On: true})
+		s.want("conference: update Anna connecting camera")
+		b.Send(pid, &conference.Entered{Conference: &conference.Address{Node: "x", Id: "another"}})
+		b.Send(pid, &participant.Follow{Conference: s.conference})
+		s.want("conference: join a connecting epoch 5 willing to wait waiting for lock", "conference: update Anna connecting camera")
+		b.Send(pid, &conference.Entered{Conference: conference.AddressOf(s.conference)})
+		s.onJoin(s.joined)
+		b.Send(pid, &participant.Follow{Conference: s.conference})
+		s.want("conference: join a connecting epoch 5 willing to wait", "conference: update Anna connecting camera")
+	})
+}
+
 // TestEnds ends a connected call in each way in which somebody else than the
 // peer does. The peer is hung up on once, with the reason.
 func TestEnds(t *testing.T) {
@@ -376,7 +398,14 @@ func newStage(b *actortest.Bench) *stage {
 	s.conference = b.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		switch m := c.Message().(type) {
 		case *conference.Join:
-			s.hear("conference: join %s %s epoch %d", m.Participant.Id, m.Participant.State, m.Epoch)
+			text := fmt.Sprintf("conference: join %s %s epoch %d", m.Participant.Id, m.Participant.State, m.Epoch)
+			if m.Waits {
+				text += " willing to wait"
+			}
+			if m.Participant.Waiting != "" {
+				text += " waiting for " + m.Participant.Waiting
+			}
+			s.hear("%s", text)
 			s.mu.Lock()
 			reply := s.joinReply
 			s.mu.Unlock()
@@ -388,7 +417,7 @@ func newStage(b *actortest.Bench) *stage {
 			for _, f := range []struct {
 				on   bool
 				name string
-			}{{m.Participant.Audio, "audio"}, {m.Participant.Video, "video"}, {m.Participant.Held, "held"}} {
+			}{{m.Participant.Audio, "audio"}, {m.Participant.Video, "video"}, {m.Participant.Held, "held"}, {m.Participant.Camera, "camera"}} {
 				if f.on {
 					text += " " + f.name
 				}
@@ -489,6 +518,10 @@ func (s *stage) flush() []string {
 	for _, m := range s.Received() {
 		switch m := m.(type) {
 		case *participant.Admitted:
+			if m.Waiting != "" {
+				s.hear("parent: admitted %s, waits for %s", m.ID, m.Waiting)
+				continue
+			}
 			s.hear("parent: admitted %s", m.ID)
 		case *participant.Elsewhere:
 			s.hear("parent: %s elsewhere, %s", m.ID, m.Node)

@@ -1,6 +1,8 @@
 package transcoder
 
 import (
+	"cmp"
+
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/media/bridge"
 )
@@ -15,7 +17,7 @@ func plan(r *conference.Roster) *bridge.Plan {
 	for _, m := range r.Participants {
 		p.Members = append(p.Members, bridge.Member{
 			ID:         m.Id,
-			Name:       m.Name,
+			Name:       cmp.Or(m.OverlayText, m.Name),
 			AudioMuted: m.AudioMuted,
 			VideoMuted: m.VideoMuted,
 			Held:       m.Held || m.Waiting != "",

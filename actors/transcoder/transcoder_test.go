@@ -28,7 +28,7 @@ func TestPlan(t *testing.T) {
 			{Id: "b", Name: "Bo", State: conference.StateConnected, Audio: true, VideoMuted: true, Held: true},
 			{Id: "c", Name: "Cy", State: conference.StateConnecting, Audio: true, Video: true},
 			{Id: "d", Name: "only the API", State: conference.StateConnected, Api: true},
-			{Id: "e", Name: "outside", State: conference.StateConnected, Audio: true, Video: true, Waiting: conference.WaitLock},
+			{Id: "e", Name: "inside", OverlayText: "outside", State: conference.StateConnected, Audio: true, Video: true, Waiting: conference.WaitLock},
 		}
 		b.Send(pid, r)
 		b.Settle()

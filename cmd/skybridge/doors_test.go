@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -66,4 +69,98 @@ func (s *seat) wantServiceType(t *testing.T, want string, names ...string) {
 		}
 		return nil
 	})
+}
+
+// TestMessageAndTransfer lets a host write to a guest, who hears it on its event
+// stream, and send it to a room that it has no PIN for.
+func TestMessageAndTransfer(t *testing.T) {
+	p := startWithRooms(t, "--rtp-ports", "43800-43899")
+	host := newSeatWithPIN(t, p, "council", "4711")
+	guest := newSeatWithPIN(t, p, "council", "none")
+	events := guest.listen(t)
+	if _, err := guest.try(http.MethodPost, "message", map[string]any{"type": "text/plain", "payload": "let me in"}); err == nil {
+		t.Error("a guest who waits was heard")
+	}
+	host.post(t, "start_conference", nil)
+	host.post(t, "message", map[string]any{"type": "text/plain", "payload": "welcome"})
+	if e := await(t, events, "message_received"); e["payload"] != "welcome" || e["origin"] != "operator" || e["direct"] != false {
+		t.Errorf("heard %v", e)
+	}
+
+	newSeatWithPIN(t, p, "vault", "4711").post(t, "start_conference", nil)
+	id := guest.id
+	if _, err := host.try(http.MethodPost, "participants/"+id+"/transfer", map[string]any{"role": "guest", "conference_alias": "vault", "pin": "0000"}); err == nil {
+		t.Error("transferred with a wrong PIN")
+	}
+	host.post(t, "participants/"+id+"/transfer", map[string]any{"role": "guest", "conference_alias": "vault", "pin": "2342"})
+	refer := await(t, events, "refer")
+	moved := &seat{base: p.Web + "/api/client/v2/conferences/" + refer["alias"].(string) + "/"}
+	var r struct {
+		Role string `json:"role"`
+		Type string `json:"current_service_type"`
+	}
+	result := moved.post(t, "request_token", map[string]any{"display_name": "guest", "token": refer["token"]})
+	if err := json.Unmarshal(result, &r); err != nil || r.Role != "GUEST" {
+		t.Errorf("in the vault: %s", result)
+	}
+	if _, err := moved.try(http.MethodPost, "request_token", map[string]any{"display_name": "guest", "token": refer["token"]}); err == nil {
+		t.Error("the token was good twice")
+	}
+}
+
+// listen opens an event stream.
+func (s *seat) listen(t *testing.T) <-chan serverEvent {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"events?token="+s.token, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := insecure.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := make(chan serverEvent, 100)
+	go func() {
+		defer resp.Body.Close()
+		name := ""
+		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+			key, value, _ := strings.Cut(lines.Text(), ": ")
+			switch key {
+			case "event":
+				name = value
+			case "data":
+				e := serverEvent{name: name}
+				_ = json.Unmarshal([]byte(value), &e.data) // others have lists and null
+				select {
+				case events <- e:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return events
+}
+
+type serverEvent struct {
+	name string
+	data map[string]any
+}
+
+// await returns the data of the next event of that name.
+func await(t *testing.T, events <-chan serverEvent, name string) map[string]any {
+	t.Helper()
+	patience := time.After(20 * time.Second)
+	for {
+		select {
+		case e := <-events:
+			if e.name == name {
+				return e.data
+			}
+		case <-patience:
+			t.Fatalf("no %s", name)
+		}
+	}
 }

@@ -213,7 +213,7 @@ func near(a, b color.RGBA) bool {
 }
 
 // A seat takes part in a room through the client API, without media.
-type seat struct{ base, token, pin string }
+type seat struct{ base, token, pin, id string }
 
 func newSeat(t *testing.T, p *program, room string) *seat {
 	t.Helper()
@@ -225,11 +225,12 @@ func newSeatWithPIN(t *testing.T, p *program, room, pin string) *seat {
 	s := &seat{base: p.Web + "/api/client/v2/conferences/" + room + "/", pin: pin}
 	var r struct {
 		Token string `json:"token"`
+		ID    string `json:"participant_uuid"`
 	}
 	if err := json.Unmarshal(s.post(t, "request_token", map[string]any{"display_name": "operator"}), &r); err != nil || r.Token == "" {
 		t.Fatalf("no token: %v", err)
 	}
-	s.token = r.Token
+	s.token, s.id = r.Token, r.ID
 	t.Cleanup(func() { s.try(http.MethodPost, "release_token", map[string]any{}) })
 	return s
 }

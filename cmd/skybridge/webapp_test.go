@@ -192,3 +192,44 @@ func onEveryPage(script string) chromedp.Action[chromedp.Void] {
 		return err
 	})
 }
+
+// fakeScreen is a screen that Chromium shares without asking: a green text on
+// white.
+const fakeScreen = `navigator.mediaDevices.getDisplayMedia = async () => {
+	const canvas = Object.assign(document.createElement("canvas"), { width: 1280, height: 720 });
+	const g = canvas.getContext("2d");
+	setInterval(() => {
+		g.fillStyle = "#fff";
+		g.fillRect(0, 0, 1280, 720);
+		g.fillStyle = "#063";
+		g.font = "80px sans-serif";
+		g.fillText("Figures " + Date.now(), 100, 300);
+	}, 200);
+	return canvas.captureStream(10);
+};`
+
+// TestWebPresentation lets one browser share its screen and another see it
+// beside the people, until it stops.
+func TestWebPresentation(t *testing.T) {
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
+	link := p.Web + "/join/standup"
+	ada := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	ada.arrive(t, link, "Ada")
+	const agreed = `window.connections.at(-1).getTransceivers()[2].currentDirection`
+	if d, err := try(ada, chromedp.Evaluate[string](agreed)); err != nil || d == "inactive" {
+		t.Skipf("this server carries no stream of presentations (%v)", err)
+	}
+	bob := startChromium(t, p.Web, "#a04020", "640x360", 1400)
+	bob.do(t, onEveryPage(fakeScreen))
+	bob.arrive(t, link, "Bob")
+	bob.do(t, chromedp.WaitVisible("#share"), chromedp.Click("#share"), until(`document.getElementById("share").ariaPressed === "true"`))
+	ada.do(t, until(`document.getElementById("slides").videoWidth > 0 && document.getElementById("slides").checkVisibility()`),
+		until(`document.getElementById("slides").getAttribute("aria-label") === "Presentation of Bob"`), until(inRoom))
+	time.Sleep(time.Second) // for the picture of it
+	ada.screenshot(t, "wide")
+	ada.do(t, chromedp.EmulateViewport(390, 844))
+	time.Sleep(settle)
+	ada.screenshot(t, "narrow")
+	bob.do(t, chromedp.Click("#share"))
+	ada.do(t, until(`document.getElementById("slides").hidden`))
+}

@@ -113,6 +113,13 @@ func TestWebStatesInside(t *testing.T) {
 	j.c.do(t, until(`document.getElementById("banner").textContent === ""`))
 	j.c.do(t, chromedp.Click("#mute"), chromedp.Click("#camera"), chromedp.Click("#hand"), until(`document.querySelector("#hand").getAttribute("aria-pressed") === "true"`))
 	j.state("muted", nil)
+	ada := "participants/" + operator.participants(t, 3)["Ada Lovelace"] + "/"
+	operator.post(t, ada+"mute", nil)
+	operator.post(t, ada+"role", map[string]any{"role": "guest"})
+	j.c.do(t, until(`document.getElementById("layout-open").hidden && document.getElementById("leave-more").hidden`), until(`document.getElementById("mute").title === "Unmute; a host has muted you"`))
+	j.state("guest", nil)
+	operator.post(t, ada+"role", map[string]any{"role": "chair"})
+	j.c.do(t, chromedp.WaitVisible("#leave-more"))
 	j.press("#leave-more", "#menu button.bad")
 	j.press("#menu button.bad", "#dialog .danger")
 	j.state("end-for-all", nil)

@@ -95,13 +95,14 @@ type Server struct {
 	mux  *http.ServeMux
 	odd  *rate.Limiter // of log lines about clients that misbehave
 
-	mu       sync.Mutex // guards what follows
-	seats    map[*seat]struct{}
-	tokens   map[secret]*seat
-	sessions map[secret]*seat // of WHIP
-	rooms    map[string]*room
-	serial   uint64 // of watchers
-	closed   bool
+	mu        sync.Mutex // guards what follows
+	seats     map[*seat]struct{}
+	tokens    map[secret]*seat
+	sessions  map[secret]*seat // of WHIP
+	rooms     map[string]*room
+	referrals map[secret]*referral
+	serial    uint64 // of watchers
+	closed    bool
 
 	running sync.WaitGroup // background work of seats
 }
@@ -119,11 +120,12 @@ func New(cfg Config, deps Deps) *Server {
 	cfg.lostGrace = cmp.Or(cfg.lostGrace, 5*time.Second)
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Log,
-		odd:      rate.NewLimiter(1, 5),
-		seats:    map[*seat]struct{}{},
-		tokens:   map[secret]*seat{},
-		sessions: map[secret]*seat{},
-		rooms:    map[string]*room{},
+		odd:       rate.NewLimiter(1, 5),
+		seats:     map[*seat]struct{}{},
+		tokens:    map[secret]*seat{},
+		sessions:  map[secret]*seat{},
+		rooms:     map[string]*room{},
+		referrals: map[secret]*referral{},
 	}
 	s.mux = s.routes()
 	return s
@@ -158,6 +160,9 @@ func (s *Server) Close() {
 	seats := make([]*seat, 0, len(s.seats))
 	for st := range s.seats {
 		seats = append(seats, st)
+	}
+	for _, f := range s.referrals {
+		f.expiry.Stop()
 	}
 	s.mu.Unlock()
 	for _, st := range seats {

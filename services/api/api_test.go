@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"strings"
@@ -260,8 +261,28 @@ func TestFunctions(t *testing.T) {
 		{ada.me("take_floor"), "", 200, `*conference.TakeFloor id:"ADA"`},
 		{at + "take_floor", "", 200, `*conference.TakeFloor id:"BOB" force:true`},
 		{ada.me("release_floor"), "", 200, `*conference.ReleaseFloor id:"ADA"`},
-		{ada.me("transfer"), "{}", 403, ""},
-		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 403, ""},
+		{at + "transfer", "{}", 400, ""},
+		{at + "transfer", `{"role":"host"}`, 400, ""},
+		{at + "transfer", `{"role":"king","conference_alias":"other"}`, 400, ""},
+		{at + "transfer", `{"role":"host","conference_alias":"other","pin":"wrong"}`, 403, "*node.Authorize &{Alias:other Role:host PIN:wrong}"},
+		{at + "transfer", `{"role":"guest","conference_alias":"other"}`, 200, "*node.Authorize &{Alias:other Role:guest PIN:}"},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 200, ""},
+		{ada.me("preferred_aspect_ratio"), `{}`, 200, ""},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":0.5625}`, 403, ""},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":0}`, 400, ""},
+		{at + "preferred_aspect_ratio", `{"aspect_ratio":1.7}`, 403, ""},
+		{ada.me("notify_not_afk"), "", 200, ""},
+		{at + "notify_not_afk", "", 403, ""},
+		{at + "overlaytext", `{"text":" Chair\u202e "}`, 200, `*conference.SetOverlayText id:"BOB" text:"Chair"`},
+		{at + "overlaytext", `{"text":""}`, 200, `*conference.SetOverlayText id:"BOB"`},
+		{at + "overlaytext", `{}`, 400, ""},
+		{"set_guests_can_unmute", `{"setting":false}`, 200, "*conference.SetGuestsCanUnmute"},
+		{"set_guests_can_unmute", `{"setting":true}`, 200, "*conference.SetGuestsCanUnmute on:true"},
+		{"set_guests_can_unmute", `{}`, 400, ""},
+		{"breakouts/x/participants/y/mute", "", 403, ""},
+		{"participants/breakout", "{}", 403, ""},
+		{"leavebreakout", "", 501, ""},
+		{ada.me("calls"), `{"call_type":"RTMP"}`, 403, ""},
 		{"breakouts/x/lock", "", 501, ""},
 		{"video_mixes/create", "{}", 501, ""},
 		{"silent_video_detection", "{}", 501, ""},
@@ -294,33 +315,6 @@ func TestFunctions(t *testing.T) {
 				t.Errorf("the actors were told %s, want %s", got, tt.told)
 			}
 		})
-	}
-}
-
-func TestGuestsMayNot(t *testing.T) {
-	w := newWorld(t)
-	c, other := w.join("Ada"), w.join("Bob")
-	w.update(func(r *conference.Roster) { r.Participants[0].Role = "guest" })
-	w.eventually("the new role", func() bool { return c.post("lock", "").Code == http.StatusForbidden })
-	at := "participants/" + other.id + "/"
-	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton"), at + "take_floor", at + "release_floor", at + "fecc", at + "unlock", "start_conference"} {
-		if a := c.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" || a.Result != "Invalid role" {
-			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
-		}
-	}
-	if a := c.post(c.me("role"), `{"role":"chair"}`); a.Reason != "role" {
-		t.Errorf("role: got %d %s", a.Code, a.Body)
-	}
-	if a := c.post("dial", `{"destination":"sip:a@b","protocol":"sip","role":"HOST"}`); a.Reason != "role" {
-		t.Errorf("dial: got %d %s", a.Code, a.Body)
-	}
-	for _, path := range []string{c.me("mute"), c.me("buzz"), c.me("video_muted"), c.me("client_mute"), c.me("take_floor"), c.me("release_floor")} {
-		if a := c.post(path, ""); a.Code != http.StatusOK {
-			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
-		}
-	}
-	if a := c.post("refresh_token", ""); a.Result.(map[string]any)["role"] != "GUEST" {
-		t.Errorf("refresh_token: %s", a.Body)
 	}
 }
 
@@ -375,6 +369,24 @@ func TestReading(t *testing.T) {
 	}
 	if a := w.do("GET", "/api/client/v2/status", ""); a.Code != 200 || a.Result != "OK" {
 		t.Errorf("status: %d %s", a.Code, a.Body)
+	}
+	w.mu.Lock()
+	w.refuse = node.ErrDraining
+	w.mu.Unlock()
+	if a := w.do("GET", "/api/client/v2/status", ""); a.Code != 503 || a.Result != "Maintenance mode" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("status, draining: %d %s", a.Code, a.Body)
+	}
+	pictures := c.get("layout_svgs").Result.(map[string]any)
+	if len(pictures) != 6 || strings.Count(pictures["1:7"].(string), "<rect ") != 8 || !strings.Contains(pictures["4:0"].(string), `<rect x="81" y="1" width="78" height="42"`) {
+		t.Errorf("layout_svgs: %v", pictures)
+	}
+	for name, picture := range pictures {
+		var parsed struct {
+			XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
+		}
+		if err := xml.Unmarshal([]byte(picture.(string)), &parsed); err != nil {
+			t.Errorf("picture of %s: %v", name, err)
+		}
 	}
 }
 

@@ -30,6 +30,8 @@ func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, e
 		return nil, err
 	case r.PathValue("participant") != string(st.id):
 		return nil, errToken
+	case body.Type == "RTMP":
+		return nil, unsupported(http.StatusForbidden, "RTMP")
 	case body.Type != "WEBRTC":
 		return nil, invalid("call_type", "want WEBRTC")
 	case body.Present != nil && *body.Present != "" && *body.Present != "main":

@@ -110,7 +110,7 @@ func TestCallRefused(t *testing.T) {
 		text       string
 	}{
 		{c.me("calls"), `{}`, 400, "call_type: want WEBRTC"},
-		{c.me("calls"), `{"call_type":"RTMP"}`, 400, "call_type: want WEBRTC"},
+		{c.me("calls"), `{"call_type":"RTMP"}`, 403, "Not supported: RTMP"},
 		{c.me("calls"), `{"call_type":"WEBRTC"}`, 400, "sdp: missing"},
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":3}`, 400, "sdp: must not be number"},
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":"rubbish"}`, 400, "webrtc: sdp: broken"},

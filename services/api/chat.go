@@ -112,11 +112,19 @@ func (s *Server) moveFarEnd(st *seat, w http.ResponseWriter, r *http.Request) (a
 	return s.move(st, r, far, body)
 }
 
+// movable checks what the conference does not.
+func movable(m movementJSON) error {
+	if m.Timeout < 0 || m.Timeout > float64(maxMoving/time.Millisecond) {
+		return invalid("timeout", "want 0 to 10000 ms")
+	}
+	return nil
+}
+
 func (s *Server) move(st *seat, r *http.Request, target string, m movementJSON) (any, error) {
-	switch {
-	case m.Timeout < 0 || m.Timeout > float64(maxMoving/time.Millisecond):
-		return nil, invalid("timeout", "want 0 to 10000 ms")
-	case !st.cameras.Allow():
+	if err := movable(m); err != nil {
+		return nil, err
+	}
+	if !st.cameras.Allow() {
 		return nil, errRate
 	}
 	msg := &conference.MoveCamera{From: string(st.id), To: target, Action: m.Action, TimeoutMs: int64(m.Timeout)}
@@ -160,6 +168,11 @@ func (m *room) hear(msg any) {
 		}
 		n.to, n.event, n.data = msg.To, "fecc", encode(j)
 	}
+	m.note(n)
+}
+
+// note tells the streams of something, once.
+func (m *room) note(n note) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.noted++

@@ -99,6 +99,20 @@ func (s *Server) startConference(st *seat, _ http.ResponseWriter, r *http.Reques
 	return s.command(st, r, conference.RoleHost, &conference.Start{})
 }
 
+// guestsCanUnmute says whether guests may undo what a host has done to them.
+func (s *Server) guestsCanUnmute(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Setting *bool `json:"setting"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case body.Setting == nil:
+		return nil, invalid("setting", "missing")
+	}
+	return s.command(st, r, conference.RoleHost, &conference.SetGuestsCanUnmute{On: *body.Setting})
+}
+
 func (s *Server) disconnectAll(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
 	return s.command(st, r, conference.RoleHost, &conference.Disconnect{Reason: "Conference terminated by another participant"})
 }
@@ -132,6 +146,9 @@ func (s *Server) clearAllBuzz(st *seat, _ http.ResponseWriter, r *http.Request) 
 	v, err := st.room.now(r.Context())
 	if err != nil {
 		return nil, err
+	}
+	if !st.mayHost(v) {
+		return nil, errRole
 	}
 	for _, p := range v.Participants {
 		if !p.HandRaised {

@@ -132,7 +132,7 @@ func (st *seat) hear(out *stream, last uint64) uint64 {
 	}
 	waits := st.waits(v)
 	for i := range notes {
-		if notes[i].isFor(string(st.id)) && !waits {
+		if notes[i].isFor(string(st.id)) && (!waits || notes[i].to != "") {
 			out.raw(notes[i].event, notes[i].data)
 		}
 	}

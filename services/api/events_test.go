@@ -56,7 +56,7 @@ func (c *client) listen(header ...string) <-chan event {
 			case "event":
 				e.name = value
 			case "data":
-				if err := json.Unmarshal([]byte(value), &e.data); err != nil {
+				if err := json.Unmarshal([]byte(value), &e.data); err != nil && ctx.Err() == nil {
 					c.Errorf("data %q: %v", value, err)
 				}
 			case "":

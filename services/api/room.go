@@ -225,6 +225,7 @@ func (v *view) find(id string) *conference.Participant {
 // as long as the room has seats. Its mailbox is bounded to 1,000 rosters.
 type watcher struct {
 	room  *room
+	refer func(*room, *conference.Transfer)
 	node  *actor.PID
 	owner *actor.PID // nil while it is looked for
 	seen  *conference.Roster
@@ -242,7 +243,7 @@ const (
 // spawnWatcher starts one. Callers hold s.mu.
 func (s *Server) spawnWatcher(m *room, owner *actor.PID) *actor.PID {
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &watcher{room: m, node: s.deps.Node, owner: owner}
+		return &watcher{room: m, refer: s.refer, node: s.deps.Node, owner: owner}
 	}, actors.Supervise(), actors.Mailbox("api", 1000, s.log, s.deps.Actors))
 	s.serial++
 	name := ActorPrefix + "roster/" + strconv.FormatUint(s.serial, 10)
@@ -267,6 +268,8 @@ func (w *watcher) Receive(c actor.Context) {
 		w.take(m)
 	case *conference.Message, *conference.MoveCamera:
 		w.room.hear(m)
+	case *conference.Transfer:
+		w.refer(w.room, m)
 	case *again:
 		w.find(c)
 	default:

@@ -29,8 +29,9 @@ type seat struct {
 	alias    string // as the client wrote it
 	protocol string
 	name     string
-	pin      string // that the client has given
-	chats    bool   // takes messages that are for it alone
+	referral *referral // nil: it comes by itself
+	pin      string    // that the client has given
+	chats    bool      // takes messages that are for it alone
 	log      *slog.Logger
 
 	messages, cameras *rate.Limiter
@@ -80,7 +81,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 	// nobody can end: the client's impatience does not count.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitPatience)
 	defer cancel()
-	reply, err := actors.Ask[any](ctx, s.deps.System, s.deps.Node, &node.Admit{
+	ask := &node.Admit{
 		Call:       st.id,
 		Alias:      st.alias,
 		Protocol:   st.protocol,
@@ -93,7 +94,11 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		DirectChat: st.chats,
 		Waits:      st.protocol == protocolAPI, // an encoder cannot tell anybody why nothing happens
 		Signalling: st,
-	})
+	}
+	if st.referral != nil {
+		ask.Role, ask.Referred = st.referral.role, true
+	}
+	reply, err := actors.Ask[any](ctx, s.deps.System, s.deps.Node, ask)
 	switch reply := reply.(type) {
 	case *node.Admitted:
 		return st.admitted(reply, s.enter(reply.Room, reply.Conference), r.RemoteAddr)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
 
@@ -63,6 +64,7 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		DisplayName *string `json:"display_name"`
 		CallTag     string  `json:"call_tag"`
 		DirectChat  bool    `json:"supports_direct_chat"`
+		Referral    string  `json:"token"` // from a refer event
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -79,6 +81,9 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	}
 	st := s.newSeat(protocolAPI, r.PathValue("alias"), cmp.Or(shown, "Guest"))
 	st.chats = body.DirectChat
+	if f := s.referred(body.Referral); f != nil && conference.NormalizeAlias(f.alias) == conference.NormalizeAlias(st.alias) {
+		st.referral = f
+	}
 	if st.pin, err = givenPIN(r.Header.Get("pin")); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
@@ -93,7 +94,7 @@ func host(role string) string {
 func (v *view) participant(p *conference.Participant) participantJSON {
 	connected := p.State == conference.StateConnected
 	j := participantJSON{
-		UUID: p.Id, DisplayName: p.Name, OverlayText: p.Name, LocalAlias: v.Room,
+		UUID: p.Id, DisplayName: p.Name, OverlayText: cmp.Or(p.OverlayText, p.Name), LocalAlias: v.Room,
 		CallDirection: "in", Protocol: p.Protocol, Encryption: "On",
 		Role: chair(p.Role), ServiceType: serviceConference, StartTime: p.JoinedUnixMs / 1000,
 		HasMedia:    connected && (p.Audio || p.Video),
@@ -101,7 +102,7 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 		IsMuted: yesNo(p.AudioMuted), IsClientMuted: v.muted[p.Id], IsVideoMuted: p.VideoMuted, IsOnHold: p.Held,
 		IsPresenting:        p.Id != "" && p.Id == v.Presenter,
 		DisconnectSupported: true, MuteSupported: true,
-		DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
+		TransferSupported: yesNo(p.Api), DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
 	}
 	switch {
@@ -176,7 +177,7 @@ func (v *view) conference() conferenceJSON {
 		GuestsMuted: guests > 0 && loudGuests == 0,
 		AllMuted:    loud == 0,
 
-		GuestsCanPresent: !v.OnlyHostsPresent, PresentationAllowed: true,
+		GuestsCanUnmute: !v.GuestsStayMuted, GuestsCanPresent: !v.OnlyHostsPresent, PresentationAllowed: true,
 	}
 }
 

@@ -134,6 +134,13 @@ func (w *world) nodeActor(c actor.Context) {
 			})
 			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: w.as, Waiting: w.wait})
 		}
+	case *node.Authorize:
+		w.told = append(w.told, m)
+		if m.PIN == "wrong" {
+			c.Respond(node.ErrWrongPIN)
+			return
+		}
+		c.Respond(&node.Authorized{})
 	case *node.Reserve:
 		switch {
 		case c.Sender() == nil:
