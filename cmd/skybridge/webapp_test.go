@@ -67,7 +67,10 @@ func TestWebMeeting(t *testing.T) {
 	bob.do(t, chromedp.Click("#chat-toggle"), chromedp.WaitVisible("#chat-text"), chromedp.SendKeys("#chat-text", "Shall we begin?\r"))
 	ada.do(t, until(`document.querySelector("#chat-toggle .dot").dataset.count === "1"`), chromedp.Click("#chat-toggle"),
 		until(`document.querySelector(".message .text").textContent === "Shall we begin?" && document.querySelector("#chat-toggle .dot").hidden`),
-		chromedp.Click("#tab-people"))
+		until(`document.querySelector("#chat-to").options.length === 2`), // Bob's browser takes what is for him alone, the phone does not
+		chromedp.Evaluate[chromedp.Void](`document.querySelector("#chat-to").selectedIndex = 1`), chromedp.SendKeys("#chat-text", "One moment.\r"))
+	bob.do(t, until(`document.querySelector(".message:last-child").textContent.match(/Ada only to you.*One moment\./) !== null`))
+	ada.do(t, chromedp.Click("#tab-people"))
 
 	ada.do(t, chromedp.Click("#lock"), chromedp.WaitVisible("#locked"))
 	bob.do(t, chromedp.Click("#leave"), chromedp.WaitVisible("#rejoin"))
@@ -232,4 +235,59 @@ func TestWebPresentation(t *testing.T) {
 	ada.screenshot(t, "narrow")
 	bob.do(t, chromedp.Click("#share"))
 	ada.do(t, until(`document.getElementById("slides").hidden`))
+}
+
+// TestWebControls uses what a host has besides, and wants each to reach the
+// server and to be shown.
+func TestWebControls(t *testing.T) {
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
+	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	c.arrive(t, p.Web+"/join/standup", "Ada")
+	operator := newSeat(t, p, "standup")
+	operator.post(t, "participants/"+operator.id+"/buzz", nil)
+	c.do(t, until(row("operator", "Host")), until(`document.querySelector(".raised") !== null`))
+	choose := func(label string) {
+		t.Helper()
+		c.do(t, chromedp.Click("#people li:nth-child(2) .act"), chromedp.WaitVisible("#menu button"),
+			chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`[...document.querySelectorAll("#menu button")].find((b) => b.textContent === %q).click()`, label)))
+	}
+	choose("Lower hand")
+	c.do(t, until(`document.querySelector(".raised") === null`))
+	choose("Spotlight")
+	c.do(t, until(`document.querySelector(".lit") !== null`))
+	choose("End spotlight")
+	c.do(t, until(`document.querySelector(".lit") === null`))
+	choose("Make a guest")
+	c.do(t, until(row("operator", "Guest")), chromedp.Click("#mute-guests"), until(row("operator", "muted")),
+		until(`document.querySelector("#mute-guests").textContent === "Unmute guests"`), chromedp.Click("#mute-guests"), until("!"+row("operator", "muted")))
+
+	// Whom we call is in the list until the call fails.
+	c.do(t, chromedp.Click("#invite"), chromedp.WaitVisible(".dial-form"), chromedp.SetValue("[name=destination]", "no address"), chromedp.Click(".dial-form .primary"),
+		until(`document.querySelector(".dial-form .error").textContent.startsWith("Destination:")`),
+		chromedp.SetValue("[name=destination]", "sip:carol@127.0.0.1:9;transport=tcp"), chromedp.Click(".dial-form .primary"), until(`!document.querySelector("dialog[open]")`))
+	c.do(t, until(`document.getElementById("toasts").textContent.includes("Calling sip:carol")`))
+
+	c.do(t, chromedp.KeyEvent("k"), chromedp.WaitVisible(".keys"), chromedp.Click(".keys button:nth-child(5)"), chromedp.KeyEvent("#"), until(`document.querySelector(".pressed").textContent === "5#"`), chromedp.KeyEvent("\u001b"))
+	c.do(t, until(`document.querySelector(".toast.bad") === null`))
+	c.do(t, until(`document.getElementById("quality").dataset.grade !== "unknown"`), chromedp.KeyEvent("q"), until(`[...document.querySelectorAll("#dialog tbody tr")].some((r) => r.textContent.match(/Bit rate[1-9]/))`), chromedp.KeyEvent("\u001b"))
+
+	// The camera goes off and on.
+	const sends = `(async () => [...(await window.connections.at(-1).getStats()).values()].filter((s) => s.type === "outbound-rtp" && s.kind === "video").reduce((n, s) => n + s.framesSent, 0))()`
+	sent := func() int {
+		t.Helper()
+		n, err := try(c, chromedp.Evaluate[int](sends, chromedp.EvalAwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	c.do(t, chromedp.KeyEvent("v"), until(`document.getElementById("self-box").hidden`), until(row("Ada", "no camera")))
+	c.do(t, chromedp.KeyEvent("v"), until(`!document.getElementById("self-box").hidden`), until("!"+row("Ada", "no camera")))
+	before := sent()
+	eventually(t, 10*time.Second, func() error {
+		if now := sent(); now < before+10 {
+			return fmt.Errorf("%d pictures were sent, and %d after the camera was switched on again", before, now)
+		}
+		return nil
+	})
 }
