@@ -37,12 +37,18 @@ export class Session extends Emitter {
     this.room.on("presentation", () => {
       if (this.room.presenter?.id !== this.seat.id) this.presentation.yield();
     });
-    const network = () => this.recover(true);
-    addEventListener("online", network);
-    /** @type {any} */ (navigator).connection?.addEventListener("change", network);
+    const online = () => this.recover(true);
+    const link = /** @type {any} */ (navigator).connection;
+    let type = link?.type;
+    const change = () => { // also when the browser only thinks better or worse of the same network
+      if (link.type !== type) this.recover(true);
+      type = link.type;
+    };
+    addEventListener("online", online);
+    link?.addEventListener("change", change);
     this.unlisten = () => {
-      removeEventListener("online", network);
-      /** @type {any} */ (navigator).connection?.removeEventListener("change", network);
+      removeEventListener("online", online);
+      link?.removeEventListener("change", change);
     };
   }
 
@@ -120,9 +126,13 @@ export class Session extends Emitter {
   /** Switches microphone or camera, and undoes what a host has muted. */
   async toggle(kind) {
     const byHost = kind === "audio" && yes(this.room.self?.is_muted);
-    const off = byHost ? false : !this.devices.off[kind];
-    await this.devices.setOff(kind, off);
-    if (byHost) await this.seat.me("unmute");
+    if (byHost) {
+      await this.seat.me("unmute").catch((err) => {
+        if (err.reason === "role") err.message = "A host has muted you, and only a host can unmute you.";
+        throw err;
+      });
+    }
+    await this.devices.setOff(kind, byHost ? false : !this.devices.off[kind]);
     await this.tell(kind);
   }
 
