@@ -122,10 +122,12 @@ func until(expression string) chromedp.Action[chromedp.Void] {
 	}
 }
 
-// join fills in the form and waits for the picture, as a person does.
+// join fills in the form and waits for the picture, as a person does, perhaps
+// for the second time.
 func (c *chromium) join(t *testing.T, name, room string) {
 	t.Helper()
 	c.do(t,
+		chromedp.Evaluate[chromedp.Void](`[document.getElementById("rejoin")].find((b) => b.checkVisibility())?.click()`),
 		chromedp.WaitVisible("#join-form"),
 		chromedp.SetValue("#name", name), chromedp.SetValue("#room", room),
 		until(`document.getElementById("preview").videoWidth > 0`),

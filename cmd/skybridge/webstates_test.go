@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,11 +21,13 @@ import (
 // uses.
 const axeVersion = "axe-core@4.14.1"
 
-// TestWebStates walks through the states of the web app as a person does, and
-// wants of each, on a desk and in a hand, light and dark: nothing that axe-core
-// calls serious, nothing wider than the screen, and on a phone no button too
-// small for a finger.
-func TestWebStates(t *testing.T) {
+// The states of the web app are walked through as a person does. Of each, on a
+// desk and in a hand, light and dark, the tests want nothing that axe-core calls
+// serious, nothing wider than the screen, and on a phone no button too small for
+// a finger.
+
+// TestWebStatesOutside judges what one sees before a call.
+func TestWebStatesOutside(t *testing.T) {
 	needPeer(t, "npm")
 	j := &critic{t: t, axe: axeCore(t)}
 	config := filepath.Join(t.TempDir(), "skybridge.yaml")
@@ -40,8 +43,21 @@ func TestWebStates(t *testing.T) {
 	j.c.do(t, chromedp.SetValue("#name", "Ada Lovelace"), chromedp.Click("#join-button"), chromedp.WaitVisible("#pin"),
 		chromedp.SendKeys("#pin", "1234\r"), chromedp.WaitVisible("#pin-error"))
 	j.state("wrong-pin", nil)
+	j.press("#pin-guest", "#wait-leave")
+	j.state("waiting", nil)
+	j.c.do(t, onEveryPage(noDevices), chromedp.Evaluate[chromedp.Void](`sessionStorage.fail = "NotAllowedError"`), chromedp.Navigate(p.Web+"/join/nowhere"),
+		chromedp.WaitVisible("#device-help"), chromedp.Click("#join-button"), chromedp.WaitVisible("#join-error"))
+	j.state("join-error", nil)
+}
 
-	j.c.do(t, chromedp.Navigate(p.Web+"/join/standup"), until(`document.getElementById("preview").videoWidth > 0`), chromedp.Click("#join-button"), until(inRoom), chromedp.WaitVisible("#alone"))
+// TestWebStatesInside judges a call, its panels and dialogs, and its end.
+func TestWebStatesInside(t *testing.T) {
+	needPeer(t, "npm")
+	j := &critic{t: t, axe: axeCore(t)}
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
+	j.c = startChromium(t, p.Web, "#2040a0", "1280x720", 1100)
+	j.c.arrive(t, p.Web+"/join/standup", "Ada Lovelace")
+	j.c.do(t, chromedp.WaitVisible("#alone"))
 	j.state("alone", nil)
 	operator := newSeat(t, p, "standup")
 	operator.post(t, "participants/"+operator.participants(t, 2)["operator"]+"/buzz", nil)
@@ -65,12 +81,12 @@ func TestWebStates(t *testing.T) {
 	})
 	j.state("chat", func() {
 		key("c", "#chat-text")()
-		j.c.do(t, chromedp.SendKeys("#chat-text", "Good morning!\r"), until(`document.querySelector(".message.own") !== null`))
+		j.c.do(t, chromedp.SetValue("#chat-text", "Good morning!"), chromedp.KeyEvent("\r"), until(`document.querySelector(".message.own") !== null`))
 		operator.post(t, "message", map[string]any{"type": "text/plain", "payload": "Good morning, Ada. Shall we begin?"})
 		j.c.do(t, until(`document.querySelector(".message:not(.own)") !== null`))
 	})
 	j.state("more", open("#more", "#menu button"))
-	j.state("layout", key("l", ".layouts [aria-checked=true]"))
+	j.state("layout", key("l", ".layouts [aria-pressed=true]"))
 	j.state("invite", key("i", ".dial-form"))
 	j.state("quality", open("#quality", "#dialog tbody td"))
 	j.state("keypad", key("k", ".keys"))
@@ -79,8 +95,31 @@ func TestWebStates(t *testing.T) {
 		j.press("#more", "#menu button")
 		j.c.do(t, chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#menu button")].find((b) => b.textContent === "Devices").click()`), chromedp.WaitVisible("#dialog select"))
 	})
+	operator.post(t, "lock", nil)
+	newSeat(t, p, "standup")
+	j.c.do(t, until(`!document.querySelector("#people-toggle .dot").hidden`))
+	j.state("asked", func() {
+		key("p", "#people")()
+		j.c.do(t, chromedp.WaitVisible("#waiting-box"))
+	})
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	j.c.do(t, until(`document.getElementById("banner").textContent !== ""`))
+	j.state("interrupted", nil)
+	if err := p.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	j.c.do(t, until(`document.getElementById("banner").textContent === ""`))
 	j.c.do(t, chromedp.Click("#mute"), chromedp.Click("#camera"), chromedp.Click("#hand"), until(`document.querySelector("#hand").getAttribute("aria-pressed") === "true"`))
 	j.state("muted", nil)
+	ada := "participants/" + operator.participants(t, 3)["Ada Lovelace"] + "/"
+	operator.post(t, ada+"mute", nil)
+	operator.post(t, ada+"role", map[string]any{"role": "guest"})
+	j.c.do(t, until(`document.getElementById("layout-open").hidden && document.getElementById("leave-more").hidden`), until(`document.getElementById("mute").title === "Unmute; a host has muted you"`))
+	j.state("guest", nil)
+	operator.post(t, ada+"role", map[string]any{"role": "chair"})
+	j.c.do(t, chromedp.WaitVisible("#leave-more"))
 	j.press("#leave-more", "#menu button.bad")
 	j.press("#menu button.bad", "#dialog .danger")
 	j.state("end-for-all", nil)

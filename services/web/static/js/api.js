@@ -87,6 +87,21 @@ export class Seat {
     }
   }
 
+  /**
+   * Asks whether the server is there and the seat is ours. It changes nothing: a
+   * request that the server gets late, when nobody waits for it any more, would
+   * make a token of ours invalid if it were a refresh.
+   * @returns {Promise<"kept"|"lost"|"silent">}
+   */
+  async probe(timeout) {
+    try {
+      await this.request("GET", "conference_status", undefined, { timeout });
+      return "kept";
+    } catch (err) {
+      return err.reason === "token" || err.status === 404 ? "lost" : "silent";
+    }
+  }
+
   /** Opens the event stream, again if there is one; handlers is a map from event name to function of its data. */
   listen(handlers = this.handlers) {
     this.handlers = handlers;

@@ -85,7 +85,7 @@ export class BarView {
     const { session } = this, { presentation } = session;
     if (presentation.screen) return presentation.stop().catch(complain);
     if (!session.canShare) return;
-    await session.ask("presentation", () => presentation.share()).catch(complain);
+    await session.ask("presentation", () => presentation.share()).then(() => toast("You are sharing your screen")).catch(complain);
   }
 
   #full() {
@@ -127,7 +127,7 @@ export class BarView {
     const dark = devices.off.video || !devices.has("video");
     for (const [id, off, symbol, label, short] of [
       ["mute", silent, "mic", byHost ? "Unmute; a host has muted you" : silent ? "Unmute" : "Mute", silent ? "Unmute" : "Mute"],
-      ["camera", dark, "cam", dark ? "Start video" : "Stop video", dark ? "Start video" : "Stop video"],
+      ["camera", dark, "cam", dark ? "Start camera" : "Stop camera", "Camera"],
     ]) {
       setIcon($(id), off ? `${symbol}-off` : symbol);
       setLabel($(id), label, short);
@@ -150,7 +150,7 @@ export class BarView {
   #dot(id, label, n, words) {
     const dot = $(id).querySelector(".dot");
     dot.hidden = n === 0;
-    dot.textContent = n > 99 ? "99+" : String(n);
+    dot.dataset.count = n > 99 ? "99+" : String(n); // the style shows it; the name of the button says it
     setLabel($(id), label + (n ? words : ""), label);
   }
 

@@ -26,7 +26,7 @@ export function confirm(title, text, action, run) {
   openDialog(title, [
     el("p", { text }),
     el("div", { class: "dialog-buttons" },
-      el("button", { type: "button", class: "quiet", text: "Cancel", click: closeDialog }),
+      el("button", { type: "button", class: "quiet", autofocus: true, text: "Cancel", click: closeDialog }),
       el("button", { type: "button", class: "danger", text: action, click: () => { closeDialog(); run(); } })),
   ]);
 }

@@ -32,13 +32,13 @@ export async function showLayouts(session) {
   } catch (err) {
     return complain(err);
   }
-  const box = el("div", { class: "layouts", role: "radiogroup", "aria-label": "Layout" });
+  const box = el("div", { class: "layouts", role: "group", "aria-label": "Layout" });
   const draw = () => {
-    for (const button of box.children) button.setAttribute("aria-checked", String(button.dataset.view === session.room.view));
+    for (const button of box.children) button.setAttribute("aria-pressed", String(button.dataset.view === session.room.view));
   };
   for (const view of views) {
     const button = el("button", {
-      type: "button", role: "radio", "data-view": view,
+      type: "button", "data-view": view, autofocus: view === session.room.view,
       click: () => session.seat.post("transform_layout", { transforms: { layout: view } }).catch(complain),
     }, layoutPicture(view), el("span", { text: layoutName(view) }));
     box.append(button);
@@ -82,7 +82,7 @@ export function showInvite(session) {
   };
   const content = [
     el("p", { class: "dim", text: "Whoever has this link can join in a browser." }),
-    el("div", { class: "line" }, field, el("button", { type: "button", class: "primary", click: copy }, icon("link"), el("span", { text: "Copy" }))),
+    el("div", { class: "line" }, field, el("button", { type: "button", class: "primary", autofocus: true, click: copy }, icon("link"), el("span", { text: "Copy" }))),
   ];
   if (session.host && !session.lacks.has("dial")) content.push(...dialOut(session));
   openDialog("Invite people", content);
@@ -118,7 +118,7 @@ export function showKeypad(session) {
     shown.textContent = (shown.textContent + digit).slice(-20);
     session.call?.press(digit).catch(complain);
   };
-  const pad = el("div", { class: "keys" }, ...[..."123456789*0#"].map((d) => el("button", { type: "button", text: d, "aria-label": { "*": "star", "#": "pound" }[d] ?? d, click: () => press(d) })));
+  const pad = el("div", { class: "keys" }, ...[..."123456789*0#"].map((d) => el("button", { type: "button", autofocus: d === "1", text: d, "aria-label": { "*": "star", "#": "pound" }[d] ?? d, click: () => press(d) })));
   const type = (e) => { if (/^[0-9*#]$/.test(e.key)) press(e.key); };
   document.addEventListener("keydown", type);
   openDialog("Keypad", [shown, pad], () => document.removeEventListener("keydown", type));

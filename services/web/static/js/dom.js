@@ -33,14 +33,14 @@ export function svg(tag, props = {}, ...children) {
   return node;
 }
 
-/** @param {string} name a symbol of icons.svg @returns {SVGElement} */
+/** @param {string} name a symbol of index.html @returns {SVGElement} */
 export function icon(name) {
-  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `/static/icons.svg#i-${name}` }));
+  return svg("svg", { class: "icon", "aria-hidden": "true" }, svg("use", { href: `#i-${name}` }));
 }
 
 /** Shows another symbol in an icon that is there. */
 export function setIcon(parent, name) {
-  parent.querySelector("use").setAttribute("href", `/static/icons.svg#i-${name}`);
+  parent.querySelector("use").setAttribute("href", `#i-${name}`);
 }
 
 /** Names a button for the eye (a label below, a tip) and for screen readers. */

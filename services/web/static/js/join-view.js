@@ -63,7 +63,7 @@ export class JoinView {
 
   #step(step, focus) {
     for (const id of steps) $(id).hidden = id !== step;
-    $("join").hidden = $("call").hidden === false;
+    $("join").classList.toggle("over", step === "ask-again");
     focus?.focus();
   }
 

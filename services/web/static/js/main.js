@@ -20,7 +20,11 @@ async function join(alias, name, pin) {
   session = stay;
   stay.on("state", (state) => {
     if (session !== stay) return;
-    if (state === "waiting") joining.wait();
+    if (state === "waiting") {
+      view?.close();
+      view = undefined;
+      joining.wait();
+    }
     if (state === "connecting") enter(stay, alias);
     if (state === "ended") leave(stay);
   });

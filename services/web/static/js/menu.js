@@ -20,7 +20,7 @@ export function openMenu(button, items) {
     type: "button", role: "menuitem", tabindex: "-1", class: item.bad ? "bad" : undefined,
     click: () => { closeMenu(true); item.run(); },
   }, item.icon ? icon(item.icon) : "", el("span", { text: item.label }),
-  item.count ? el("span", { class: "dot", text: String(item.count) }) : "",
+  item.count ? el("span", { class: "dot", "data-count": item.count }) : "",
   item.key ? el("kbd", { "aria-hidden": "true", text: item.key }) : "")));
   menu.showPopover();
   place(menu, button.getBoundingClientRect());

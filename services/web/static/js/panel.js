@@ -56,6 +56,7 @@ export class Panel {
       $(`tab-${t}`).tabIndex = t === tab ? 0 : -1;
       $(`${t}-toggle`).setAttribute("aria-expanded", String(t === tab));
     }
+    if (tab) $("toasts").replaceChildren(); // what they tell can be seen now
     for (const listener of this.listeners) listener(tab);
   }
 }

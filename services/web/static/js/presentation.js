@@ -17,6 +17,8 @@ export class Presentation extends Emitter {
     this.stream = new MediaStream();
     /** @type {MediaStreamTrack|undefined} the screen that we share */
     this.screen = undefined;
+    /** Offers again, when we begin or stop to send. @type {() => Promise<void>} */
+    this.renegotiate = async () => {};
     /** @type {RTCRtpTransceiver|undefined} */
     this.transceiver = undefined;
   }
@@ -25,7 +27,7 @@ export class Presentation extends Emitter {
 
   /** Adds the medium to a connection; also to the next one, when the first was lost. */
   attach(peer) {
-    this.transceiver = peer.addTransceiver("video", { direction: "sendrecv" });
+    this.transceiver = peer.addTransceiver("video", { direction: this.screen ? "sendrecv" : "recvonly" });
     for (const old of this.stream.getTracks()) this.stream.removeTrack(old);
     this.stream.addTrack(this.transceiver.receiver.track);
     if (this.screen) this.transceiver.sender.replaceTrack(this.screen);
@@ -59,8 +61,15 @@ export class Presentation extends Emitter {
     screen.contentHint = "detail"; // letters are to be sharp, and need not move
     screen.addEventListener("ended", () => this.stop().catch(() => {}));
     this.screen = screen;
-    await this.transceiver.sender.replaceTrack(screen);
     this.emit("change");
+    await this.transceiver.sender.replaceTrack(screen);
+    this.transceiver.direction = "sendrecv";
+    try {
+      await this.renegotiate();
+    } catch (err) {
+      await this.stop().catch(() => {});
+      throw err;
+    }
   }
 
   /** Stops sharing and gives the floor back. */
@@ -68,6 +77,7 @@ export class Presentation extends Emitter {
     if (!this.screen) return;
     this.#drop();
     await this.seat.me("release_floor");
+    await this.renegotiate();
   }
 
   /** Somebody else has the floor now, or the call is over. */
@@ -77,6 +87,7 @@ export class Presentation extends Emitter {
     this.screen?.stop();
     this.screen = undefined;
     this.transceiver?.sender.replaceTrack(null).catch(() => {});
+    if (this.transceiver) this.transceiver.direction = "recvonly"; // from the next offer on
     this.emit("change");
   }
 }

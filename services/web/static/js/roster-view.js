@@ -1,5 +1,6 @@
 import { confirm } from "./dialog.js";
 import { $, el, icon, setIcon, setLabel } from "./dom.js";
+import { face } from "./face.js";
 import { openMenu } from "./menu.js";
 import { complain, toast } from "./notices.js";
 import { isMuted, nameOf, yes } from "./room.js";
@@ -64,10 +65,9 @@ export class RosterView {
   #fill(row, p) {
     const self = p.uuid === this.room.me();
     const name = nameOf(p), muted = isMuted(p);
-    const [face, who, marks, mute, act] = row.children;
+    const [head, who, marks, mute, act] = row.children;
     row.classList.toggle("speaking", this.room.speaking.has(p.uuid));
-    face.textContent = initials(name);
-    face.dataset.tint = String([...name].reduce((sum, c) => sum + c.codePointAt(0), 0) % 6);
+    face(name, head);
     const shown = self ? `${name} (you)` : name;
     who.firstElementChild.textContent = who.firstElementChild.title = shown;
     who.lastElementChild.textContent = [
@@ -129,16 +129,11 @@ export class RosterView {
     $("waiting-list").replaceChildren(...list.map((p) => el("li", {},
       el("b", { text: nameOf(p) }),
       el("button", { type: "button", class: "quiet", text: "Refuse", "aria-label": `Refuse ${nameOf(p)}`, click: () => this.session.seat.of(p.uuid, "disconnect").catch(complain) }),
-      el("button", { type: "button", class: "primary admit", text: "Let in", "aria-label": `Let ${nameOf(p)} in`, click: () => this.#admit(p) }))));
+      el("button", { type: "button", class: "primary admit", text: "Let in", "aria-label": `Let in ${nameOf(p)}`, click: () => this.#admit(p) }))));
   }
 
   close() {
     cancelAnimationFrame(this.frame);
     for (const off of this.offs) off();
   }
-}
-
-function initials(name) {
-  const words = name.replace(/^sips?:/, "").split(/[\s._@-]+/).filter(Boolean);
-  return ((words[0]?.[0] ?? "?") + (words.length > 1 ? words.at(-1)[0] : "")).toUpperCase();
 }

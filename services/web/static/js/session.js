@@ -30,18 +30,25 @@ export class Session extends Emitter {
     this.seat = new Seat(alias);
     this.room = new Room(() => this.seat.id);
     this.presentation = new Presentation(this.seat);
+    this.presentation.renegotiate = async () => { await this.call?.update(); };
     /** What the server has said that it does not have: chat, dial, presentation. */
     this.lacks = new Set();
     this.room.on("people", () => this.#admitted());
     this.room.on("presentation", () => {
       if (this.room.presenter?.id !== this.seat.id) this.presentation.yield();
     });
-    const network = () => this.recover(true);
-    addEventListener("online", network);
-    /** @type {any} */ (navigator).connection?.addEventListener("change", network);
+    const online = () => this.recover(true);
+    const link = /** @type {any} */ (navigator).connection;
+    let type = link?.type;
+    const change = () => { // also when the browser only thinks better or worse of the same network
+      if (link.type !== type) this.recover(true);
+      type = link.type;
+    };
+    addEventListener("online", online);
+    link?.addEventListener("change", change);
     this.unlisten = () => {
-      removeEventListener("online", network);
-      /** @type {any} */ (navigator).connection?.removeEventListener("change", network);
+      removeEventListener("online", online);
+      link?.removeEventListener("change", change);
     };
   }
 
@@ -119,9 +126,13 @@ export class Session extends Emitter {
   /** Switches microphone or camera, and undoes what a host has muted. */
   async toggle(kind) {
     const byHost = kind === "audio" && yes(this.room.self?.is_muted);
-    const off = byHost ? false : !this.devices.off[kind];
-    await this.devices.setOff(kind, off);
-    if (byHost) await this.seat.me("unmute");
+    if (byHost) {
+      await this.seat.me("unmute").catch((err) => {
+        if (err.reason === "role") err.message = "A host has muted you, and only a host can unmute you.";
+        throw err;
+      });
+    }
+    await this.devices.setOff(kind, byHost ? false : !this.devices.off[kind]);
     await this.tell(kind);
   }
 
@@ -158,27 +169,20 @@ export class Session extends Emitter {
       this.gone = false;
       this.call?.close();
       this.call = undefined;
-      if (this.waits) return true;
+      if (this.waits) this.#become("waiting");
     }
-    if ((await this.#alive()) !== "kept") return false;
+    const found = await this.seat.probe(1500);
+    if (found === "lost") {
+      this.gone = true;
+      this.seat.leave();
+    }
+    if (found !== "kept") return false;
     if (!this.seat.listening) this.seat.listen();
     if (this.waits) return true;
     if (!this.call) await this.#place();
     else if (this.moved || !(await this.call.flows())) await this.#restart();
     this.moved = false;
     return this.call.flows(3000);
-  }
-
-  async #alive() {
-    const { onlost, onsilent } = this.seat;
-    this.seat.onsilent = undefined; // we know already
-    this.seat.onlost = () => { this.gone = true; };
-    try {
-      return await this.seat.refresh(1500);
-    } finally {
-      if (this.gone) this.seat.leave();
-      Object.assign(this.seat, { onlost, onsilent });
-    }
   }
 
   async #restart() {

@@ -1,4 +1,5 @@
-import { $ } from "./dom.js";
+import { $, el } from "./dom.js";
+import { face } from "./face.js";
 import { nameOf } from "./room.js";
 import { toast } from "./notices.js";
 
@@ -15,7 +16,7 @@ export class StageView {
       session.on("call", (call) => this.#play(call)),
       devices.on("change", () => this.#self()),
       devices.on("tracks", () => this.#self()),
-      room.on("stage", () => this.#caption()),
+      room.on("stage", () => { this.#caption(); this.#alone(); }),
       room.on("people", () => { this.#caption(); this.#alone(); }),
       session.on("state", () => this.#alone()),
       room.on("presentation", () => this.#presentation()),
@@ -51,10 +52,15 @@ export class StageView {
     if (who.length) $("caption").lastElementChild.textContent = who.map(nameOf).join(", ");
   }
 
-  /** An empty room looks like a failure; say what it is. */
+  /** A black picture looks like a failure; show who is here without sound and picture. */
   #alone() {
     const { room, state } = this.session;
-    $("alone").hidden = state !== "connected" || room.present.some((p) => p.uuid !== room.me());
+    const others = room.present.filter((p) => p.uuid !== room.me());
+    const dark = state === "connected" && !room.presenter && !others.some((p) => p.has_media);
+    $("alone").hidden = state !== "connected" || others.length > 0;
+    $("faces").hidden = !dark || others.length === 0;
+    if ($("faces").hidden) return;
+    $("faces").replaceChildren(...others.slice(0, 8).map((p) => el("li", { class: room.speaking.has(p.uuid) ? "speaking" : undefined }, face(nameOf(p)), el("b", { text: nameOf(p) }))));
   }
 
   #presentation() {
@@ -72,6 +78,7 @@ export class StageView {
     for (const off of this.offs) off();
     $("unblock").removeEventListener("click", this.unblock);
     $("unblock").hidden = true;
+    $("alone").hidden = $("faces").hidden = true;
     for (const id of ["far", "slides", "self"]) $(id).srcObject = null;
     document.querySelector(".stage").classList.remove("presenting");
     $("slides").hidden = true;

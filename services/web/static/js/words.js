@@ -90,7 +90,7 @@ export function problemOf(err) {
 /** @param {number} n @param {string} one @param {string} [more] */
 export const count = (n, one, more = `${one}s`) => `${n} ${n === 1 ? one : more}`;
 
-const protocols = { webrtc: "Browser", api: "Browser", sip: "Phone or room system", h323: "Room system", rtmp: "Stream", mssip: "Skype" };
+const protocols = { webrtc: "Browser", api: "Browser", sip: "SIP", h323: "H.323", rtmp: "Stream", mssip: "Skype" };
 
 /** @param {string} protocol of a participant */
 export const origin = (protocol) => protocols[protocol] ?? "";
