@@ -20,6 +20,9 @@ type Offer struct {
 	SDP  string     // what the peer offers
 	Port *port.Port // where its media goes; the caller's
 
+	Publisher bool // the peer only sends (WHIP)
+	Viewer    bool // the peer only receives (WHEP)
+
 	// Connected is called once, when ICE and DTLS are done and media can flow.
 	// It must not block, nor close the call.
 	Connected func()
@@ -60,6 +63,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.way = wayOf(o.Publisher, o.Viewer)
 	choice, err := e.choose(d, nil)
 	if err != nil {
 		return nil, err
@@ -127,7 +131,7 @@ func (c *Call) Update(ctx context.Context, offerSDP string, withVideo bool) (str
 	if err != nil {
 		return "", err
 	}
-	d.noVideo = !withVideo
+	d.noVideo, d.way = !withVideo, wayOf(c.offer.Publisher, c.offer.Viewer)
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	return c.renegotiate(ctx, d)
