@@ -21,6 +21,15 @@
 // them; an older one is ignored by the receiver. A lost message is repaired by
 // the next one.
 //
+// # Viewers
+//
+// A participant with [RoleViewer] (WHEP) sees and hears, and that is all: it has
+// no tile, cannot become host or guest, and is not counted, neither towards the
+// room's limit nor as somebody who keeps the conference going. It is let in only
+// where somebody else is, and when only viewers are left they stay for as long as
+// the conference would linger without them; then they are disconnected and it
+// ends. A locked room takes no viewers either.
+//
 // # Mailbox
 //
 // Bounded to 10,000 messages; what does not fit is answered as if nobody were
@@ -122,7 +131,7 @@ type conference struct {
 	dismissed []dismissed
 	counted   int // participants in the metrics
 	stopTimer func() bool
-	ending    bool // everybody has been told to go; nobody comes in any more
+	ending    string // why everybody has been told to go; nobody comes in any more then
 	closed    bool
 }
 
@@ -300,8 +309,8 @@ func (x *conference) idle(c actor.Context, reason string) {
 	}
 	switch {
 	case !x.empty() || x.closed:
-	case x.ending:
-		x.end(c, reasonDisconnected)
+	case x.ending != "":
+		x.end(c, x.ending)
 	default:
 		linger := x.Linger
 		if x.roster.started.IsZero() {
@@ -312,15 +321,19 @@ func (x *conference) idle(c actor.Context, reason string) {
 	}
 }
 
-// empty reports whether nobody is here, nor on the way in or out.
+// empty reports whether nobody but viewers is here, nor on the way in or out.
 func (x *conference) empty() bool {
-	return len(x.roster.members) == 0 && len(x.joining) == 0 && len(x.dismissed) == 0
+	return x.roster.active() == 0 && len(x.joining) == 0 && len(x.dismissed) == 0
 }
 
 func (x *conference) endIfIdle(c actor.Context, reason string) {
-	if x.empty() {
+	switch {
+	case !x.empty(): // somebody joined while the timer was already firing
+	case len(x.roster.members) == 0:
 		x.end(c, reason)
-	} // else somebody joined while the timer was already firing
+	default:
+		x.dismissAll(c, reason, "Nobody is in the conference any more")
+	}
 }
 
 // end closes the door; the parent stops the actor.

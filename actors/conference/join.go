@@ -20,11 +20,11 @@ func (x *conference) join(c actor.Context, m *Join) {
 	case p.GetId() == "" || p.GetAddress().GetId() == "":
 		x.refuse(c, c.Sender(), ErrParticipant)
 		return
-	case x.closed || x.ending:
+	case x.closed || x.ending != "":
 		x.refuse(c, c.Sender(), ErrEnded)
 		return
 	}
-	if err := x.roster.admissible(p.Id); err != nil && m.Epoch == 0 {
+	if err := x.roster.admissible(p); err != nil && m.Epoch == 0 {
 		x.refuse(c, c.Sender(), err)
 		return
 	}

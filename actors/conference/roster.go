@@ -12,8 +12,9 @@ import (
 
 // Roles, and states of a participant.
 const (
-	RoleHost  = "host"
-	RoleGuest = "guest"
+	RoleHost   = "host"
+	RoleGuest  = "guest"
+	RoleViewer = "viewer" // only sees and hears; see the package comment
 
 	StateConnecting = "connecting"
 	StateConnected  = "connected"
@@ -53,16 +54,29 @@ func newRoster(cfg Config, epoch uint64, here place) *roster {
 }
 
 // admissible says why a newcomer may not enter.
-func (r *roster) admissible(id string) error {
+func (r *roster) admissible(p *Participant) error {
+	viewer := p.Role == RoleViewer
 	switch {
-	case r.find(id) >= 0:
+	case r.find(p.Id) >= 0:
 		return nil
 	case r.locked:
 		return ErrLocked
-	case r.cfg.Limit > 0 && len(r.members) >= r.cfg.Limit:
+	case viewer && r.active() == 0:
+		return ErrNotLive
+	case !viewer && r.cfg.Limit > 0 && r.active() >= r.cfg.Limit:
 		return ErrFull
 	}
 	return nil
+}
+
+// active counts the members that do more than watch.
+func (r *roster) active() (n int) {
+	for _, p := range r.members {
+		if p.Role != RoleViewer {
+			n++
+		}
+	}
+	return n
 }
 
 // admit lets p in and reports whether it is new here. Joining twice is joining
@@ -75,7 +89,7 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 		return false, nil
 	}
 	if !again {
-		if err := r.admissible(p.Id); err != nil {
+		if err := r.admissible(p); err != nil {
 			return false, err
 		}
 	}

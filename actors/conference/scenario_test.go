@@ -199,6 +199,9 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 	if d.HasArg("guest") {
 		p.Role = conference.RoleGuest
 	}
+	if d.HasArg("viewer") {
+		p.Role = conference.RoleViewer
+	}
 	if d.HasArg("connected") {
 		p.State = conference.StateConnected
 	}

@@ -55,6 +55,10 @@ func TestDemand(t *testing.T) {
 		{"sound", conference.Config{}, demand{audio: 8}, 0.8},
 		{"sound, and listeners", conference.Config{}, demand{audio: 109}, 9*0.1 + 100*0.01},
 		{"pictures and sound", conference.Config{}, demand{video: 4, audio: 7}, 4 + 5*0.1 + 2*0.01},
+		{"viewers of two", conference.Config{}, demand{video: 2, watching: 101}, 3 + 100*0.05},
+		{"viewers of many", conference.Config{Layout: "1+0"}, demand{video: 4, watching: 100}, 2 + 102*0.05},
+		{"viewers of what all share", conference.Config{SelfView: true}, demand{video: 2, watching: 100}, 1 + 0.5 + 100*0.05},
+		{"viewers that only listen", conference.Config{}, demand{audio: 2, listening: 100}, 2*0.1 + 100*0.01},
 		{"an unknown layout", conference.Config{Layout: "1+33"}, demand{video: 10}, 9 + 0.05},
 	} {
 		d := demandOf(tt.cfg)
@@ -78,7 +82,7 @@ func TestDemandIsMonotone(t *testing.T) {
 					d := demandOf(cfg)
 					d.video, d.audio = pictures, sounds
 					now := d.units(capacity)
-					for _, m := range []medium{audio, video} {
+					for _, m := range []medium{audio, video, listening, watching} {
 						more := d
 						more.add(m, 1)
 						if then := more.units(capacity); then < now {

@@ -21,14 +21,14 @@ type (
 	Admit struct {
 		Call     participant.ID // from [NewCall]
 		Alias    string         // what was dialled: the user part of a URI, or a room name
-		Protocol string         // "sip", "webrtc" or "whip"
+		Protocol string         // "sip", "webrtc", "whip" or "whep"
 		Outgoing bool           // we called them
 		Name     string         // display name, may be empty
 		Remote   string         // the peer's URI or address, for the roster
 		Audio    bool           // media that the call wants
 		Video    bool
 		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host" or "guest"; empty means host
+		Role     string // "host", "guest" or "viewer"; empty means host
 
 		Signalling participant.Signalling
 	}

@@ -51,6 +51,9 @@ func (s *stage) play(d *datadriven.TestData) string {
 		if d.HasArg("guest") {
 			m.Role = conference.RoleGuest
 		}
+		if d.HasArg("viewer") {
+			m.Role = conference.RoleViewer
+		}
 		return s.admit(n, m) + "\n"
 	case "connect":
 		s.calls[arg(0)].connect()

@@ -77,6 +77,7 @@ type call struct {
 
 	leasedIn *room // whose demand it is part of
 	leases   medium
+	viewer   bool
 }
 
 // obey notes who owns the conference on another node, and watches it; nil when
