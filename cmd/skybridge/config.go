@@ -38,6 +38,8 @@ type config struct {
 	Ops      string
 
 	SRTP     string
+	WHIPFile string // holds the token of who may publish
+	WHEPFile string // likewise of who may watch
 	MaxCalls int
 	Capacity float64 // HD calls; zero: measure
 	Reserved int     // CPUs
@@ -87,13 +89,15 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Public, "public-address", "", "`address` at which others reach us, when it is not the one we bind to (static NAT)")
 	fs.Uint16Var(&c.SIPPort, "sip-port", 5060, "`port` for SIP over UDP and TCP; 0 picks a free one, here and below")
 	fs.Uint16Var(&c.SIPSPort, "sips-port", 5061, "`port` for SIP over TLS")
-	fs.Uint16Var(&c.HTTPS, "https-port", 8443, "`port` for the web page, the client API and WHIP")
+	fs.Uint16Var(&c.HTTPS, "https-port", 8443, "`port` for the web page, the client API, WHIP and WHEP")
 	fs.Var(&c.RTP, "rtp-ports", "UDP `ports` for media of SIP calls, FIRST-LAST")
 	fs.Uint16Var(&c.WebRTC, "webrtc-port", 8444, "`port` for media of browsers, UDP and TCP")
 	fs.StringVar(&c.NATS, "nats", "", "`URL` of a NATS cluster with JetStream; empty runs an embedded server")
 	fs.IntVar(&c.NATSPort, "nats-port", 0, "`port` of the embedded NATS server on 127.0.0.1, for integrations and further nodes")
 	fs.StringVar(&c.Ops, "ops", "127.0.0.1:9464", "`address` for /metrics, /healthz, /readyz and profiles, plain HTTP; empty for none")
 	fs.StringVar(&c.SRTP, "srtp", "optional", "`when` SIP calls use SRTP: off, optional (if it is offered) or required")
+	fs.StringVar(&c.WHIPFile, "whip-token-file", "", "`file` with the bearer token that publishers (WHIP) must have; empty: anybody may publish")
+	fs.StringVar(&c.WHEPFile, "whep-token-file", "", "`file` with the bearer token that viewers (WHEP) must have; empty: anybody may watch")
 	fs.IntVar(&c.MaxCalls, "max-calls", 0, "most `calls` this node takes at a time; 0 means as many as --rtp-ports allow")
 	fs.Float64Var(&c.Capacity, "capacity", 0, "how many HD `calls` this node's CPU can carry, each with a picture of its own; 0 measures it")
 	fs.IntVar(&c.Reserved, "reserved-cpus", 0, "`number` of CPUs that calls leave to other programs, when --capacity is measured")
@@ -132,6 +136,11 @@ func (c *config) validate() (problems []error) {
 	}
 	if !slices.Contains([]string{"off", "optional", "required"}, c.SRTP) {
 		wrong("srtp", "%q is not one of off, optional, required", c.SRTP)
+	}
+	for field, file := range map[string]string{"whip-token-file": c.WHIPFile, "whep-token-file": c.WHEPFile} {
+		if _, err := readToken(file); err != nil {
+			wrong(field, "%v", err)
+		}
 	}
 	if c.MaxCalls < 0 {
 		wrong("max-calls", "%d is negative", c.MaxCalls)

@@ -318,8 +318,8 @@ func (s *server) contacts() node.Contacts {
 	return node.Contacts{SIP: at(s.sipPort), SIPS: at(s.sipsPort), HTTPS: "https://" + at(s.httpsPort)}
 }
 
-// listenHTTP binds two ports: one for the page, the client API and WHIP, one
-// for what operators' tools read.
+// listenHTTP binds two ports: one for the page, the client API, WHIP and
+// WHEP, one for what operators' tools read.
 func (s *server) listenHTTP(context.Context) error {
 	var err error
 	if s.https, err = net.Listen("tcp", s.config.address(s.config.HTTPS)); err != nil {
@@ -339,13 +339,22 @@ func (s *server) listenHTTP(context.Context) error {
 }
 
 func (s *server) serveHTTP(context.Context) error {
-	clients := api.New(api.Config{Version: version()}, api.Deps{
+	publish, err := readToken(s.config.WHIPFile)
+	if err != nil {
+		return fmt.Errorf("whip-token-file: %w", err)
+	}
+	watch, err := readToken(s.config.WHEPFile)
+	if err != nil {
+		return fmt.Errorf("whep-token-file: %w", err)
+	}
+	clients := api.New(api.Config{Version: version(), WHIPToken: publish, WHEPToken: watch}, api.Deps{
 		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Actors: s.actors, Ports: s.ports, Workers: s.workers,
 		System: s.system, Node: s.node, Media: browsers{s.webrtc},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", clients)
 	mux.Handle("/whip/", clients)
+	mux.Handle("/whep/", clients)
 	mux.Handle("/", web.New())
 	s.serve("https", s.https, s.tls, mux)
 	s.onStop(func(context.Context) error { clients.Close(); return nil }) // first, so that clients hear why

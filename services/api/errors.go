@@ -40,6 +40,7 @@ const (
 	reasonUnsupported = "unsupported" // this server does not do that
 	reasonElsewhere   = "elsewhere"   // another node does: see alternate
 	reasonCapacity    = "capacity"    // nothing free
+	reasonNotLive     = "not_live"    // nobody to watch
 	reasonLocked      = "locked"      // the conference lets nobody in
 	reasonRole        = "role"        // hosts may, this participant is a guest
 )
@@ -75,6 +76,7 @@ var known = []struct {
 }{
 	{node.ErrNotFound, failure{reason: "not_found", text: "Neither conference nor gateway found"}},
 	{conference.ErrLocked, failure{reason: reasonLocked, text: "The conference is locked"}},
+	{conference.ErrNotLive, failure{reason: reasonNotLive, text: "Nobody is in the conference yet", retry: 5}},
 	{conference.ErrFull, failure{reason: "full", text: "Participant limit reached"}},
 	{conference.ErrNobody, failure{reason: "not_found", text: "No such participant"}},
 	{node.ErrCapacity, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},
@@ -148,7 +150,7 @@ func (s *Server) note(r *http.Request, f *failure, err error) {
 }
 
 // path is what of a URL may be logged: query parameters hold tokens, and so do
-// the paths of WHIP sessions.
+// the paths of WHIP and WHEP sessions.
 func path(r *http.Request) string {
 	if r.Pattern != "" {
 		return r.Pattern

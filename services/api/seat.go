@@ -43,7 +43,7 @@ type seat struct {
 	ended     bool
 	reason    participant.Reason
 	tokens    [2]secret   // now, and before the last refresh: requests may be under way
-	session   secret      // of a WHIP session
+	session   secret      // of a WHIP or WHEP session
 	expiry    *time.Timer // of the token
 	streams   int
 	port      *port.Port
@@ -57,7 +57,7 @@ type seat struct {
 type call struct {
 	Call
 	id           string
-	etag         string // of WHIP: names the ICE generation
+	etag         string // of WHIP and WHEP: names the ICE generation
 	audio, video bool   // what was agreed on; guarded by mu of the seat
 }
 
@@ -81,6 +81,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		Audio:      audio,
 		Video:      video,
 		API:        st.protocol == protocolAPI,
+		Role:       st.role(),
 		Signalling: st,
 	})
 	switch reply := reply.(type) {
@@ -115,7 +116,16 @@ func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
 const (
 	protocolAPI  = "webrtc"
 	protocolWHIP = "whip"
+	protocolWHEP = "whep"
 )
+
+// role is the one to ask for: empty for what the node thinks right.
+func (st *seat) role() string {
+	if st.protocol == protocolWHEP {
+		return conference.RoleViewer
+	}
+	return ""
+}
 
 // reserve counts the seat before anybody is asked for anything, and lets Close
 // wait until that is done.

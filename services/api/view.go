@@ -71,7 +71,8 @@ func (b yesNo) MarshalText() ([]byte, error) {
 
 // Roles, as participants and as tokens have them.
 func chair(role string) string {
-	if role == conference.RoleGuest {
+	switch role {
+	case conference.RoleGuest, conference.RoleViewer: // IsStreaming tells them apart
 		return "guest"
 	}
 	return "chair"
@@ -95,9 +96,10 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 		IsMuted: yesNo(p.AudioMuted), IsClientMuted: v.muted[p.Id], IsVideoMuted: p.VideoMuted, IsOnHold: p.Held,
 		DisconnectSupported: true, MuteSupported: true,
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
+		IsStreaming: p.Role == conference.RoleViewer,
 	}
 	switch {
-	case p.Protocol == protocolWHIP:
+	case p.Protocol == protocolWHIP, p.Protocol == protocolWHEP:
 		j.Protocol = "webrtc"
 	case p.Api && !j.HasMedia:
 		j.Protocol = "api"
@@ -146,6 +148,9 @@ type conferenceJSON struct {
 func (v *view) conference() conferenceJSON {
 	guests, loud, loudGuests := 0, 0, 0
 	for _, p := range v.Participants {
+		if p.Role == conference.RoleViewer {
+			continue // says nothing anyway
+		}
 		guest := p.Role == conference.RoleGuest
 		if guest {
 			guests++
@@ -179,7 +184,7 @@ func (v *view) stageOrder() []stageJSON {
 	}
 	for _, id := range v.stage {
 		p := here[id]
-		if p == nil || !p.Audio && !p.Video {
+		if p == nil || !p.Audio && !p.Video || p.Role == conference.RoleViewer {
 			continue
 		}
 		s := stageJSON{Participant: id, Index: len(list)}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -99,6 +100,7 @@ func (w *world) spawn(name string, receive actor.ReceiveFunc) *actor.PID {
 var replies = map[string]any{
 	"locked":    conference.Refuse(conference.ErrLocked),
 	"full":      conference.ErrFull,
+	"quiet":     conference.Refuse(conference.ErrNotLive),
 	"busy":      node.ErrCapacity,
 	"draining":  node.ErrDraining,
 	"elsewhere": &node.Redirect{Node: "b", Contacts: node.Contacts{HTTPS: "https://b.example:8443"}},
@@ -121,7 +123,7 @@ func (w *world) nodeActor(c actor.Context) {
 			pid := c.Spawn(actor.PropsFromFunc(w.participantActor(m)))
 			w.change(func(r *conference.Roster) {
 				r.Participants = append(r.Participants, &conference.Participant{
-					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: "host", Api: m.API,
+					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(m.Role, "host"), Api: m.API,
 					State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
 				})
 			})
@@ -364,6 +366,20 @@ func (m *media) Inspect(sdp string) (bool, bool, error) {
 		return false, false, api.ErrNoCodec
 	}
 	return !strings.Contains(sdp, "no audio"), strings.Contains(sdp, "m=video"), nil
+}
+
+func (m *media) InspectPublisher(sdp string) (bool, bool, error) {
+	if strings.Contains(sdp, "recvonly") {
+		return false, false, errMalformed
+	}
+	return m.Inspect(sdp)
+}
+
+func (m *media) InspectViewer(sdp string) (bool, bool, error) {
+	if strings.Contains(sdp, "sendonly") {
+		return false, false, errMalformed
+	}
+	return m.Inspect(sdp)
 }
 
 func (m *media) Answer(_ context.Context, o api.Offer) (api.Call, error) {
