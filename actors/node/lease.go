@@ -21,8 +21,8 @@ type ledger struct {
 type medium int
 
 const (
-	nothing medium = iota
-	listening // a viewer's
+	nothing   medium = iota
+	listening        // a viewer's
 	watching
 	audio
 	video

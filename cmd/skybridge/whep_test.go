@@ -120,10 +120,11 @@ func TestWHEP(t *testing.T) {
 		t.Errorf("DELETE and DELETE again: %s, want 200 404", answers)
 	}
 	eventually(t, 20*time.Second, func() error {
-		if r, err := p.roster("studio"); err != nil || r != nil {
-			return fmt.Errorf("the conference goes on: %v, %v", r, err)
+		r, err := p.roster("studio")
+		if err == nil && r != nil {
+			err = fmt.Errorf("the conference goes on: %v", r)
 		}
-		return nil
+		return err
 	})
 	c.do(t, until(`["disconnected", "failed", "closed"].includes(window.connections[0].connectionState)`))
 }
