@@ -96,6 +96,8 @@ func jsonType(t reflect.Type) string {
 		return "boolean"
 	case t.Kind() == reflect.Int:
 		return "integer"
+	case t.Kind() == reflect.Float64:
+		return "number"
 	}
 	return ""
 }
@@ -111,7 +113,7 @@ func parseEvents(t *testing.T) map[string]eventDoc {
 	t.Helper()
 	docs := map[string]eventDoc{}
 	var withSubject []string
-	for _, path := range []string{"event.go", "participant.go"} {
+	for _, path := range []string{"event.go", "participant.go", "testcall.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

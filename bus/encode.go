@@ -98,6 +98,7 @@ func Events() []Event {
 		ParticipantRaised{},
 		ParticipantLowered{},
 		ParticipantPressed{},
+		TestCallFinished{},
 		NodeStarted{},
 		NodeStopped{},
 		NodeLost{},

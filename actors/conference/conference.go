@@ -93,6 +93,10 @@ type Config struct {
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration
+
+	// Test makes the room a service for test calls (package testcall): each
+	// caller has a conference of its own, for so long. Zero: it is a room.
+	Test time.Duration
 }
 
 // Deps are a conference's collaborators. All are required.

@@ -31,6 +31,9 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		n.answer(c, k, err)
 		return
 	}
+	if cfg.Test > 0 {
+		cfg = testRoom(cfg, k.id)
+	}
 	n.calls[k.id] = k
 	n.measure()
 
@@ -92,6 +95,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
 	if k := n.calls[m.ID]; k != nil {
+		n.test(c, k)
 		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name})
 	}
 }

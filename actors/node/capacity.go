@@ -68,11 +68,12 @@ type demand struct {
 	listening    int
 	seats        int // of the layout: how many are seen at once
 	shared       bool
+	echo         bool // what comes from them goes back: it is encoded twice
 	open         bool // there is media, whoever uses it
 }
 
 func demandOf(cfg conference.Config) demand {
-	d := demand{shared: cfg.SelfView}
+	d := demand{shared: cfg.SelfView, echo: cfg.Test > 0}
 	layout, err := compose.Parse(cfg.Layout)
 	if err != nil {
 		layout, _ = compose.Parse(compose.Default)
@@ -110,6 +111,9 @@ func (d demand) units(c Capacity) (u Units) {
 	}
 	viewers := all - own - shown
 	heard := min(d.audio, max(0, mix.DefaultHeard+1-own-shown))
+	if d.echo && own > 0 {
+		own++
+	}
 	u += Units(own) * HDUnit
 	u += Units(shown) * c.weight(c.Shown)
 	u += Units(viewers) * c.weight(c.Viewers)

@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/media/compose"
 )
 
@@ -60,11 +62,26 @@ type room struct {
 	Limit    int
 	Layout   string
 	SelfView string
+	Type     string        // roomConference, also if empty, or roomTest
+	Duration time.Duration // of test calls
 
 	file  string
 	line  int            // where it begins
 	lines map[string]int // where each of its settings is
 }
+
+// Types of rooms.
+const (
+	roomConference = "conference"
+	roomTest       = "test-call"
+
+	// adHocTest is the test call of who opens rooms for any alias. It is not
+	// called "test", as people like to call rooms that.
+	adHocTest = "test-call"
+
+	// maxTest bounds a test call, which takes twice what another call does.
+	maxTest = 10 * time.Minute
+)
 
 // maxCapacity bounds what can be set, in HD calls: more than any machine has.
 const maxCapacity = 1_000_000
@@ -204,6 +221,19 @@ func validateRooms(rooms []room) (problems []error) {
 		if why := badLayout(r.Layout); r.Layout != "" && why != "" {
 			wrong("layout", "%s", why)
 		}
+		switch {
+		case r.Type != "" && r.Type != roomConference && r.Type != roomTest:
+			wrong("type", "%q is neither %s nor %s", r.Type, roomConference, roomTest)
+		case r.Type != roomTest && r.lines["duration"] > 0:
+			wrong("duration", "only a room of type %s has one", roomTest)
+		case r.Type == roomTest && r.lines["duration"] > 0 && (r.Duration < testcall.MinDuration || r.Duration > maxTest):
+			wrong("duration", "%v is not between %v and %v", r.Duration, testcall.MinDuration, maxTest)
+		}
+		for _, field := range []string{"limit", "layout", "self-view"} {
+			if r.Type == roomTest && r.lines[field] > 0 {
+				wrong(field, "a room of type %s has none", roomTest)
+			}
+		}
 		if why := badSelfView(r.SelfView); r.SelfView != "" && why != "" {
 			wrong("self-view", "%s", why)
 		}
@@ -233,11 +263,27 @@ func (c *config) conferences() []conference.Config {
 		if layout == "" {
 			layout = "1+7"
 		}
+		if r.Type == roomTest {
+			out = append(out, conference.Config{Name: r.Name, Aliases: r.Aliases, Test: cmp.Or(r.Duration, testcall.DefaultDuration)})
+			continue
+		}
 		out = append(out, conference.Config{
 			Name: r.Name, Aliases: r.Aliases, Limit: r.Limit, Layout: layout, SelfView: r.SelfView == "shown",
 		})
 	}
+	if c.AdHoc && !c.leads(adHocTest) {
+		out = append(out, conference.Config{Name: adHocTest, Test: testcall.DefaultDuration})
+	}
 	return out
+}
+
+// leads reports whether a configured room has that name or alias.
+func (c *config) leads(alias string) bool {
+	return slices.ContainsFunc(c.Rooms, func(r room) bool {
+		return slices.ContainsFunc(append([]string{r.Name}, r.Aliases...), func(a string) bool {
+			return conference.NormalizeAlias(a) == alias
+		})
+	})
 }
 
 // adHoc returns the template of ad hoc rooms, nil when they are off.

@@ -186,8 +186,12 @@ func (r *room) set(key string, n *yaml.Node) error {
 		err = n.Decode(&r.Layout)
 	case "self-view":
 		err = n.Decode(&r.SelfView)
+	case "type":
+		err = n.Decode(&r.Type)
+	case "duration":
+		err, want = n.Decode(&r.Duration), "a time, such as 90s"
 	default:
-		return errors.New("no such setting; there are name, aliases, limit, layout and self-view")
+		return errors.New("no such setting; there are name, aliases, limit, layout, self-view, type and duration")
 	}
 	if err != nil {
 		return fmt.Errorf("want %s", want)

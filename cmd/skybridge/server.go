@@ -24,6 +24,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/bus/claim"
@@ -296,8 +297,9 @@ func (s *server) startNode(context.Context) error {
 		Log: s.log.With("part", "actors"), Events: s.bus, Directory: s.claims, Dialer: s.sip,
 		Metrics: node.Collectors{
 			Node: node.NewMetrics(s.metrics), Actors: s.actors, Conference: conference.NewMetrics(s.metrics),
-			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics),
+			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics), TestCall: testcall.NewMetrics(s.metrics),
 		},
+		TestCall: s.testCalls(),
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
 			return bridge.New(bridge.Config{Log: s.log.With("part", "media", "room", room), Metrics: bridges, Notify: notify, Workers: s.workers})
 		},

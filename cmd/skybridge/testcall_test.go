@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"image/color"
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/skybridge-media/skybridge/bench/caller"
+	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/bus/natsbus"
+	"github.com/skybridge-media/skybridge/codecs/flite"
+	"github.com/skybridge-media/skybridge/codecs/g722"
+	"github.com/skybridge-media/skybridge/codecs/h264"
+	"github.com/skybridge-media/skybridge/codecs/pcm"
+	"github.com/skybridge-media/skybridge/codecs/yuv"
+	"github.com/skybridge-media/skybridge/media/bridge"
+	"github.com/skybridge-media/skybridge/media/resample"
+	"github.com/skybridge-media/skybridge/media/sdp"
+	"github.com/skybridge-media/skybridge/media/tone"
+)
+
+// A diary is everything that a caller has heard.
+type diary struct {
+	mu    sync.Mutex // guards heard
+	heard pcm.Frame  // at 48 kHz
+}
+
+func (d *diary) hear(f pcm.Frame) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.heard = append(d.heard, f...)
+}
+
+func (d *diary) all() pcm.Frame {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.heard)
+}
+
+// when returns where in what was heard a tone began that lasts, and how loud it
+// is there.
+func (d *diary) when(hz float64, from time.Duration) (time.Duration, bool) {
+	const piece = 48000 / 20 // 50 ms
+	heard := d.all()
+	for at := int(from.Seconds() * 48000); at+2*piece <= len(heard); at += piece {
+		if tone.Detect(heard[at:at+2*piece], 48000, hz)[0] > -40 {
+			return time.Duration(at) * time.Second / 48000, true
+		}
+	}
+	return 0, false
+}
+
+// says reports how much of what was heard is like speech: the best correlation of
+// their envelopes, 0 to 1, and where that is.
+func (d *diary) says(speech pcm.Frame) (best float64, at time.Duration) {
+	const piece = 480 // 10 ms
+	envelope := func(f pcm.Frame) (e []float64) {
+		for ; len(f) >= piece; f = f[piece:] {
+			sum := 0.0
+			for _, s := range f[:piece] {
+				sum += float64(s) * float64(s)
+			}
+			e = append(e, math.Sqrt(sum/piece))
+		}
+		return e
+	}
+	want, heard := envelope(speech), envelope(d.all())
+	for i := 0; i+len(want) <= len(heard); i++ {
+		if c := correlation(want, heard[i:i+len(want)]); c > best {
+			best, at = c, time.Duration(i)*10*time.Millisecond
+		}
+	}
+	return best, at
+}
+
+func correlation(a, b []float64) float64 {
+	var ma, mb, ab, aa, bb float64
+	for i := range a {
+		ma += a[i] / float64(len(a))
+		mb += b[i] / float64(len(a))
+	}
+	for i := range a {
+		x, y := a[i]-ma, b[i]-mb
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+// said is what a text sounds like at 48 kHz.
+func said(t *testing.T, text string) pcm.Frame {
+	t.Helper()
+	speech, err := flite.Speak(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resample.New(flite.Rate, 48000).Process(nil, speech)
+}
+
+// testCalls are the events about test calls from now on.
+func testCalls(t *testing.T, url string) <-chan bus.TestCallFinished {
+	t.Helper()
+	b, err := natsbus.Connect(t.Context(), natsbus.Config{URL: url, Node: "audience"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	finished := make(chan bus.TestCallFinished, 10)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_ = b.Subscribe(ctx, "sky.evt.testcall.finished.>", time.Now(), func(r bus.Received) { // ends with ctx
+			if e, ok := r.Event.(bus.TestCallFinished); ok {
+				finished <- e
+			}
+		})
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		_ = b.Close(context.Background()) // the server may have gone first
+	})
+	return finished
+}
+
+// TestTestCall makes a test call by SIP: the caller hears and sees itself a
+// second later, is spoken to, is told of the loss that there was, and is hung up
+// on when the time is over.
+func TestTestCall(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rooms.yaml")
+	if err := os.WriteFile(file, []byte("rooms:\n  - {name: echo, aliases: [\"9999\"], type: test-call, duration: 30s}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProgram(t, "serve", "--config", file, "--rtp-ports", "43800-43899")
+	finished := testCalls(t, p.NATS)
+
+	// While nobody speaks: the welcome is over, and the results come at 15 s.
+	const beep, turn = 7600 * time.Millisecond, 7800 * time.Millisecond
+	blue, red := yuv.ColorOf(color.RGBA{30, 50, 200, 255}), yuv.ColorOf(color.RGBA{200, 30, 30, 255})
+	var (
+		d       diary
+		sine    = tone.New(48000, -12, 440)
+		ticks   int
+		packets atomic.Int64
+
+		mu     sync.Mutex // guards what follows
+		began  = time.Now()
+		turned time.Duration // when the caller saw itself red
+		inked  int           // bright pixels where the figures are
+	)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	call, err := caller.DialSIP(ctx, netip.MustParseAddrPort(p.SIP), "9999", caller.Config{
+		Name: "caller", Audio: &g722.G722, Video: &h264.H264, Heard: d.hear,
+		Sound: func(dst pcm.Frame) {
+			now := time.Duration(ticks) * bridge.Tick
+			ticks++
+			if now >= beep && now < beep+800*time.Millisecond {
+				sine.Read(dst)
+			}
+		},
+		Draw: func(p *yuv.Picture, now time.Duration) {
+			if now < turn {
+				p.Fill(blue)
+			} else {
+				p.Fill(red)
+			}
+		},
+		Seen: func(p *bridge.SharedPicture) {
+			img := p.Image()
+			mu.Lock()
+			defer mu.Unlock()
+			if c := at(img, 0.7, 0.9); turned == 0 && c.R > 120 && c.B < 100 {
+				turned = time.Since(began)
+			}
+			ink := 0
+			for y := range p.Height / 2 {
+				for x := range p.Width / 2 {
+					if p.Y[y*p.StrideY+x] > 180 {
+						ink++
+					}
+				}
+			}
+			inked = max(inked, ink)
+		},
+		Lose: func(k sdp.Kind) bool { return k == sdp.Audio && packets.Add(1)%10 == 0 },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	began = time.Now()
+	mu.Unlock()
+	t.Cleanup(func() { _ = call.Close() })
+	select {
+	case <-call.Done():
+	case <-time.After(40 * time.Second):
+		t.Fatal("the call goes on")
+	}
+	if lasted := time.Since(began); lasted < 30*time.Second || lasted > 36*time.Second {
+		t.Errorf("the call lasted %v, want 30 s and a goodbye", lasted)
+	}
+
+	heard, ok := d.when(440, beep)
+	if delay := heard - beep; !ok || delay < 900*time.Millisecond || delay > 1700*time.Millisecond {
+		t.Errorf("the beep came back after %v (%v), want a second", delay, ok)
+	} else {
+		t.Logf("the beep came back after %v", delay)
+	}
+	for text, latest := range map[string]time.Duration{
+		"This is a test call. Please speak, and move. You will hear and see yourself a second later.": 4 * time.Second,
+		"The test call is over. Goodbye.": 34 * time.Second,
+	} {
+		if match, at := d.says(said(t, text)); match < 0.9 || at > latest {
+			t.Errorf("%q: heard at %v with a correlation of %.2f", text, at, match)
+		}
+	}
+	mu.Lock()
+	if delay := turned - turn; delay < 700*time.Millisecond || delay > 2500*time.Millisecond {
+		t.Errorf("the picture came back after %v, want a second", delay)
+	} else {
+		t.Logf("the picture came back after %v", delay)
+	}
+	if inked < 1000 {
+		t.Errorf("%d bright pixels where the figures should be", inked)
+	}
+	mu.Unlock()
+
+	var e bus.TestCallFinished
+	select {
+	case e = <-finished:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no event")
+	}
+	if e.Reason != "finished" || e.AudioCodec != "G722" || e.VideoCodec != "H264" || e.Width != 640 || e.Height != 360 {
+		t.Errorf("event %+v", e)
+	}
+	if e.LossFrom < 0.07 || e.LossFrom > 0.13 || e.LossTo > 0.02 || e.VideoLossFrom > 0.02 {
+		t.Errorf("loss %.3f from and %.3f to the caller, %.3f of pictures; the test lost every tenth packet of sound",
+			e.LossFrom, e.LossTo, e.VideoLossFrom)
+	}
+	if e.MOSTo < 4 || e.MOSFrom > 3.5 || e.MOSFrom < 1.5 {
+		t.Errorf("scores %.2f from and %.2f to the caller", e.MOSFrom, e.MOSTo)
+	}
+	t.Logf("%+v", e)
+	wantMetric(t, p, `skybridge_testcall_ended_total{reason="finished"}`, 1)
+	wantMetric(t, p, "skybridge_testcall_active", 0)
+	wantMetric(t, p, "skybridge_conference_active", 0)
+}
