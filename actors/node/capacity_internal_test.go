@@ -2,6 +2,7 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
 )
@@ -59,10 +60,12 @@ func TestDemand(t *testing.T) {
 		{"viewers of many", conference.Config{Layout: "1+0"}, demand{video: 4, watching: 100}, 2 + 102*0.05},
 		{"viewers of what all share", conference.Config{SelfView: true}, demand{video: 2, watching: 100}, 1 + 0.5 + 100*0.05},
 		{"viewers that only listen", conference.Config{}, demand{audio: 2, listening: 100}, 2*0.1 + 100*0.01},
+		{"a test call", conference.Config{Layout: "1+0", Test: time.Minute}, demand{video: 1}, 2},
+		{"a test call without a picture", conference.Config{Layout: "1+0", Test: time.Minute}, demand{audio: 1}, 0.1},
 		{"an unknown layout", conference.Config{Layout: "1+33"}, demand{video: 10}, 9 + 0.05},
 	} {
 		d := demandOf(tt.cfg)
-		tt.d.seats, tt.d.shared = d.seats, d.shared
+		tt.d.seats, tt.d.shared, tt.d.echo = d.seats, d.shared, d.echo
 		if got := tt.d.units(round); got != Units(tt.want*float64(HDUnit)+0.5) {
 			t.Errorf("%s: %v HD calls, want %v", tt.what, got.HD(), tt.want)
 		}

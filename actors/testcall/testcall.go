@@ -253,6 +253,7 @@ func (t *testcall) speak(c actor.Context, text string) {
 func (t *testcall) spoken(c actor.Context, m *spoken) {
 	if m.err != nil {
 		t.log.Error("nothing said", "text", m.text, "err", m.err)
+		m = &spoken{text: m.text} // said without a sound
 	}
 	lasts := t.member.Say(m.speech)
 	if m.text == goodbye {
