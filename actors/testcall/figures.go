@@ -23,11 +23,11 @@ func figuresOf(s port.Stats) figures {
 	f := figures{Stats: s}
 	oneWay := s.AudioIn.RTT/2 + packetTime
 	if s.AudioIn.Packets > 0 {
-		f.mosFrom = opinion(rating(s.AudioIn.Codec, lost(s.AudioIn), oneWay+s.AudioIn.Delay))
+		f.mosFrom = opinion(rating(lost(s.AudioIn), oneWay+s.AudioIn.Delay))
 	}
 	if s.AudioOut.Packets > 0 {
 		// How long the caller buffers is not told; as long as we, say.
-		f.mosTo = opinion(rating(s.AudioOut.Codec, lostOf(s.AudioOut), oneWay+s.AudioIn.Delay))
+		f.mosTo = opinion(rating(lostOf(s.AudioOut), oneWay+s.AudioIn.Delay))
 	}
 	return f
 }

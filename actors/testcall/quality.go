@@ -1,9 +1,6 @@
 package testcall
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // The E-model (ITU-T G.107), as far as a packet network changes it: everything
 // that depends on telephone sets and rooms has its default, which leaves
@@ -14,29 +11,22 @@ import (
 // Rosenbluth ("Voice over IP performance monitoring", 2001), and Ie,eff as in
 // G.107 section 7.2 for random loss. It knows nothing of what people said.
 
-// basic is R with all defaults and nothing lost or late.
-const basic = 93.2
+const (
+	// basic is R with all defaults and nothing lost or late.
+	basic = 93.2
 
-// robustness is what a codec bears: its impairment without loss, and how loss
-// adds to it (G.113 appendix I).
-type robustness struct{ impairment, bpl float64 }
-
-// robustnessOf returns the values of a codec. Loss is concealed in all of them.
-// For Opus the ITU has none for telephone band; with its concealment it is taken
-// to bear at least what G.711 with concealment does.
-func robustnessOf(codec string) robustness {
-	if strings.EqualFold(codec, "G722") {
-		return robustness{0, 15} // concealment repeats; no value in G.113 appendix I for loss
-	}
-	return robustness{0, 25.1} // G.711 with the concealment of its appendix I
-}
+	// robustness is Bpl, how loss adds to impairment: that of G.711 with the
+	// concealment of its appendix I (G.113 appendix I). All codecs here conceal
+	// losses. For Opus and G.722 those tables, which are for telephone band, have
+	// no value; they are taken to be as robust, and without loss as good.
+	robustness = 25.1
+)
 
 // rating returns R for a share of lost packets, 0 to 1, and the time from mouth
 // to ear.
-func rating(codec string, loss float64, delay time.Duration) float64 {
-	c := robustnessOf(codec)
+func rating(loss float64, delay time.Duration) float64 {
 	percent := 100 * min(max(loss, 0), 1)
-	impaired := c.impairment + (95-c.impairment)*percent/(percent+c.bpl)
+	impaired := 95 * percent / (percent + robustness)
 	ms := float64(max(delay, 0)) / float64(time.Millisecond)
 	late := 0.024 * ms
 	if ms > 177.3 {

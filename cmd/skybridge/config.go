@@ -226,7 +226,7 @@ func validateRooms(rooms []room) (problems []error) {
 			wrong("type", "%q is neither %s nor %s", r.Type, roomConference, roomTest)
 		case r.Type != roomTest && r.lines["duration"] > 0:
 			wrong("duration", "only a room of type %s has one", roomTest)
-		case r.Type == roomTest && r.lines["duration"] > 0 && (r.Duration < testcall.MinDuration || r.Duration > maxTest):
+		case r.Type == roomTest && r.Duration != 0 && (r.Duration < testcall.MinDuration || r.Duration > maxTest):
 			wrong("duration", "%v is not between %v and %v", r.Duration, testcall.MinDuration, maxTest)
 		}
 		for _, field := range []string{"limit", "layout", "self-view"} {

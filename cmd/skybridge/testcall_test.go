@@ -333,3 +333,31 @@ func TestTestCallEnds(t *testing.T) {
 		t.Errorf("it did not end in order:\n%s", p.logged())
 	}
 }
+
+// TestTestCallFromPhone calls with a real SIP phone, encrypted, which sees and
+// hears itself.
+func TestTestCallFromPhone(t *testing.T) {
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44100-44199")
+	green := color.RGBA{30, 170, 40, 255}
+	b := startBaresip(t, baresipConfig{
+		name: "phone", port: 5231, rate: 16000, toneHz: 700, color: hex(green), display: 94,
+		account: "audio_codecs=g722/16000/1;video_codecs=h264;mediaenc=srtp-mand",
+	}, fmt.Sprintf("sip:test-call@%s;transport=tls", p.SIPS))
+	eventually(t, 25*time.Second, func() error {
+		img, err := b.seen(t)
+		if err != nil {
+			return err
+		}
+		if got := at(img, 0.7, 0.85); !near(got, green) {
+			return fmt.Errorf("the picture is %v, want %v", got, green)
+		}
+		return nil
+	})
+	eventually(t, 20*time.Second, func() error {
+		levels, err := b.heard(t, []float64{700, 3100})
+		if err == nil && (levels[0] < -50 || levels[0] < levels[1]+20) {
+			err = fmt.Errorf("700 Hz at %.0f dB, 3100 Hz at %.0f", levels[0], levels[1])
+		}
+		return err
+	})
+}

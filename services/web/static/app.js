@@ -232,7 +232,7 @@ function newRow(id) {
 
 function drawRow(row, p) {
   const name = (p.display_name || p.uri || "Guest") + (p.uuid === seat?.id ? " (you)" : "");
-  const from = p.protocol === "webrtc" || p.protocol === "api" ? "Browser" : p.protocol?.toUpperCase();
+  const from = p.is_streaming_conference ? "Viewer" : p.protocol === "webrtc" || p.protocol === "api" ? "Browser" : p.protocol?.toUpperCase();
   const muted = yes(p.is_muted) || yes(p.is_client_muted);
   const [who, how, mute, drop] = ["b", "small", ".mute", ".drop"].map((part) => row.querySelector(part));
   row.classList.toggle("speaking", speaking.has(p.uuid));
