@@ -129,6 +129,62 @@ func TestWHEP(t *testing.T) {
 	c.do(t, until(`["disconnected", "failed", "closed"].includes(window.connections[0].connectionState)`))
 }
 
+// restartICE watches, trickles and restarts ICE as a player does, and returns what
+// happened.
+const restartICE = `(async () => {
+  const pc = new RTCPeerConnection(), found = [];
+  pc.onicecandidate = (e) => { if (e.candidate?.candidate) found.push("a=" + e.candidate.candidate); };
+  for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
+  await pc.setLocalDescription();
+  const posted = await fetch("/whep/studio", { method: "POST", headers: { "Content-Type": "application/sdp" }, body: pc.localDescription.sdp });
+  const answer = await posted.text(), session = posted.headers.get("Location");
+  await pc.setRemoteDescription({ type: "answer", sdp: answer });
+  const until = async (what, ok) => {
+    for (let i = 0; i < 100; i++) {
+      if (await ok()) return;
+      await new Promise((r) => setTimeout(r, 100));
+    }
+    throw new Error("never: " + what);
+  };
+  const stats = async (type) => [...(await pc.getStats()).values()].filter((s) => s.type === type);
+  const received = async () => (await stats("inbound-rtp")).reduce((n, s) => n + s.packetsReceived, 0);
+  await until("media", async () => await received() > 20);
+  const credentials = (sdp) => ["ufrag", "pwd"].map((k) => sdp.match(new RegExp("^a=ice-" + k + ":.*$", "m"))[0].trim());
+  const fragment = () => [...credentials(pc.localDescription.sdp), "m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:0", ...found, ""].join("\r\n");
+  const patch = (match, body) => fetch(session, { method: "PATCH", headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": match }, body });
+  const etag = posted.headers.get("ETag");
+  const trickled = await patch(etag, fragment());
+  await pc.setLocalDescription(await pc.createOffer({ iceRestart: true }));
+  const restarted = await patch("*", fragment()), theirs = await restarted.text();
+  let again = answer;
+  credentials(answer).forEach((was, i) => { again = again.replaceAll(was, credentials(theirs)[i]); });
+  await pc.setRemoteDescription({ type: "answer", sdp: again });
+  const ours = credentials(pc.localDescription.sdp)[0].slice("a=ice-ufrag:".length);
+  await until("the new path", async () => (await stats("transport"))[0].iceLocalUsernameFragment === ours && pc.iceConnectionState === "connected");
+  const before = await received();
+  await until("media on it", async () => await received() > before + 20);
+  const stale = await patch(etag, fragment());
+  const gone = await fetch(session, { method: "DELETE" });
+  return [posted.status, trickled.status, restarted.status, /^a=ice-lite/m.test(theirs), restarted.headers.get("ETag") !== etag,
+    stale.status, gone.status, /a=sendonly/.test(answer) && !/a=sendrecv/.test(answer)].join(" ");
+})()`
+
+// TestWHEPRestart lets a real browser trickle candidates and restart ICE by PATCH.
+func TestWHEPRestart(t *testing.T) {
+	needAiortc(t)
+	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "43500-43519")
+	w := startPublisher(t, p.Web+"/whip/studio", "video/VP8", "#c81e1e", "700")
+	c := startChromium(t, p.Web+"/", "#00ff00", "640x360", 300)
+	got, err := try(c, chromedp.Evaluate[string](restartICE, chromedp.EvalAwaitPromise))
+	if want := "201 204 200 true true 412 200 true"; err != nil || got != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if n := p.metric(t, "skybridge_webrtc_ice_restarts_total"); n != 1 {
+		t.Errorf("%v ICE restarts, want 1", n)
+	}
+	w.end(t)
+}
+
 // TestTokens wants the tokens of the files, and no others.
 func TestTokens(t *testing.T) {
 	file := t.TempDir() + "/token"
