@@ -23,6 +23,7 @@ import (
 	"github.com/skybridge-media/skybridge/codecs/flite"
 	"github.com/skybridge-media/skybridge/codecs/g722"
 	"github.com/skybridge-media/skybridge/codecs/h264"
+	"github.com/skybridge-media/skybridge/codecs/opus"
 	"github.com/skybridge-media/skybridge/codecs/pcm"
 	"github.com/skybridge-media/skybridge/codecs/yuv"
 	"github.com/skybridge-media/skybridge/media/bridge"
@@ -112,6 +113,18 @@ func said(t *testing.T, text string) pcm.Frame {
 	return resample.New(flite.Rate, 48000).Process(nil, speech)
 }
 
+// inkIn estimates how many bright pixels there are where figures are written.
+func inkIn(p *bridge.SharedPicture) (n int) {
+	for y := 0; y < p.Height/2; y += 4 {
+		for x := range p.Width / 2 {
+			if p.Y[y*p.StrideY+x] > 180 {
+				n += 4
+			}
+		}
+	}
+	return n
+}
+
 // testCalls are the events about test calls from now on.
 func testCalls(t *testing.T, url string) <-chan bus.TestCallFinished {
 	t.Helper()
@@ -165,7 +178,7 @@ func TestTestCall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	call, err := caller.DialSIP(ctx, netip.MustParseAddrPort(p.SIP), "9999", caller.Config{
-		Name: "caller", Audio: &g722.G722, Video: &h264.H264, Heard: d.hear,
+		Name: "caller", Audio: &opus.Mono, Video: &h264.H264, Heard: d.hear, FrameRate: 8,
 		Sound: func(dst pcm.Frame) {
 			now := time.Duration(ticks) * bridge.Tick
 			ticks++
@@ -181,21 +194,14 @@ func TestTestCall(t *testing.T) {
 			}
 		},
 		Seen: func(p *bridge.SharedPicture) {
-			img := p.Image()
 			mu.Lock()
 			defer mu.Unlock()
-			if c := at(img, 0.7, 0.9); turned == 0 && c.R > 120 && c.B < 100 {
+			if turned == 0 && p.V[p.Height*9/20*p.StrideUV+p.Width*7/20] > 180 { // blue has 106, red 222
 				turned = time.Since(began)
 			}
-			ink := 0
-			for y := range p.Height / 2 {
-				for x := range p.Width / 2 {
-					if p.Y[y*p.StrideY+x] > 180 {
-						ink++
-					}
-				}
+			if inked < 1000 {
+				inked = max(inked, inkIn(p))
 			}
-			inked = max(inked, ink)
 		},
 		Lose: func(k sdp.Kind) bool { return k == sdp.Audio && packets.Add(1)%10 == 0 },
 	})
@@ -205,14 +211,20 @@ func TestTestCall(t *testing.T) {
 	mu.Lock()
 	began = time.Now()
 	mu.Unlock()
-	t.Cleanup(func() { _ = call.Close() })
+	hangUp := sync.OnceFunc(func() { _ = call.Close() })
+	t.Cleanup(hangUp)
 	select {
 	case <-call.Done():
-	case <-time.After(40 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("the call goes on")
 	}
-	if lasted := time.Since(began); lasted < 30*time.Second || lasted > 36*time.Second {
+	lasted := time.Since(began)
+	if lasted < 30*time.Second || lasted > 36*time.Second && !raceEnabled {
 		t.Errorf("the call lasted %v, want 30 s and a goodbye", lasted)
+	}
+	hangUp() // waits for what counts the ticks
+	if kept := time.Duration(ticks) * bridge.Tick; kept < lasted*9/10 && os.Getenv("SKYBRIDGE_PEERS") != "all" {
+		t.Skipf("the caller had the processor for %v of %v only: nothing can be said of sound", kept, lasted)
 	}
 
 	heard, ok := d.when(440, beep)
@@ -227,10 +239,9 @@ func TestTestCall(t *testing.T) {
 		"The test call is over. Goodbye.": 34 * time.Second,
 	} {
 		match, at := d.says(said(t, text))
-		if match < 0.85 || match < never+0.1 || at > latest {
+		if match < 0.7 || match < never+0.2 || at > latest {
 			t.Errorf("%q: heard at %v with a correlation of %.2f; what was never said has %.2f", text, at, match, never)
 		}
-		t.Logf("%q: heard at %v with a correlation of %.2f; what was never said has %.2f", text, at, match, never)
 	}
 	mu.Lock()
 	if delay := turned - turn; delay < 700*time.Millisecond || delay > 2500*time.Millisecond {
@@ -249,7 +260,7 @@ func TestTestCall(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("no event")
 	}
-	if e.Reason != "finished" || e.AudioCodec != "G722" || e.VideoCodec != "H264" || e.Width != 640 || e.Height != 360 {
+	if e.Reason != "finished" || e.AudioCodec != "opus" || e.VideoCodec != "H264" || e.Width != 640 || e.Height != 360 {
 		t.Errorf("event %+v", e)
 	}
 	if e.LossFrom < 0.07 || e.LossFrom > 0.13 || e.LossTo > 0.02 || e.VideoLossFrom > 0.02 {

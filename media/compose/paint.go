@@ -182,9 +182,10 @@ func border(tile *yuv.Picture) {
 }
 
 // Write puts lines of text into the upper left part of a picture, each on paper
-// of its own. What does not fit is cut.
+// of its own, large enough to be read where the picture is shown in half the size.
+// What does not fit is cut.
 func (p *Painter) Write(pic *yuv.Picture, lines []string) {
-	size := max(pic.Height/24, 11)
+	size := max(pic.Height/18, 11)
 	margin := even(size)
 	y := margin
 	for _, line := range lines {
