@@ -267,8 +267,9 @@ func TestTestCall(t *testing.T) {
 		t.Errorf("loss %.3f from and %.3f to the caller, %.3f of pictures; the test lost every tenth packet of sound",
 			e.LossFrom, e.LossTo, e.VideoLossFrom)
 	}
-	if e.MOSTo < 4 || e.MOSFrom > 3.5 || e.MOSFrom < 1.5 {
-		t.Errorf("scores %.2f from and %.2f to the caller", e.MOSFrom, e.MOSTo)
+	// Both ways have the same delay, whatever the machine makes it.
+	if e.MOSTo < e.MOSFrom+0.6 || e.MOSTo > 4.5 || e.MOSFrom < 1 {
+		t.Errorf("scores %.2f from the caller, who loses, and %.2f to it", e.MOSFrom, e.MOSTo)
 	}
 	t.Logf("%+v", e)
 	wantMetric(t, p, `skybridge_testcall_ended_total{reason="finished"}`, 1)
