@@ -9,7 +9,7 @@ LINT     := $(GO) tool -modfile=tools.mod golangci-lint
 # What the codecs bind, and a C compiler.
 PACKAGES := gcc libc6-dev pkg-config libopus-dev libvpx-dev libopenh264-dev libyuv-dev flite1-dev
 # The real peers that the tests talk to.
-PEERS    := baresip-core baresip-ffmpeg baresip-x11 xvfb x11-xserver-utils pulseaudio pulseaudio-utils openssl sip-tester chromium python3-aiortc ffmpeg sox
+PEERS    := baresip-core baresip-ffmpeg baresip-x11 xvfb x11-xserver-utils pulseaudio pulseaudio-utils openssl sip-tester chromium python3-aiortc ffmpeg sox prometheus
 # Node.js from elsewhere brings its own npm, which Debian's would conflict with.
 PEERS    += $(if $(shell command -v npm),,nodejs npm)
 FUZZTIME ?= 60s
@@ -51,7 +51,7 @@ generate: ## regenerate protobuf code and docs/subjects.md
 fuzz: deps ## run every fuzz target for FUZZTIME (60s) each
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; \
 	done
 
@@ -73,7 +73,7 @@ peers: ## install the real peers that the tests talk to (Debian)
 	@$(call install,$(PEERS),the test peers)
 
 .PHONY: up
-up: ## start NATS and two nodes in containers
+up: ## start NATS, two nodes, Prometheus and Grafana in containers
 	docker compose up --build -d
 
 .PHONY: down

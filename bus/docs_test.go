@@ -10,13 +10,14 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/bus"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/subjects.md")
+var update = flag.Bool("update", false, "rewrite docs/subjects.md and docs/asyncapi.yaml")
 
 //go:embed testdata/subjects.md
 var preamble string
@@ -24,10 +25,13 @@ var preamble string
 const page = "../docs/subjects.md"
 
 // TestDocs compares docs/subjects.md with the code: the events with their
-// comments, and testdata/subjects.md around them. Run it with -update after a
+// comments, the commands with their tags, who may do what, and
+// testdata/subjects.md around them. Run it with -update after a
 // change that is meant.
 func TestDocs(t *testing.T) {
-	want := strings.Replace(preamble, "{{events}}", events(t), 1)
+	want := strings.NewReplacer(
+		"{{events}}", events(t), "{{commands}}", commands(t), "{{users}}", users(),
+	).Replace(preamble)
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -65,6 +69,75 @@ func events(t *testing.T) string {
 	}
 	for name := range docs {
 		t.Errorf("%s is an event but missing from bus.Events", name)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// commands renders one section per command.
+func commands(t *testing.T) string {
+	var b strings.Builder
+	for _, c := range bus.Commands() {
+		fmt.Fprintf(&b, "### %s\n\n`%s`\n\n%s\n", c.Name, c.Subject(), c.Doc)
+		table(t, &b, "request", reflect.TypeOf(c.Request))
+		table(t, &b, "response", reflect.TypeOf(c.Response))
+		b.WriteByte('\n')
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// table renders the fields of a type; those of lists in it follow after a dot.
+func table(t *testing.T, b *strings.Builder, what string, typ reflect.Type) {
+	if typ.NumField() == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n| %s | type | meaning |\n| --- | --- | --- |\n", what)
+	var rows func(typ reflect.Type, prefix string)
+	rows = func(typ reflect.Type, prefix string) {
+		for f := range typ.Fields() {
+			name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+			kind, doc := jsonType(f.Type), f.Tag.Get("jsonschema")
+			list := f.Type.Kind() == reflect.Slice
+			if list {
+				kind = "list"
+			}
+			if name == "" || doc == "" || kind == "" {
+				t.Errorf("%s.%s: needs a JSON name, a documented type and a tag jsonschema", typ.Name(), f.Name)
+			}
+			if option == "omitempty" {
+				kind += ", optional"
+			}
+			fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", prefix, name, kind, doc)
+			if list && f.Type.Elem().Kind() == reflect.Struct {
+				rows(f.Type.Elem(), prefix+name+"[].")
+			}
+		}
+	}
+	rows(typ, "")
+}
+
+// users renders the accesses as a NATS server is configured.
+func users() string {
+	var b strings.Builder
+	quoted := func(list []string) string {
+		var q []string
+		for _, s := range list {
+			q = append(q, strconv.Quote(s))
+		}
+		return "[" + strings.Join(q, ", ") + "]"
+	}
+	for _, a := range bus.Accesses() {
+		fmt.Fprintf(&b, "    { user: %s, password: \"$SKYBRIDGE_%s\", permissions: {\n", a.Name, strings.ToUpper(a.Name))
+		for _, p := range []struct {
+			verb string
+			bus.Subjects
+		}{{"publish", a.Publish}, {"subscribe", a.Subscribe}} {
+			fmt.Fprintf(&b, "        %s: {\n          allow: %s\n", p.verb, quoted(p.Allow))
+			if len(p.Deny) > 0 {
+				fmt.Fprintf(&b, "          deny: %s\n", quoted(p.Deny))
+			}
+			b.WriteString("        }\n")
+		}
+		b.WriteString("    } }\n")
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
@@ -113,7 +186,7 @@ func parseEvents(t *testing.T) map[string]eventDoc {
 	t.Helper()
 	docs := map[string]eventDoc{}
 	var withSubject []string
-	for _, path := range []string{"event.go", "participant.go", "testcall.go"} {
+	for _, path := range []string{"event.go", "participant.go", "presentation.go", "message.go", "testcall.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

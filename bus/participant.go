@@ -35,6 +35,32 @@ func (e ParticipantConnected) Subject() string {
 	return subject("evt", "participant", "connected", Token(e.Room), Token(e.Participant))
 }
 
+// ParticipantWaiting is published when a conference has admitted a participant
+// who must wait, and neither hears nor sees the others until then.
+type ParticipantWaiting struct {
+	Room        string `json:"room"`        // name of the room
+	Participant string `json:"participant"` // id of the participant, and of its call
+	Node        string `json:"node"`        // node that has the call
+	For         string `json:"for"`         // "lock": to be let in; "host": for a host to come
+}
+
+// Subject implements [Event].
+func (e ParticipantWaiting) Subject() string {
+	return subject("evt", "participant", "waiting", Token(e.Room), Token(e.Participant))
+}
+
+// ParticipantEntered is published when a participant need not wait any more.
+type ParticipantEntered struct {
+	Room        string `json:"room"`        // name of the room
+	Participant string `json:"participant"` // id of the participant
+	Node        string `json:"node"`        // node that has the call
+}
+
+// Subject implements [Event].
+func (e ParticipantEntered) Subject() string {
+	return subject("evt", "participant", "entered", Token(e.Room), Token(e.Participant))
+}
+
 // ParticipantLeft is published when a participant has left a conference.
 type ParticipantLeft struct {
 	Room        string  `json:"room"`             // name of the room

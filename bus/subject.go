@@ -6,6 +6,7 @@ import "strings"
 // wildcard follows a kind of event and another follows a conference:
 //
 //	sky.evt.<entity>.<what happened>.<id>...   facts, kept by a stream
+//	sky.api.<entity>.<verb>                    commands of integrations, answered
 //	sky.a.<node>.<incarnation>.<lane>          messages between actors
 //	sky.hb.<node>.<incarnation>                heartbeats of nodes
 //	sky.srv.<server id>                        what a NATS server says of itself
@@ -17,6 +18,9 @@ const (
 
 	// AllEvents matches every event.
 	AllEvents = prefix + ".evt.>"
+
+	// Stream is the JetStream stream that keeps the events.
+	Stream = "SKYBRIDGE_EVT"
 
 	// AllHeartbeats matches the heartbeats of every node.
 	AllHeartbeats = prefix + ".hb.>"
@@ -76,6 +80,13 @@ func ParseHeartbeatSubject(s string) (node, incarnation string, ok bool) {
 
 // ServerSubject is where whoever runs an embedded server answers for it.
 func ServerSubject(id string) string { return subject("srv", Token(id)) }
+
+// InboxPrefix is where the answers to a node's questions go. It is below what no
+// integration may listen to.
+func InboxPrefix(node string) string { return NodeInboxes + "." + Token(node) }
+
+// NodeInboxes is what the inboxes of all nodes begin with.
+const NodeInboxes = "_INBOX." + prefix
 
 func subject(tokens ...string) string { return prefix + "." + strings.Join(tokens, ".") }
 

@@ -120,18 +120,33 @@ type VideoDecoder interface {
 	io.Closer
 }
 
-// The largest picture a decoder accepts, in pixels. A picture may also be
-// upright: the limits apply to the long and the short side.
+// The largest picture a decoder accepts, in pixels: browsers share screens in the
+// size that they have. A picture may also be upright: the limits apply to the long
+// and the short side.
 const (
-	MaxVideoWidth  = 1920
-	MaxVideoHeight = 1088
+	MaxVideoWidth  = 3840
+	MaxVideoHeight = 2400
+)
+
+// The largest picture an encoder makes.
+const (
+	maxEncodedWidth  = 1920
+	maxEncodedHeight = 1088
 )
 
 // Decodable reports whether decoders accept pictures of this size. The least
 // is the one macroblock that H.264 and VP8 are made of.
-func Decodable(width, height int) bool {
+func Decodable(width, height int) bool { return within(width, height, MaxVideoWidth, MaxVideoHeight) }
+
+// HighDefinition reports whether a picture is no larger than 1920x1080, rounded up to
+// whole macroblocks: what a camera sends.
+func HighDefinition(width, height int) bool {
+	return within(width, height, maxEncodedWidth, maxEncodedHeight)
+}
+
+func within(width, height, mostLong, mostShort int) bool {
 	long, short := max(width, height), min(width, height)
-	return short >= 16 && long <= MaxVideoWidth && short <= MaxVideoHeight
+	return short >= 16 && long <= mostLong && short <= mostShort
 }
 
 // VideoOptions say what an encoder produces. It is comparable.
@@ -153,7 +168,7 @@ type VideoOptions struct {
 // Validate says what about o no encoder can do.
 func (o VideoOptions) Validate() error {
 	switch {
-	case o.Width%2 != 0 || o.Height%2 != 0 || !Decodable(o.Width, o.Height):
+	case o.Width%2 != 0 || o.Height%2 != 0 || !HighDefinition(o.Width, o.Height):
 		return fmt.Errorf("codecs: picture size %dx%d", o.Width, o.Height)
 	case o.FrameRate < 1 || o.FrameRate > 60:
 		return fmt.Errorf("codecs: %d pictures per second", o.FrameRate)

@@ -40,6 +40,22 @@ func (x *conference) command(c actor.Context) bool {
 		err = x.roster.raiseHand(m.Id, m.On)
 	case *SetRole:
 		err = x.roster.setRole(m.Id, m.Role)
+	case *SetOverlayText:
+		err = x.roster.setOverlayText(m.Id, m.Text)
+	case *SetGuestsCanUnmute:
+		x.roster.setGuestsCanUnmute(m.On)
+	case *Transfer:
+		if err = x.roster.transferable(m.Id); err == nil {
+			x.tell(c, m)
+		}
+	case *LetIn:
+		err = x.roster.letIn(m.Id)
+	case *Start:
+		x.roster.begin()
+	case *TakeFloor:
+		err = x.roster.takeFloor(m.Id, m.Force)
+	case *ReleaseFloor:
+		err = x.roster.releaseFloor(m.Id)
 	default:
 		return false
 	}

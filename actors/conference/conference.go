@@ -24,11 +24,18 @@
 // # Viewers
 //
 // A participant with [RoleViewer] (WHEP) sees and hears, and that is all: it has
-// no tile, cannot become host or guest, and is not counted, neither towards the
-// room's limit nor as somebody who keeps the conference going. It is let in only
-// where somebody else is, and when only viewers are left they stay for as long as
-// the conference would linger without them; then they are disconnected and it
-// ends. A locked room takes no viewers either.
+// no tile, cannot become host or guest, cannot present, and is not counted,
+// neither towards the room's limit nor as somebody who keeps the conference
+// going. It is let in only where somebody else is, inside and not waiting, and
+// does not wait itself: a locked room, and one that waits for its host, takes no
+// viewers. When only viewers are left they stay for as long as the conference
+// would linger without them; then they are disconnected and it ends. Where guests
+// are disconnected because their hosts have left, viewers are as well.
+//
+// # Messages
+//
+// What participants write to each other is no state: it goes to the subscribers
+// as it comes, once ([Message]), and is forgotten.
 //
 // # Mailbox
 //
@@ -59,6 +66,7 @@ const (
 	reasonEnded        = "conference_ended"
 	reasonStopping     = "node_stopping"
 	reasonEmpty        = "empty"
+	reasonTimeout      = "timeout"
 )
 
 const (
@@ -90,6 +98,16 @@ type Config struct {
 	// SelfView lets participants see themselves, so that all share one view.
 	SelfView bool
 
+	// HostPIN makes its bearers hosts, and everybody else a guest, if they may
+	// come at all. Empty means that everybody is a host. Guests need GuestPIN,
+	// unless it is empty, where AllowGuests is set.
+	HostPIN     string
+	GuestPIN    string
+	AllowGuests bool
+
+	// OnlyHostsPresent keeps the floor from guests.
+	OnlyHostsPresent bool
+
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration
@@ -98,6 +116,9 @@ type Config struct {
 	// caller has a conference of its own, for so long. Zero: it is a room.
 	Test time.Duration
 }
+
+// GuestsNeedPIN reports whether nobody enters without a PIN.
+func (c Config) GuestsNeedPIN() bool { return c.HostPIN != "" && (!c.AllowGuests || c.GuestPIN != "") }
 
 // Deps are a conference's collaborators. All are required.
 type Deps struct {
@@ -135,6 +156,7 @@ type conference struct {
 	dismissed []dismissed
 	counted   int // participants in the metrics
 	stopTimer func() bool
+	limits    limits
 	ending    string // why everybody has been told to go; nobody comes in any more then
 	closed    bool
 }
@@ -171,6 +193,10 @@ func (x *conference) Receive(c actor.Context) {
 		x.disconnect(c, m)
 	case *GetRoster:
 		c.Respond(x.roster.snapshot(AddressOf(c.Self())))
+	case *SendMessage:
+		x.message(c, m)
+	case *MoveCamera:
+		x.moveCamera(c, m)
 	case *Subscribe:
 		x.subscribe(c, m.Subscriber)
 	case *Unsubscribe:
@@ -187,6 +213,8 @@ func (x *conference) Receive(c actor.Context) {
 		x.endIfIdle(c, reasonStopping)
 	case *overdue:
 		x.overdue(c, m.call)
+	case *rung:
+		x.rung(c)
 	case *flush:
 		x.out.waiting = false
 	case *idled:
@@ -202,6 +230,9 @@ func (x *conference) Receive(c actor.Context) {
 // settle tells the world what the message just handled has changed. Every way
 // out of the actor's code ends here.
 func (x *conference) settle(c actor.Context) {
+	x.roster.review(time.Now())
+	x.setClock(c)
+	x.tellEntered(c)
 	x.publish()
 	if n := len(x.roster.members); n != x.counted {
 		x.Metrics.participants.Add(float64(n - x.counted))
@@ -365,6 +396,7 @@ func (x *conference) release(c actor.Context) {
 	for _, d := range x.dismissed {
 		d.stopTimer()
 	}
+	x.limits.stop()
 	x.out.stop()
 	x.Metrics.active.Dec()
 	x.Metrics.participants.Sub(float64(x.counted))

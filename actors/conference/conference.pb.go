@@ -94,11 +94,15 @@ type Participant struct {
 	Held          bool                   `protobuf:"varint,11,opt,name=held,proto3" json:"held,omitempty"`
 	Speaking      bool                   `protobuf:"varint,12,opt,name=speaking,proto3" json:"speaking,omitempty"`
 	Spotlight     bool                   `protobuf:"varint,13,opt,name=spotlight,proto3" json:"spotlight,omitempty"`
-	Role          string                 `protobuf:"bytes,14,opt,name=role,proto3" json:"role,omitempty"` // "host" or "guest"
+	Role          string                 `protobuf:"bytes,14,opt,name=role,proto3" json:"role,omitempty"` // "host", "guest" or "viewer"
 	JoinedUnixMs  int64                  `protobuf:"varint,15,opt,name=joined_unix_ms,json=joinedUnixMs,proto3" json:"joined_unix_ms,omitempty"`
 	Address       *Address               `protobuf:"bytes,16,opt,name=address,proto3" json:"address,omitempty"` // the participant actor
 	HandRaised    bool                   `protobuf:"varint,17,opt,name=hand_raised,json=handRaised,proto3" json:"hand_raised,omitempty"`
-	Api           bool                   `protobuf:"varint,18,opt,name=api,proto3" json:"api,omitempty"` // joined by the client API; may have no media yet
+	Api           bool                   `protobuf:"varint,18,opt,name=api,proto3" json:"api,omitempty"`                                   // joined by the client API; may have no media yet
+	DirectChat    bool                   `protobuf:"varint,19,opt,name=direct_chat,json=directChat,proto3" json:"direct_chat,omitempty"`   // takes messages that are for it alone
+	Camera        bool                   `protobuf:"varint,20,opt,name=camera,proto3" json:"camera,omitempty"`                             // lets others move its camera
+	Waiting       string                 `protobuf:"bytes,21,opt,name=waiting,proto3" json:"waiting,omitempty"`                            // for "lock" or "host", and neither hears nor sees the conference; empty: inside
+	OverlayText   string                 `protobuf:"bytes,22,opt,name=overlay_text,json=overlayText,proto3" json:"overlay_text,omitempty"` // on its tile; empty: its name
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,11 +263,40 @@ func (x *Participant) GetApi() bool {
 	return false
 }
 
+func (x *Participant) GetDirectChat() bool {
+	if x != nil {
+		return x.DirectChat
+	}
+	return false
+}
+
+func (x *Participant) GetCamera() bool {
+	if x != nil {
+		return x.Camera
+	}
+	return false
+}
+
+func (x *Participant) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
+}
+
+func (x *Participant) GetOverlayText() string {
+	if x != nil {
+		return x.OverlayText
+	}
+	return ""
+}
+
 // Join asks to admit a participant. Reply: Joined, Elsewhere or Refused. Joining twice is joining once.
 type Join struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Participant   *Participant           `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // of the owner that has admitted it already; zero for a newcomer
+	Waits         bool                   `protobuf:"varint,3,opt,name=waits,proto3" json:"waits,omitempty"` // rather than to be refused by a locked conference
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -312,10 +345,18 @@ func (x *Join) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *Join) GetWaits() bool {
+	if x != nil {
+		return x.Waits
+	}
+	return false
+}
+
 type Joined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	Transcoder    *Address               `protobuf:"bytes,2,opt,name=transcoder,proto3" json:"transcoder,omitempty"` // on the participant's node; absent in the reply to Rejoin
+	Waiting       string                 `protobuf:"bytes,3,opt,name=waiting,proto3" json:"waiting,omitempty"`       // see Participant; as it is now
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -362,6 +403,13 @@ func (x *Joined) GetTranscoder() *Address {
 		return x.Transcoder
 	}
 	return nil
+}
+
+func (x *Joined) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
 }
 
 // Elsewhere answers Join when the conference has its media on another node. Nothing was admitted.
@@ -998,6 +1046,622 @@ func (x *SetRole) GetRole() string {
 	return ""
 }
 
+// LetIn ends the wait of a participant.
+type LetIn struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LetIn) Reset() {
+	*x = LetIn{}
+	mi := &file_conference_conference_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LetIn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LetIn) ProtoMessage() {}
+
+func (x *LetIn) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LetIn.ProtoReflect.Descriptor instead.
+func (*LetIn) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LetIn) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// Start lets those in who wait for a host.
+type Start struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Start) Reset() {
+	*x = Start{}
+	mi := &file_conference_conference_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Start) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Start) ProtoMessage() {}
+
+func (x *Start) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Start.ProtoReflect.Descriptor instead.
+func (*Start) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+}
+
+// SetOverlayText changes the text on a participant's tile; an empty one is its name again.
+type SetOverlayText struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetOverlayText) Reset() {
+	*x = SetOverlayText{}
+	mi := &file_conference_conference_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetOverlayText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetOverlayText) ProtoMessage() {}
+
+func (x *SetOverlayText) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetOverlayText.ProtoReflect.Descriptor instead.
+func (*SetOverlayText) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SetOverlayText) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SetOverlayText) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type SetGuestsCanUnmute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	On            bool                   `protobuf:"varint,1,opt,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetGuestsCanUnmute) Reset() {
+	*x = SetGuestsCanUnmute{}
+	mi := &file_conference_conference_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetGuestsCanUnmute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetGuestsCanUnmute) ProtoMessage() {}
+
+func (x *SetGuestsCanUnmute) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetGuestsCanUnmute.ProtoReflect.Descriptor instead.
+func (*SetGuestsCanUnmute) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SetGuestsCanUnmute) GetOn() bool {
+	if x != nil {
+		return x.On
+	}
+	return false
+}
+
+// Transfer sends a participant of the client API to another conference, as host or guest. Whoever asks has made sure
+// that it may enter. Subscribers hear of it. Reply: Done or Refused.
+type Transfer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	Role          string                 `protobuf:"bytes,3,opt,name=role,proto3" json:"role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transfer) Reset() {
+	*x = Transfer{}
+	mi := &file_conference_conference_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transfer) ProtoMessage() {}
+
+func (x *Transfer) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
+func (*Transfer) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Transfer) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Transfer) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *Transfer) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+// TakeFloor makes a participant the one who presents. While nobody does, everybody may who is let; a host also takes
+// the floor from somebody else, and so does who is forced upon it. TakeFloor twice is once.
+type TakeFloor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Force         bool                   `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeFloor) Reset() {
+	*x = TakeFloor{}
+	mi := &file_conference_conference_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeFloor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeFloor) ProtoMessage() {}
+
+func (x *TakeFloor) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeFloor.ProtoReflect.Descriptor instead.
+func (*TakeFloor) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TakeFloor) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TakeFloor) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+// ReleaseFloor ends the presentation of a participant, or with an empty id of whoever presents.
+type ReleaseFloor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseFloor) Reset() {
+	*x = ReleaseFloor{}
+	mi := &file_conference_conference_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseFloor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseFloor) ProtoMessage() {}
+
+func (x *ReleaseFloor) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseFloor.ProtoReflect.Descriptor instead.
+func (*ReleaseFloor) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReleaseFloor) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// SendMessage sends text from one participant to the others, or to one of them. Reply: Done or Refused.
+type SendMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`       // participant id
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`           // participant id; empty: everybody
+	Type          string                 `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`       // media type
+	Payload       string                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"` // at most 8192 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendMessage) Reset() {
+	*x = SendMessage{}
+	mi := &file_conference_conference_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendMessage) ProtoMessage() {}
+
+func (x *SendMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendMessage.ProtoReflect.Descriptor instead.
+func (*SendMessage) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SendMessage) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SendMessage) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SendMessage) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *SendMessage) GetPayload() string {
+	if x != nil {
+		return x.Payload
+	}
+	return ""
+}
+
+// Message is what subscribers hear of it, once, in the order in which the conference took them. It is not part of the
+// roster: one that is lost on its way to another node stays lost.
+type Message struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // of who sent it
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`     // empty: everybody but who sent it
+	Type          string                 `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
+	Payload       string                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Message) Reset() {
+	*x = Message{}
+	mi := &file_conference_conference_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Message) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Message) ProtoMessage() {}
+
+func (x *Message) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Message.ProtoReflect.Descriptor instead.
+func (*Message) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Message) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Message) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Message) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Message) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Message) GetPayload() string {
+	if x != nil {
+		return x.Payload
+	}
+	return ""
+}
+
+// MoveCamera asks the far end of a participant's call to move its camera. Reply: Done or Refused.
+type MoveCamera struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          string                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Action        string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"` // "start", "continue" or "stop"
+	Movements     []*Movement            `protobuf:"bytes,4,rep,name=movements,proto3" json:"movements,omitempty"`
+	TimeoutMs     int64                  `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"` // after which the camera stops by itself; zero: the far end decides
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveCamera) Reset() {
+	*x = MoveCamera{}
+	mi := &file_conference_conference_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveCamera) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveCamera) ProtoMessage() {}
+
+func (x *MoveCamera) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveCamera.ProtoReflect.Descriptor instead.
+func (*MoveCamera) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *MoveCamera) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *MoveCamera) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MoveCamera) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *MoveCamera) GetMovements() []*Movement {
+	if x != nil {
+		return x.Movements
+	}
+	return nil
+}
+
+func (x *MoveCamera) GetTimeoutMs() int64 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+type Movement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Axis          string                 `protobuf:"bytes,1,opt,name=axis,proto3" json:"axis,omitempty"`           // "pan", "tilt" or "zoom"
+	Direction     string                 `protobuf:"bytes,2,opt,name=direction,proto3" json:"direction,omitempty"` // "left", "right", "up", "down", "in" or "out"
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Movement) Reset() {
+	*x = Movement{}
+	mi := &file_conference_conference_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Movement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Movement) ProtoMessage() {}
+
+func (x *Movement) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Movement.ProtoReflect.Descriptor instead.
+func (*Movement) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Movement) GetAxis() string {
+	if x != nil {
+		return x.Axis
+	}
+	return ""
+}
+
+func (x *Movement) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
 // Dismiss is what a conference tells the actor of a participant that it has disconnected. No reply.
 type Dismiss struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1011,7 +1675,7 @@ type Dismiss struct {
 
 func (x *Dismiss) Reset() {
 	*x = Dismiss{}
-	mi := &file_conference_conference_proto_msgTypes[17]
+	mi := &file_conference_conference_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1687,7 @@ func (x *Dismiss) String() string {
 func (*Dismiss) ProtoMessage() {}
 
 func (x *Dismiss) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[17]
+	mi := &file_conference_conference_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1700,7 @@ func (x *Dismiss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dismiss.ProtoReflect.Descriptor instead.
 func (*Dismiss) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{17}
+	return file_conference_conference_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Dismiss) GetCode() string {
@@ -1067,6 +1731,51 @@ func (x *Dismiss) GetConference() *Address {
 	return nil
 }
 
+// Entered tells the actor of a participant that it need not wait any more. No reply.
+type Entered struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Conference    *Address               `protobuf:"bytes,1,opt,name=conference,proto3" json:"conference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Entered) Reset() {
+	*x = Entered{}
+	mi := &file_conference_conference_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Entered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Entered) ProtoMessage() {}
+
+func (x *Entered) ProtoReflect() protoreflect.Message {
+	mi := &file_conference_conference_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Entered.ProtoReflect.Descriptor instead.
+func (*Entered) Descriptor() ([]byte, []int) {
+	return file_conference_conference_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Entered) GetConference() *Address {
+	if x != nil {
+		return x.Conference
+	}
+	return nil
+}
+
 // Report asks the actor of a participant for an Update, because some may have been lost. One that follows
 // another owner answers with Leave. No reply.
 type Report struct {
@@ -1078,7 +1787,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_conference_conference_proto_msgTypes[18]
+	mi := &file_conference_conference_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1799,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[18]
+	mi := &file_conference_conference_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1812,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{18}
+	return file_conference_conference_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Report) GetConference() *Address {
@@ -1122,7 +1831,7 @@ type GetRoster struct {
 
 func (x *GetRoster) Reset() {
 	*x = GetRoster{}
-	mi := &file_conference_conference_proto_msgTypes[19]
+	mi := &file_conference_conference_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1843,7 @@ func (x *GetRoster) String() string {
 func (*GetRoster) ProtoMessage() {}
 
 func (x *GetRoster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[19]
+	mi := &file_conference_conference_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,30 +1856,34 @@ func (x *GetRoster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRoster.ProtoReflect.Descriptor instead.
 func (*GetRoster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{19}
+	return file_conference_conference_proto_rawDescGZIP(), []int{31}
 }
 
 // Roster is the full state of a conference; version grows with every change within an epoch.
 type Roster struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Version       uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
-	Locked        bool                   `protobuf:"varint,4,opt,name=locked,proto3" json:"locked,omitempty"`
-	Layout        string                 `protobuf:"bytes,5,opt,name=layout,proto3" json:"layout,omitempty"`
-	SelfView      bool                   `protobuf:"varint,6,opt,name=self_view,json=selfView,proto3" json:"self_view,omitempty"`
-	MediaNode     string                 `protobuf:"bytes,7,opt,name=media_node,json=mediaNode,proto3" json:"media_node,omitempty"` // name of the node; empty while there is none
-	Participants  []*Participant         `protobuf:"bytes,8,rep,name=participants,proto3" json:"participants,omitempty"`
-	Speaker       string                 `protobuf:"bytes,9,opt,name=speaker,proto3" json:"speaker,omitempty"` // participant id
-	StartedUnixMs int64                  `protobuf:"varint,10,opt,name=started_unix_ms,json=startedUnixMs,proto3" json:"started_unix_ms,omitempty"`
-	Conference    *Address               `protobuf:"bytes,11,opt,name=conference,proto3" json:"conference,omitempty"` // the actor that says so
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Room             string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Epoch            uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Version          uint64                 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	Locked           bool                   `protobuf:"varint,4,opt,name=locked,proto3" json:"locked,omitempty"`
+	Layout           string                 `protobuf:"bytes,5,opt,name=layout,proto3" json:"layout,omitempty"`
+	SelfView         bool                   `protobuf:"varint,6,opt,name=self_view,json=selfView,proto3" json:"self_view,omitempty"`
+	MediaNode        string                 `protobuf:"bytes,7,opt,name=media_node,json=mediaNode,proto3" json:"media_node,omitempty"` // name of the node; empty while there is none
+	Participants     []*Participant         `protobuf:"bytes,8,rep,name=participants,proto3" json:"participants,omitempty"`
+	Speaker          string                 `protobuf:"bytes,9,opt,name=speaker,proto3" json:"speaker,omitempty"` // participant id
+	StartedUnixMs    int64                  `protobuf:"varint,10,opt,name=started_unix_ms,json=startedUnixMs,proto3" json:"started_unix_ms,omitempty"`
+	Conference       *Address               `protobuf:"bytes,11,opt,name=conference,proto3" json:"conference,omitempty"` // the actor that says so
+	Presenter        string                 `protobuf:"bytes,12,opt,name=presenter,proto3" json:"presenter,omitempty"`   // participant id; empty while nobody presents
+	OnlyHostsPresent bool                   `protobuf:"varint,13,opt,name=only_hosts_present,json=onlyHostsPresent,proto3" json:"only_hosts_present,omitempty"`
+	WaitsForHost     bool                   `protobuf:"varint,14,opt,name=waits_for_host,json=waitsForHost,proto3" json:"waits_for_host,omitempty"`          // guests wait
+	GuestsStayMuted  bool                   `protobuf:"varint,15,opt,name=guests_stay_muted,json=guestsStayMuted,proto3" json:"guests_stay_muted,omitempty"` // those that a host has muted may not unmute themselves
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Roster) Reset() {
 	*x = Roster{}
-	mi := &file_conference_conference_proto_msgTypes[20]
+	mi := &file_conference_conference_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1895,7 @@ func (x *Roster) String() string {
 func (*Roster) ProtoMessage() {}
 
 func (x *Roster) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[20]
+	mi := &file_conference_conference_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1908,7 @@ func (x *Roster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Roster.ProtoReflect.Descriptor instead.
 func (*Roster) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{20}
+	return file_conference_conference_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Roster) GetRoom() string {
@@ -1275,6 +1988,34 @@ func (x *Roster) GetConference() *Address {
 	return nil
 }
 
+func (x *Roster) GetPresenter() string {
+	if x != nil {
+		return x.Presenter
+	}
+	return ""
+}
+
+func (x *Roster) GetOnlyHostsPresent() bool {
+	if x != nil {
+		return x.OnlyHostsPresent
+	}
+	return false
+}
+
+func (x *Roster) GetWaitsForHost() bool {
+	if x != nil {
+		return x.WaitsForHost
+	}
+	return false
+}
+
+func (x *Roster) GetGuestsStayMuted() bool {
+	if x != nil {
+		return x.GuestsStayMuted
+	}
+	return false
+}
+
 // Subscribe asks for the Roster now and after every change, until the subscriber stops or unsubscribes. Reply: Roster.
 type Subscribe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1285,7 +2026,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_conference_conference_proto_msgTypes[21]
+	mi := &file_conference_conference_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1297,7 +2038,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[21]
+	mi := &file_conference_conference_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1310,7 +2051,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{21}
+	return file_conference_conference_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Subscribe) GetSubscriber() *Address {
@@ -1329,7 +2070,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_conference_conference_proto_msgTypes[22]
+	mi := &file_conference_conference_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +2082,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[22]
+	mi := &file_conference_conference_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +2095,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{22}
+	return file_conference_conference_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Unsubscribe) GetSubscriber() *Address {
@@ -1375,7 +2116,7 @@ type Rejoin struct {
 
 func (x *Rejoin) Reset() {
 	*x = Rejoin{}
-	mi := &file_conference_conference_proto_msgTypes[23]
+	mi := &file_conference_conference_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1387,7 +2128,7 @@ func (x *Rejoin) String() string {
 func (*Rejoin) ProtoMessage() {}
 
 func (x *Rejoin) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[23]
+	mi := &file_conference_conference_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1400,7 +2141,7 @@ func (x *Rejoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rejoin.ProtoReflect.Descriptor instead.
 func (*Rejoin) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{23}
+	return file_conference_conference_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Rejoin) GetTranscoder() *Address {
@@ -1429,7 +2170,7 @@ type OpenMedia struct {
 
 func (x *OpenMedia) Reset() {
 	*x = OpenMedia{}
-	mi := &file_conference_conference_proto_msgTypes[24]
+	mi := &file_conference_conference_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +2182,7 @@ func (x *OpenMedia) String() string {
 func (*OpenMedia) ProtoMessage() {}
 
 func (x *OpenMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[24]
+	mi := &file_conference_conference_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +2195,7 @@ func (x *OpenMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMedia.ProtoReflect.Descriptor instead.
 func (*OpenMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{24}
+	return file_conference_conference_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *OpenMedia) GetRoom() string {
@@ -1487,7 +2228,7 @@ type MediaOpened struct {
 
 func (x *MediaOpened) Reset() {
 	*x = MediaOpened{}
-	mi := &file_conference_conference_proto_msgTypes[25]
+	mi := &file_conference_conference_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +2240,7 @@ func (x *MediaOpened) String() string {
 func (*MediaOpened) ProtoMessage() {}
 
 func (x *MediaOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[25]
+	mi := &file_conference_conference_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1512,7 +2253,7 @@ func (x *MediaOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaOpened.ProtoReflect.Descriptor instead.
 func (*MediaOpened) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{25}
+	return file_conference_conference_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *MediaOpened) GetTranscoder() *Address {
@@ -1533,7 +2274,7 @@ type CloseMedia struct {
 
 func (x *CloseMedia) Reset() {
 	*x = CloseMedia{}
-	mi := &file_conference_conference_proto_msgTypes[26]
+	mi := &file_conference_conference_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +2286,7 @@ func (x *CloseMedia) String() string {
 func (*CloseMedia) ProtoMessage() {}
 
 func (x *CloseMedia) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[26]
+	mi := &file_conference_conference_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +2299,7 @@ func (x *CloseMedia) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseMedia.ProtoReflect.Descriptor instead.
 func (*CloseMedia) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{26}
+	return file_conference_conference_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CloseMedia) GetEpoch() uint64 {
@@ -1585,7 +2326,7 @@ type Spoke struct {
 
 func (x *Spoke) Reset() {
 	*x = Spoke{}
-	mi := &file_conference_conference_proto_msgTypes[27]
+	mi := &file_conference_conference_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1597,7 +2338,7 @@ func (x *Spoke) String() string {
 func (*Spoke) ProtoMessage() {}
 
 func (x *Spoke) ProtoReflect() protoreflect.Message {
-	mi := &file_conference_conference_proto_msgTypes[27]
+	mi := &file_conference_conference_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1610,7 +2351,7 @@ func (x *Spoke) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Spoke.ProtoReflect.Descriptor instead.
 func (*Spoke) Descriptor() ([]byte, []int) {
-	return file_conference_conference_proto_rawDescGZIP(), []int{27}
+	return file_conference_conference_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Spoke) GetId() string {
@@ -1627,7 +2368,7 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x1bconference/conference.proto\x12\x14skybridge.conference\"-\n" +
 	"\aAddress\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xf9\x03\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\xef\x04\n" +
 	"\vParticipant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -1650,15 +2391,22 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\aaddress\x18\x10 \x01(\v2\x1d.skybridge.conference.AddressR\aaddress\x12\x1f\n" +
 	"\vhand_raised\x18\x11 \x01(\bR\n" +
 	"handRaised\x12\x10\n" +
-	"\x03api\x18\x12 \x01(\bR\x03api\"a\n" +
+	"\x03api\x18\x12 \x01(\bR\x03api\x12\x1f\n" +
+	"\vdirect_chat\x18\x13 \x01(\bR\n" +
+	"directChat\x12\x16\n" +
+	"\x06camera\x18\x14 \x01(\bR\x06camera\x12\x18\n" +
+	"\awaiting\x18\x15 \x01(\tR\awaiting\x12!\n" +
+	"\foverlay_text\x18\x16 \x01(\tR\voverlayText\"w\n" +
 	"\x04Join\x12C\n" +
 	"\vparticipant\x18\x01 \x01(\v2!.skybridge.conference.ParticipantR\vparticipant\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"]\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05waits\x18\x03 \x01(\bR\x05waits\"w\n" +
 	"\x06Joined\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12=\n" +
 	"\n" +
 	"transcoder\x18\x02 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"transcoder\"\x1f\n" +
+	"transcoder\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\tR\awaiting\"\x1f\n" +
 	"\tElsewhere\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"1\n" +
 	"\aRefused\x12\x12\n" +
@@ -1692,19 +2440,62 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
 	"\aSetRole\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04role\x18\x02 \x01(\tR\x04role\"\x86\x01\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\"\x17\n" +
+	"\x05LetIn\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\a\n" +
+	"\x05Start\"4\n" +
+	"\x0eSetOverlayText\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"$\n" +
+	"\x12SetGuestsCanUnmute\x12\x0e\n" +
+	"\x02on\x18\x01 \x01(\bR\x02on\"D\n" +
+	"\bTransfer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x12\n" +
+	"\x04role\x18\x03 \x01(\tR\x04role\"1\n" +
+	"\tTakeFloor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"\x1e\n" +
+	"\fReleaseFloor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"_\n" +
+	"\vSendMessage\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x18\n" +
+	"\apayload\x18\x04 \x01(\tR\apayload\"o\n" +
+	"\aMessage\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x12\n" +
+	"\x04type\x18\x04 \x01(\tR\x04type\x12\x18\n" +
+	"\apayload\x18\x05 \x01(\tR\apayload\"\xa5\x01\n" +
+	"\n" +
+	"MoveCamera\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\tR\x02to\x12\x16\n" +
+	"\x06action\x18\x03 \x01(\tR\x06action\x12<\n" +
+	"\tmovements\x18\x04 \x03(\v2\x1e.skybridge.conference.MovementR\tmovements\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x05 \x01(\x03R\ttimeoutMs\"<\n" +
+	"\bMovement\x12\x12\n" +
+	"\x04axis\x18\x01 \x01(\tR\x04axis\x12\x1c\n" +
+	"\tdirection\x18\x02 \x01(\tR\tdirection\"\x86\x01\n" +
 	"\aDismiss\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12=\n" +
 	"\n" +
 	"conference\x18\x04 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
+	"conference\"H\n" +
+	"\aEntered\x12=\n" +
+	"\n" +
+	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\"G\n" +
 	"\x06Report\x12=\n" +
 	"\n" +
 	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\"\v\n" +
-	"\tGetRoster\"\x80\x03\n" +
+	"\tGetRoster\"\x9e\x04\n" +
 	"\x06Roster\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -1720,7 +2511,11 @@ const file_conference_conference_proto_rawDesc = "" +
 	" \x01(\x03R\rstartedUnixMs\x12=\n" +
 	"\n" +
 	"conference\x18\v \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"conference\"J\n" +
+	"conference\x12\x1c\n" +
+	"\tpresenter\x18\f \x01(\tR\tpresenter\x12,\n" +
+	"\x12only_hosts_present\x18\r \x01(\bR\x10onlyHostsPresent\x12$\n" +
+	"\x0ewaits_for_host\x18\x0e \x01(\bR\fwaitsForHost\x12*\n" +
+	"\x11guests_stay_muted\x18\x0f \x01(\bR\x0fguestsStayMuted\"J\n" +
 	"\tSubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
@@ -1765,58 +2560,72 @@ func file_conference_conference_proto_rawDescGZIP() []byte {
 	return file_conference_conference_proto_rawDescData
 }
 
-var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_conference_conference_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_conference_conference_proto_goTypes = []any{
-	(*Address)(nil),     // 0: skybridge.conference.Address
-	(*Participant)(nil), // 1: skybridge.conference.Participant
-	(*Join)(nil),        // 2: skybridge.conference.Join
-	(*Joined)(nil),      // 3: skybridge.conference.Joined
-	(*Elsewhere)(nil),   // 4: skybridge.conference.Elsewhere
-	(*Refused)(nil),     // 5: skybridge.conference.Refused
-	(*Done)(nil),        // 6: skybridge.conference.Done
-	(*Update)(nil),      // 7: skybridge.conference.Update
-	(*Leave)(nil),       // 8: skybridge.conference.Leave
-	(*Mute)(nil),        // 9: skybridge.conference.Mute
-	(*MuteVideo)(nil),   // 10: skybridge.conference.MuteVideo
-	(*Lock)(nil),        // 11: skybridge.conference.Lock
-	(*SetLayout)(nil),   // 12: skybridge.conference.SetLayout
-	(*Spotlight)(nil),   // 13: skybridge.conference.Spotlight
-	(*RaiseHand)(nil),   // 14: skybridge.conference.RaiseHand
-	(*Disconnect)(nil),  // 15: skybridge.conference.Disconnect
-	(*SetRole)(nil),     // 16: skybridge.conference.SetRole
-	(*Dismiss)(nil),     // 17: skybridge.conference.Dismiss
-	(*Report)(nil),      // 18: skybridge.conference.Report
-	(*GetRoster)(nil),   // 19: skybridge.conference.GetRoster
-	(*Roster)(nil),      // 20: skybridge.conference.Roster
-	(*Subscribe)(nil),   // 21: skybridge.conference.Subscribe
-	(*Unsubscribe)(nil), // 22: skybridge.conference.Unsubscribe
-	(*Rejoin)(nil),      // 23: skybridge.conference.Rejoin
-	(*OpenMedia)(nil),   // 24: skybridge.conference.OpenMedia
-	(*MediaOpened)(nil), // 25: skybridge.conference.MediaOpened
-	(*CloseMedia)(nil),  // 26: skybridge.conference.CloseMedia
-	(*Spoke)(nil),       // 27: skybridge.conference.Spoke
+	(*Address)(nil),            // 0: skybridge.conference.Address
+	(*Participant)(nil),        // 1: skybridge.conference.Participant
+	(*Join)(nil),               // 2: skybridge.conference.Join
+	(*Joined)(nil),             // 3: skybridge.conference.Joined
+	(*Elsewhere)(nil),          // 4: skybridge.conference.Elsewhere
+	(*Refused)(nil),            // 5: skybridge.conference.Refused
+	(*Done)(nil),               // 6: skybridge.conference.Done
+	(*Update)(nil),             // 7: skybridge.conference.Update
+	(*Leave)(nil),              // 8: skybridge.conference.Leave
+	(*Mute)(nil),               // 9: skybridge.conference.Mute
+	(*MuteVideo)(nil),          // 10: skybridge.conference.MuteVideo
+	(*Lock)(nil),               // 11: skybridge.conference.Lock
+	(*SetLayout)(nil),          // 12: skybridge.conference.SetLayout
+	(*Spotlight)(nil),          // 13: skybridge.conference.Spotlight
+	(*RaiseHand)(nil),          // 14: skybridge.conference.RaiseHand
+	(*Disconnect)(nil),         // 15: skybridge.conference.Disconnect
+	(*SetRole)(nil),            // 16: skybridge.conference.SetRole
+	(*LetIn)(nil),              // 17: skybridge.conference.LetIn
+	(*Start)(nil),              // 18: skybridge.conference.Start
+	(*SetOverlayText)(nil),     // 19: skybridge.conference.SetOverlayText
+	(*SetGuestsCanUnmute)(nil), // 20: skybridge.conference.SetGuestsCanUnmute
+	(*Transfer)(nil),           // 21: skybridge.conference.Transfer
+	(*TakeFloor)(nil),          // 22: skybridge.conference.TakeFloor
+	(*ReleaseFloor)(nil),       // 23: skybridge.conference.ReleaseFloor
+	(*SendMessage)(nil),        // 24: skybridge.conference.SendMessage
+	(*Message)(nil),            // 25: skybridge.conference.Message
+	(*MoveCamera)(nil),         // 26: skybridge.conference.MoveCamera
+	(*Movement)(nil),           // 27: skybridge.conference.Movement
+	(*Dismiss)(nil),            // 28: skybridge.conference.Dismiss
+	(*Entered)(nil),            // 29: skybridge.conference.Entered
+	(*Report)(nil),             // 30: skybridge.conference.Report
+	(*GetRoster)(nil),          // 31: skybridge.conference.GetRoster
+	(*Roster)(nil),             // 32: skybridge.conference.Roster
+	(*Subscribe)(nil),          // 33: skybridge.conference.Subscribe
+	(*Unsubscribe)(nil),        // 34: skybridge.conference.Unsubscribe
+	(*Rejoin)(nil),             // 35: skybridge.conference.Rejoin
+	(*OpenMedia)(nil),          // 36: skybridge.conference.OpenMedia
+	(*MediaOpened)(nil),        // 37: skybridge.conference.MediaOpened
+	(*CloseMedia)(nil),         // 38: skybridge.conference.CloseMedia
+	(*Spoke)(nil),              // 39: skybridge.conference.Spoke
 }
 var file_conference_conference_proto_depIdxs = []int32{
 	0,  // 0: skybridge.conference.Participant.address:type_name -> skybridge.conference.Address
 	1,  // 1: skybridge.conference.Join.participant:type_name -> skybridge.conference.Participant
 	0,  // 2: skybridge.conference.Joined.transcoder:type_name -> skybridge.conference.Address
 	1,  // 3: skybridge.conference.Update.participant:type_name -> skybridge.conference.Participant
-	0,  // 4: skybridge.conference.Dismiss.conference:type_name -> skybridge.conference.Address
-	0,  // 5: skybridge.conference.Report.conference:type_name -> skybridge.conference.Address
-	1,  // 6: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
-	0,  // 7: skybridge.conference.Roster.conference:type_name -> skybridge.conference.Address
-	0,  // 8: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
-	0,  // 9: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
-	0,  // 10: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
-	20, // 11: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
-	0,  // 12: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
-	0,  // 13: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
-	0,  // 14: skybridge.conference.CloseMedia.conference:type_name -> skybridge.conference.Address
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	27, // 4: skybridge.conference.MoveCamera.movements:type_name -> skybridge.conference.Movement
+	0,  // 5: skybridge.conference.Dismiss.conference:type_name -> skybridge.conference.Address
+	0,  // 6: skybridge.conference.Entered.conference:type_name -> skybridge.conference.Address
+	0,  // 7: skybridge.conference.Report.conference:type_name -> skybridge.conference.Address
+	1,  // 8: skybridge.conference.Roster.participants:type_name -> skybridge.conference.Participant
+	0,  // 9: skybridge.conference.Roster.conference:type_name -> skybridge.conference.Address
+	0,  // 10: skybridge.conference.Subscribe.subscriber:type_name -> skybridge.conference.Address
+	0,  // 11: skybridge.conference.Unsubscribe.subscriber:type_name -> skybridge.conference.Address
+	0,  // 12: skybridge.conference.Rejoin.transcoder:type_name -> skybridge.conference.Address
+	32, // 13: skybridge.conference.Rejoin.last:type_name -> skybridge.conference.Roster
+	0,  // 14: skybridge.conference.OpenMedia.conference:type_name -> skybridge.conference.Address
+	0,  // 15: skybridge.conference.MediaOpened.transcoder:type_name -> skybridge.conference.Address
+	0,  // 16: skybridge.conference.CloseMedia.conference:type_name -> skybridge.conference.Address
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_conference_conference_proto_init() }
@@ -1830,7 +2639,7 @@ func file_conference_conference_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_conference_conference_proto_rawDesc), len(file_conference_conference_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

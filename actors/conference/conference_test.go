@@ -62,14 +62,14 @@ func TestWire(t *testing.T) {
 	for i := range messages.Len() {
 		name := string(messages.Get(i).Name())
 		switch name {
-		case "Address", "Participant": // parts of others
+		case "Address", "Participant", "Movement": // parts of others
 		default:
 			if !names[name] {
 				t.Errorf("%s has no number", name)
 			}
 		}
 	}
-	for number, want := range map[uint32]proto.Message{200: &conference.Join{}, 218: &conference.Roster{}, 225: &conference.Spoke{}} {
+	for number, want := range map[uint32]proto.Message{200: &conference.Join{}, 218: &conference.Roster{}, 225: &conference.Spoke{}, 227: &conference.ReleaseFloor{}, 230: &conference.MoveCamera{}} {
 		if got := wire[number]; got.ProtoReflect().Descriptor() != want.ProtoReflect().Descriptor() {
 			t.Errorf("number %d is %T, want %T", number, got, want)
 		}

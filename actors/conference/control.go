@@ -62,6 +62,7 @@ func (r *roster) lock(on bool) {
 		r.fact(bus.ConferenceLocked{Room: r.cfg.Name, Node: r.here.name})
 	} else {
 		r.fact(bus.ConferenceUnlocked{Room: r.cfg.Name, Node: r.here.name})
+		r.admitWaiting(WaitLock)
 	}
 }
 
@@ -119,6 +120,46 @@ func (r *roster) setRole(id, role string) error {
 	}
 	if r.change(i, func(p *Participant) { p.Role = role }) {
 		r.fact(bus.ParticipantRole{Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(r.members[i].Address), Role: role})
+		if role == RoleHost && r.members[i].Waiting == WaitHost {
+			r.wait(i, "")
+		}
+		if role == RoleGuest && r.presenter == id && r.cfg.OnlyHostsPresent {
+			r.present("")
+		}
+	}
+	return nil
+}
+
+// maxOverlay is the longest text on a tile, in bytes.
+const maxOverlay = 1024
+
+func (r *roster) setOverlayText(id, text string) error {
+	i := r.find(id)
+	switch {
+	case i < 0:
+		return ErrNobody
+	case len(text) > maxOverlay:
+		return ErrText
+	}
+	r.change(i, func(p *Participant) { p.OverlayText = text })
+	return nil
+}
+
+func (r *roster) setGuestsCanUnmute(on bool) {
+	if r.stayMuted == on {
+		r.stayMuted = !on
+		r.version++
+	}
+}
+
+// transferable says why a participant cannot be sent elsewhere: only clients of
+// the API know how to follow.
+func (r *roster) transferable(id string) error {
+	switch i := r.find(id); {
+	case i < 0:
+		return ErrNobody
+	case !r.members[i].Api:
+		return ErrTransfer
 	}
 	return nil
 }

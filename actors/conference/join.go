@@ -24,7 +24,7 @@ func (x *conference) join(c actor.Context, m *Join) {
 		x.refuse(c, c.Sender(), ErrEnded)
 		return
 	}
-	if err := x.roster.admissible(p); err != nil && m.Epoch == 0 {
+	if err := x.roster.admissible(p, m.Waits); err != nil && m.Epoch == 0 {
 		x.refuse(c, c.Sender(), err)
 		return
 	}
@@ -43,7 +43,7 @@ func (x *conference) admit(c actor.Context) {
 			continue
 		}
 		again := j.Epoch > 0
-		added, err := x.roster.admit(p, again, time.Now())
+		added, err := x.roster.admit(p, again, j.Waits, time.Now())
 		if err != nil {
 			x.refuse(c, j.sender, err)
 			continue
@@ -53,7 +53,9 @@ func (x *conference) admit(c actor.Context) {
 			x.Metrics.joins.Inc()
 			x.Log.Info("participant joined", "call", p.Id, "peer", p.Remote, "participants", len(x.roster.members))
 		}
-		x.respond(c, j.sender, &Joined{Epoch: x.roster.epoch, Transcoder: AddressOf(x.media.transcoder)})
+		x.respond(c, j.sender, &Joined{
+			Epoch: x.roster.epoch, Transcoder: AddressOf(x.media.transcoder), Waiting: x.roster.members[x.roster.find(p.Id)].Waiting,
+		})
 	}
 	x.idle(c, reasonEmpty)
 }

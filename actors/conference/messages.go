@@ -62,6 +62,15 @@ var (
 	ErrNotLive     = &bus.Error{Code: bus.Conflict, Text: "conference: nobody to watch"}
 	ErrViewer      = &bus.Error{Code: bus.Conflict, Text: "conference: a viewer only watches"}
 	ErrRole        = &bus.Error{Code: bus.Invalid, Text: "conference: unknown role"}
+	ErrFloor       = &bus.Error{Code: bus.Forbidden, Text: "conference: somebody else presents"}
+	ErrPresent     = &bus.Error{Code: bus.Forbidden, Text: "conference: guests may not present"}
+	ErrTransfer    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant cannot be transferred"}
+	ErrText        = &bus.Error{Code: bus.Invalid, Text: "conference: text is too long"}
+	ErrWaiting     = &bus.Error{Code: bus.Forbidden, Text: "conference: participant waits to be let in"}
+	ErrMessage     = &bus.Error{Code: bus.Invalid, Text: "conference: message is empty, too long or of an unknown type"}
+	ErrNoChat      = &bus.Error{Code: bus.Forbidden, Text: "conference: participant takes no messages of its own"}
+	ErrMovement    = &bus.Error{Code: bus.Invalid, Text: "conference: unknown movement of a camera"}
+	ErrNoCamera    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant has no camera that others may move"}
 	ErrParticipant = &bus.Error{Code: bus.Invalid, Text: "conference: participant without id or address"}
 )
 

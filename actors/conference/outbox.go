@@ -40,6 +40,12 @@ func (x *conference) send(c actor.Context) {
 		o.stopTimer = actors.After(c, rosterGap-quiet, &flush{})
 		return
 	}
+	x.sendNow(c)
+}
+
+// sendNow sends the roster, however lately one was sent.
+func (x *conference) sendNow(c actor.Context) {
+	o := &x.out
 	o.version, o.epoch = x.roster.version, x.roster.epoch
 	to := o.subscribers
 	if o.transcoder != nil {

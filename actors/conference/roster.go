@@ -40,6 +40,10 @@ type roster struct {
 	layout    string
 	mediaNode string // name; empty while there is none
 	speaker   string
+	stayMuted bool           // guests may not unmute themselves
+	begun     bool           // guests need not wait for a host
+	alone     time.Time      // since when guests are without a host; zero: they are not
+	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 
 	started time.Time // when the first participant was admitted; zero before
@@ -47,21 +51,23 @@ type roster struct {
 	moved   bool      // a former owner's roster has been taken over
 	total   int       // participants so far
 	facts   []bus.Event
+	entered []*Participant // need not wait any more, since last asked
 }
 
 func newRoster(cfg Config, epoch uint64, here place) *roster {
 	return &roster{cfg: cfg, here: here, epoch: epoch, layout: cfg.Layout}
 }
 
-// admissible says why a newcomer may not enter.
-func (r *roster) admissible(p *Participant) error {
+// admissible says why a newcomer may not enter, not even to wait.
+func (r *roster) admissible(p *Participant, waits bool) error {
 	viewer := p.Role == RoleViewer
+	waitsFor := r.waitsFor(cmp.Or(p.Role, RoleHost))
 	switch {
 	case r.find(p.Id) >= 0:
 		return nil
-	case r.locked:
+	case waitsFor == WaitLock && (viewer || !waits):
 		return ErrLocked
-	case viewer && r.active() == 0:
+	case viewer && (waitsFor != "" || !r.inside((*Participant).active)):
 		return ErrNotLive
 	case !viewer && r.cfg.Limit > 0 && r.active() >= r.cfg.Limit:
 		return ErrFull
@@ -69,10 +75,13 @@ func (r *roster) admissible(p *Participant) error {
 	return nil
 }
 
-// active counts the members that do more than watch.
+// active reports whether p does more than watch, or will when it has been let in.
+func (p *Participant) active() bool { return p.Role != RoleViewer }
+
+// active counts the members that are, waiting ones included.
 func (r *roster) active() (n int) {
 	for _, p := range r.members {
-		if p.Role != RoleViewer {
+		if p.active() {
 			n++
 		}
 	}
@@ -83,13 +92,13 @@ func (r *roster) active() (n int) {
 // once: a retry must not be told that the conference is full. One that was
 // admitted by a former owner (again) comes back through a locked door, and its
 // arrival is no news.
-func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, err error) {
+func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added bool, err error) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(old *Participant) { old.Address = p.Address })
 		return false, nil
 	}
 	if !again {
-		if err := r.admissible(p); err != nil {
+		if err := r.admissible(p, waits); err != nil {
 			return false, err
 		}
 	}
@@ -103,6 +112,7 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 	if !again {
 		p.JoinedUnixMs = now.UnixMilli()
 		p.AudioMuted, p.VideoMuted, p.Spotlight, p.HandRaised = false, false, false, false
+		p.Waiting = r.waitsFor(p.Role)
 	}
 	p.Speaking = false
 	r.members = append(r.members, p)
@@ -112,6 +122,9 @@ func (r *roster) admit(p *Participant, again bool, now time.Time) (added bool, e
 	}
 	r.start(now, again)
 	r.total++
+	if p.Waiting != "" && !again {
+		r.fact(bus.ParticipantWaiting{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), For: p.Waiting})
+	}
 	return true, nil
 }
 
@@ -129,11 +142,12 @@ func (r *roster) start(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold and name. The rest belongs to the conference.
+// hold, name and camera. The rest belongs to the conference.
 func (r *roster) update(p *Participant) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(m *Participant) {
 			m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
+			m.Camera = p.Camera
 		})
 	}
 }
@@ -147,6 +161,9 @@ func (r *roster) leave(id string) *Participant {
 	p := r.members[i]
 	if r.speaker == id {
 		r.spoke("")
+	}
+	if r.presenter == id {
+		r.present("")
 	}
 	r.members = slices.Delete(r.members, i, i+1)
 	r.version++
@@ -164,9 +181,12 @@ func (r *roster) lost(p *Participant, now time.Time) {
 // restore takes over from a former owner what its last roster said, and reports
 // which participants are new here. What this owner knows already stays.
 func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
-	if !r.fresh && !r.moved {
+	first := !r.fresh && !r.moved
+	if first {
 		r.moved = true
 		r.locked = last.Locked
+		r.begun = !last.WaitsForHost
+		r.stayMuted = last.GuestsStayMuted
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
@@ -187,14 +207,18 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 			r.change(i, func(m *Participant) {
 				m.AudioMuted, m.VideoMuted, m.Spotlight = p.AudioMuted, p.VideoMuted, p.Spotlight
 				m.HandRaised, m.Role, m.JoinedUnixMs = p.HandRaised, p.Role, p.JoinedUnixMs
+				m.Waiting, m.OverlayText = p.Waiting, p.OverlayText
 			})
 			continue
 		}
-		if ok, _ := r.admit(p, true, now); ok {
+		if ok, _ := r.admit(p, true, false, now); ok {
 			added = append(added, p)
 		}
 	}
 	r.sort()
+	if first && r.find(last.Presenter) >= 0 {
+		r.presenter = last.Presenter // began to, under the former owner
+	}
 	return added
 }
 
@@ -211,7 +235,8 @@ func (r *roster) snapshot(self *Address) *Roster {
 	s := &Roster{
 		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
 		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
-		Speaker: r.speaker, Conference: self,
+		Speaker: r.speaker, Conference: self, Presenter: r.presenter, OnlyHostsPresent: r.cfg.OnlyHostsPresent,
+		WaitsForHost: r.hosted() && !r.begun, GuestsStayMuted: r.stayMuted,
 	}
 	if !r.started.IsZero() {
 		s.StartedUnixMs = r.started.UnixMilli()

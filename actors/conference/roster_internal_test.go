@@ -33,6 +33,9 @@ func TestRosterProperties(t *testing.T) {
 			if len(ids) != len(s.Participants) || len(ids) > limit {
 				t.Fatalf("seed %d step %d %s: in the roster %v", seed, step, what, s.Participants)
 			}
+			if s.Presenter != "" && !ids[s.Presenter] {
+				t.Fatalf("seed %d step %d %s: %s presents, and is not here", seed, step, what, s.Presenter)
+			}
 			if !proto.Equal(last, lastCopy) {
 				t.Fatalf("seed %d step %d %s: an older roster has changed", seed, step, what)
 			}
@@ -54,9 +57,9 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		Id: id, Name: fmt.Sprint(rnd.IntN(2)), State: StateConnected, Held: on,
 		Address: &Address{Node: "nonhost", Id: id}, Role: []string{"", RoleHost, RoleGuest}[rnd.IntN(3)],
 	}
-	switch k := rnd.IntN(13); k {
+	switch k := rnd.IntN(17); k {
 	case 0, 1, 2:
-		_, err := r.admit(p, false, now)
+		_, err := r.admit(p, false, on, now)
 		return fmt.Sprint("admit ", id, err)
 	case 3:
 		r.leave(id)
@@ -81,6 +84,14 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		_ = r.raiseHand(id, on)
 	case 12:
 		_ = r.setRole(id, p.Role)
+	case 13:
+		_ = r.takeFloor(id, on)
+	case 14:
+		_ = r.releaseFloor(id)
+	case 15:
+		_ = r.letIn(id)
+	case 16:
+		r.review(now)
 	}
 	return "change " + id
 }

@@ -83,6 +83,40 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		s.ask(&out, &conference.Spotlight{Id: id, On: !d.HasArg("off")})
 	case "hand":
 		s.ask(&out, &conference.RaiseHand{Id: id, On: !d.HasArg("off")})
+	case "floor":
+		s.ask(&out, &conference.TakeFloor{Id: id, Force: d.HasArg("force")})
+	case "release":
+		s.ask(&out, &conference.ReleaseFloor{Id: everybody(id)})
+	case "say":
+		m := &conference.SendMessage{From: id, Type: "text/plain", Payload: "hello"}
+		d.MaybeScanArgs(t, "to", &m.To)
+		d.MaybeScanArgs(t, "type", &m.Type)
+		d.MaybeScanArgs(t, "text", &m.Payload)
+		if d.HasArg("long") {
+			m.Payload = strings.Repeat("x", conference.MaxMessage+1)
+		}
+		s.ask(&out, m)
+	case "camera":
+		m := &conference.MoveCamera{From: id, Action: "start", Movements: []*conference.Movement{{Axis: "pan", Direction: "left"}}}
+		d.MaybeScanArgs(t, "to", &m.To)
+		d.MaybeScanArgs(t, "action", &m.Action)
+		d.MaybeScanArgs(t, "axis", &m.Movements[0].Axis)
+		s.ask(&out, m)
+	case "overlay":
+		m := &conference.SetOverlayText{Id: id}
+		d.MaybeScanArgs(t, "text", &m.Text)
+		if d.HasArg("long") {
+			m.Text = strings.Repeat("x", 1025)
+		}
+		s.ask(&out, m)
+	case "unmuting":
+		s.ask(&out, &conference.SetGuestsCanUnmute{On: !d.HasArg("off")})
+	case "transfer":
+		s.ask(&out, &conference.Transfer{Id: id, Alias: "other", Role: conference.RoleGuest})
+	case "letin":
+		s.ask(&out, &conference.LetIn{Id: id})
+	case "begin":
+		s.ask(&out, &conference.Start{})
 	case "role":
 		s.ask(&out, &conference.SetRole{Id: id, Role: d.CmdArgs[1].Key})
 	case "disconnect":
@@ -123,6 +157,10 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 func (s *stage) open(d *datadriven.TestData) {
 	cfg := conference.Config{Name: "Stand-up", Linger: time.Minute}
 	d.MaybeScanArgs(s.T, "limit", &cfg.Limit)
+	if d.HasArg("hosted") {
+		cfg.HostPIN, cfg.AllowGuests = "1234", true
+	}
+	cfg.OnlyHostsPresent = d.HasArg("onlyhosts")
 	epoch := uint64(5)
 	d.MaybeScanArgs(s.T, "epoch", &epoch)
 	s.other = s.NewElsewhere("n2@b", func(to *actor.PID, msg any, sender *actor.PID) {
@@ -196,11 +234,16 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 		Held: d.HasArg("held"), State: conference.StateConnecting,
 	}
 	d.MaybeScanArgs(s.T, "name", &p.Name)
+	p.DirectChat, p.Camera = d.HasArg("chats"), d.HasArg("camera")
 	if d.HasArg("guest") {
 		p.Role = conference.RoleGuest
 	}
 	if d.HasArg("viewer") {
 		p.Role = conference.RoleViewer
+	}
+	p.Api = d.HasArg("api")
+	if d.HasArg("waiting") {
+		p.Waiting, p.JoinedUnixMs = conference.WaitLock, 1 // long ago
 	}
 	if d.HasArg("connected") {
 		p.State = conference.StateConnected
@@ -214,7 +257,7 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 }
 
 func (s *stage) join(d *datadriven.TestData, id string) string {
-	m := &conference.Join{Participant: s.participant(d, id)}
+	m := &conference.Join{Participant: s.participant(d, id), Waits: d.HasArg("waits")}
 	if d.Cmd == "again" {
 		m.Epoch = 4
 	}
@@ -237,7 +280,7 @@ func (s *stage) rejoin(out *strings.Builder, d *datadriven.TestData) {
 	s.ask(out, &conference.Rejoin{
 		Transcoder: conference.AddressOf(transcoder),
 		Last: &conference.Roster{
-			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400,
+			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b",
 			Conference: &conference.Address{Node: "n9@z", Id: "conference"}, Participants: []*conference.Participant{a, b},
 		},
 	})
@@ -257,6 +300,9 @@ func (s *stage) result(msg any) string {
 	case *conference.Done:
 		return "done"
 	case *conference.Joined:
+		if r.Waiting != "" {
+			return fmt.Sprintf("joined, epoch %d, %s, waits for %s", r.Epoch, r.Transcoder.GetId(), r.Waiting)
+		}
 		return fmt.Sprintf("joined, epoch %d, %s", r.Epoch, r.Transcoder.GetId())
 	case *conference.Elsewhere:
 		return "elsewhere: " + r.Node
@@ -272,6 +318,12 @@ func (s *stage) hear(who string, msg any) {
 	switch m := msg.(type) {
 	case *conference.Roster:
 		text = show(m)
+	case *conference.Message:
+		text = fmt.Sprintf("message from %s (%s) to %q: %s %q", m.From, m.Name, m.To, m.Type, m.Payload)
+	case *conference.MoveCamera:
+		text = fmt.Sprintf("camera of %s moved by %s: %s %s %s", m.To, m.From, m.Action, m.Movements[0].Axis, m.Movements[0].Direction)
+	case *conference.Transfer:
+		text = fmt.Sprintf("%s transferred to %s as %s", m.Id, m.Alias, m.Role)
 	case *conference.Dismiss:
 		text = fmt.Sprintf("dismissed: %s, %s", m.Code, m.Text)
 	}
@@ -326,6 +378,15 @@ func show(r *conference.Roster) string {
 	if r.Locked {
 		b.WriteString(" locked")
 	}
+	if r.GuestsStayMuted {
+		b.WriteString(" staymuted")
+	}
+	if r.WaitsForHost {
+		b.WriteString(" hostless")
+	}
+	if r.Presenter != "" {
+		b.WriteString(" presenter=" + r.Presenter)
+	}
 	for _, p := range r.Participants {
 		fmt.Fprintf(&b, " [%s %s %s", p.Name, p.Role, p.State)
 		for _, f := range []struct {
@@ -338,6 +399,8 @@ func show(r *conference.Roster) string {
 			{p.Speaking, "speaking"},
 			{p.Spotlight, "spotlight"},
 			{p.HandRaised, "hand"},
+			{p.OverlayText != "", "called " + p.OverlayText},
+			{p.Waiting != "", "waits for " + p.Waiting},
 		} {
 			if f.on {
 				b.WriteString(" " + f.name)

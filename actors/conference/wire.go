@@ -32,5 +32,16 @@ func Wire() map[uint32]proto.Message {
 		223: &MediaOpened{},
 		224: &CloseMedia{},
 		225: &Spoke{},
+		226: &TakeFloor{},
+		227: &ReleaseFloor{},
+		228: &SendMessage{},
+		229: &Message{},
+		230: &MoveCamera{},
+		231: &LetIn{},
+		232: &Start{},
+		233: &SetOverlayText{},
+		234: &SetGuestsCanUnmute{},
+		235: &Transfer{},
+		236: &Entered{},
 	}
 }

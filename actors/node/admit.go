@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -31,6 +32,11 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		n.answer(c, k, err)
 		return
 	}
+	if k.role, err = n.doors.enter(cfg, m, time.Now()); err != nil {
+		n.answer(c, k, err)
+		return
+	}
+	k.role = cmp.Or(k.role, conference.RoleHost)
 	if cfg.Test > 0 {
 		cfg = testRoom(cfg, k.id)
 	}
@@ -61,6 +67,19 @@ func (n *node) admit(c actor.Context, m *Admit) {
 	}})
 }
 
+// authorize answers whether somebody could enter a room.
+func (n *node) authorize(c actor.Context, m *Authorize) {
+	cfg, err := n.rooms.resolve(m.Alias)
+	if err == nil {
+		err = n.doors.authorize(cfg, m, time.Now())
+	}
+	if err != nil {
+		c.Respond(err)
+		return
+	}
+	c.Respond(&Authorized{})
+}
+
 func (n *node) admissible(m *Admit) error {
 	switch {
 	case n.stopping.begun():
@@ -78,7 +97,8 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 	m := k.admit
 	props := participant.Props(participant.Config{
 		ID: k.id, Room: r.cfg.Name, Conference: r.conference, Protocol: m.Protocol, Outgoing: m.Outgoing,
-		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: m.Role,
+		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
+		DirectChat: m.DirectChat, Waits: m.Waits,
 	}, participant.Deps{
 		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
 		Signalling: m.Signalling,
@@ -96,7 +116,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
 	if k := n.calls[m.ID]; k != nil {
 		n.test(c, k)
-		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name})
+		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name, Role: k.role, Waiting: m.Waiting})
 	}
 }
 

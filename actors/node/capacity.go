@@ -66,6 +66,7 @@ type demand struct {
 	video, audio int // calls with video, and calls with audio only
 	watching     int // viewers with video, and with audio only
 	listening    int
+	content      int // calls with a stream for what is presented
 	seats        int // of the layout: how many are seen at once
 	shared       bool
 	echo         bool // what comes from them goes back: it is encoded twice
@@ -98,6 +99,9 @@ func demandOf(cfg conference.Config) demand {
 // Likewise with sound: so many are heard at once and need a mix of their own,
 // the others share one.
 //
+// What is presented is decoded once, and encoded for all who receive it apart:
+// the first stream pays for both, all others receive the same.
+//
 // A conference whose media is open while nobody has called yet keeps room for
 // the first one.
 func (d demand) units(c Capacity) (u Units) {
@@ -119,6 +123,9 @@ func (d demand) units(c Capacity) (u Units) {
 	u += Units(viewers) * c.weight(c.Viewers)
 	u += Units(heard) * c.weight(c.Audio)
 	u += Units(d.audio-heard+d.listening) * c.weight(c.Listeners)
+	if d.content > 0 {
+		u += HDUnit + Units(d.content-1)*c.weight(c.Viewers)
+	}
 	if d.open && all == 0 && d.audio == 0 {
 		u = HDUnit
 	}

@@ -62,6 +62,8 @@ func TestDemand(t *testing.T) {
 		{"viewers that only listen", conference.Config{}, demand{audio: 2, listening: 100}, 2*0.1 + 100*0.01},
 		{"a test call", conference.Config{Layout: "1+0", Test: time.Minute}, demand{video: 1}, 2},
 		{"a test call without a picture", conference.Config{Layout: "1+0", Test: time.Minute}, demand{audio: 1}, 0.1},
+		{"something presented", conference.Config{}, demand{video: 4, content: 1}, 5},
+		{"to three", conference.Config{SelfView: true}, demand{video: 4, content: 4}, 1 + 3*0.5 + 1 + 3*0.05},
 		{"an unknown layout", conference.Config{Layout: "1+33"}, demand{video: 10}, 9 + 0.05},
 	} {
 		d := demandOf(tt.cfg)

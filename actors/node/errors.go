@@ -5,6 +5,11 @@ import "github.com/skybridge-media/skybridge/bus"
 // Reasons not to be admitted, besides those of package conference.
 var (
 	ErrNotFound    = &bus.Error{Code: bus.NotFound, Text: "node: no such room"}
+	ErrPIN         = &bus.Error{Code: bus.Forbidden, Text: "node: PIN required"}
+	ErrHostPIN     = &bus.Error{Code: bus.Forbidden, Text: "node: PIN required of hosts"}
+	ErrWrongPIN    = &bus.Error{Code: bus.Forbidden, Text: "node: wrong PIN"}
+	ErrPINBlocked  = &bus.Error{Code: bus.Forbidden, Text: "node: too many wrong PINs"}
+	ErrRole        = &bus.Error{Code: bus.Forbidden, Text: "node: the PIN is that of another role"}
 	ErrCapacity    = &bus.Error{Code: bus.Unavailable, Text: "capacity exceeded"}
 	ErrDraining    = &bus.Error{Code: bus.Unavailable, Text: "node: draining"}
 	ErrStopping    = &bus.Error{Code: bus.Unavailable, Text: "node: stopping"}

@@ -96,6 +96,10 @@ func FuzzWire(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
+		// The last round may have left the node draining.
+		if _, err := actors.Ask[*node.Status](ctx, sys, top, &node.Drain{}); err != nil {
+			t.Fatalf("the node: %v", err)
+		}
 		room := strconv.FormatInt(rounds.Add(1), 10)
 		call := node.NewCall()
 		a, err := actors.Ask[*node.Admitted](ctx, sys, top, &node.Admit{Call: call, Alias: room, API: true})

@@ -81,6 +81,13 @@ func (n *node) lease(k *call, r *room, m medium) bool {
 	return true
 }
 
+// addContent counts calls with a stream for what is presented.
+func (d *demand) addContent(has bool, n int) {
+	if has {
+		d.content += n
+	}
+}
+
 // giveBack ends the lease of call k.
 func (n *node) giveBack(k *call) {
 	r := k.leasedIn
@@ -89,7 +96,8 @@ func (n *node) giveBack(k *call) {
 	}
 	d := r.demand
 	d.add(k.leases, -1)
-	k.leasedIn, k.leases = nil, nothing
+	d.addContent(k.content, -1)
+	k.leasedIn, k.leases, k.content = nil, nothing, false
 	n.demand(r, d)
 }
 
@@ -147,17 +155,30 @@ func (n *node) reserve(c actor.Context, m *Reserve) {
 	switch {
 	case k == nil || k.leasedIn == nil:
 		reply = ErrCall
-	case want <= k.leases:
-		d := k.leasedIn.demand
-		d.add(k.leases, -1)
-		d.add(want, 1)
-		k.leases = want
-		n.demand(k.leasedIn, d)
-	case !n.lease(k, k.leasedIn, want):
+	case !n.renew(k, want, m.Content):
 		n.Metrics.Node.admissions.WithLabelValues(resultCapacity).Inc()
 		reply = ErrCapacity
 	}
 	n.reply(c, c.Sender(), reply)
+}
+
+// renew changes what call k leases where it leases already. Only more can be
+// refused.
+func (n *node) renew(k *call, m medium, content bool) bool {
+	r, d := k.leasedIn, k.leasedIn.demand
+	d.add(k.leases, -1)
+	d.addContent(k.content, -1)
+	d.add(m, 1)
+	d.addContent(content, 1)
+	if m > k.leases || content && !k.content {
+		if more := d.units(n.ledger.capacity) - r.units; more > 0 && more > n.ledger.free() {
+			n.announce()
+			return false
+		}
+	}
+	k.leases, k.content = m, content
+	n.demand(r, d)
+	return true
 }
 
 // overflow sends a call that does not fit here to the node that has the media

@@ -14,8 +14,8 @@ const ActorName = "node"
 type (
 	// Admit asks for a place in the conference behind Alias for one call. The
 	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
-	// conference.ErrLocked, conference.ErrFull, [ErrCapacity], or another with
-	// bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
+	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked], conference.ErrLocked,
+	// conference.ErrFull, [ErrCapacity], or another with bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
 	// lost just then; [ErrCapacity] comes at once, unless another node may have
 	// room. Nothing remains of a call that was not admitted.
 	Admit struct {
@@ -28,21 +28,33 @@ type (
 		Audio    bool           // media that the call wants
 		Video    bool
 		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host", "guest" or "viewer"; empty means host
+		Role     string // "host", "guest" or "viewer"; empty means host. A PIN decides between host and guest where the room has any
+		PIN      string // what the caller has given; [NoPIN] to come as a guest, or to watch, without; empty for nothing yet
+
+		Referred   bool // was sent here by a host of another conference: Role is as authorized, and no PIN is needed
+		Waits      bool // to be let into a locked conference, rather than to be refused
+		DirectChat bool // takes messages that are for it alone
 
 		Signalling participant.Signalling
 	}
 
+	// Authorize asks whether somebody with that PIN may enter the room behind Alias
+	// as Role, without entering. The reply is *Authorized, [ErrNotFound],
+	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked] or [ErrRole].
+	Authorize struct{ Alias, Role, PIN string }
+
 	// Reserve asks for what a call will take with other media than it has leased
 	// for, before the peer is promised any. The reply is *Reserved, or
 	// [ErrCapacity], and then the call keeps what it has. Only more is refused:
-	// video besides sound, or media where there was none. So who gives something
+	// video besides sound, a stream for what is presented, or media where there was
+	// none. So who gives something
 	// back need not wait for the reply; without a sender there is none. A call's
 	// signalling is the only one who sends it, and so the last one counts.
 	Reserve struct {
-		Call  participant.ID
-		Audio bool
-		Video bool
+		Call    participant.ID
+		Audio   bool
+		Video   bool
+		Content bool // a video stream for what is presented, now or later
 	}
 
 	// SetCapacity says what the node's CPU can carry, as it is now known. It
@@ -69,6 +81,10 @@ type (
 	// *Conferences.
 	GetConferences struct{}
 
+	// GetNodes asks for every node of the cluster that lives. The reply is
+	// *Nodes. What it says of the others can be seconds old.
+	GetNodes struct{}
+
 	// Shutdown ends every call of this node with reason node_stopping, and gives
 	// up its conferences. The reply is *Status, when that is done or has taken
 	// too long. See [Stop].
@@ -90,7 +106,12 @@ type (
 		Participant *actor.PID
 		Conference  *actor.PID // its owner, on this node or another
 		Room        string     // the room's name
+		Role        string     // "host", "guest" or "viewer"
+		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
+
+	// Authorized says that an Admit with Role and Referred will pass the door.
+	Authorized struct{}
 
 	// Reserved says that there is room.
 	Reserved struct{}
@@ -123,6 +144,24 @@ type (
 		Room       string
 		Conference *actor.PID
 		Epoch      uint64 // zero while no directory has confirmed it
+	}
+
+	// Nodes lists the nodes of the cluster by name.
+	Nodes struct{ Nodes []NodeInfo }
+
+	// NodeInfo is what a node announces of itself. Its actor takes
+	// ListConferences and SetDrain, wherever it is.
+	NodeInfo struct {
+		Name     string
+		Address  string // protoactor address: node@incarnation
+		Node     *actor.PID
+		Roles    []string
+		Contacts Contacts
+		Draining bool
+		Calls    int
+		MaxCalls int     // zero: no limit
+		MaxHD    float64 // capacity in HD calls; zero: no limit
+		UsedHD   float64 // that part of it which is leased
 	}
 
 	// Status is what a node reports of itself.

@@ -148,7 +148,7 @@ func Props(cfg Config, deps Deps) (*actor.Props, error) {
 	}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &node{
-			Config: cfg, Deps: deps, rooms: rooms,
+			Config: cfg, Deps: deps, rooms: rooms, doors: doors{wrong: map[string][]time.Time{}},
 			table: map[string]*room{}, calls: map[participant.ID]*call{},
 			ledger: ledger{capacity: cfg.capacity()},
 		}
@@ -159,6 +159,7 @@ type node struct {
 	Config
 	Deps
 	rooms     *rooms
+	doors     doors
 	placement *placement
 	ledger    ledger
 	table     map[string]*room // by key
@@ -185,6 +186,8 @@ func (n *node) Receive(c actor.Context) {
 		n.release()
 	case *actor.Terminated:
 		n.terminated(c, m)
+	case *Authorize:
+		n.authorize(c, m)
 	case *Admit:
 		n.admit(c, m)
 	case *Reserve:
@@ -223,6 +226,13 @@ func (n *node) Receive(c actor.Context) {
 		c.Respond(n.status())
 	case *GetConferences:
 		c.Respond(n.conferences())
+	case *ListConferences:
+		c.Respond(n.conferenceList())
+	case *GetNodes:
+		c.Respond(n.nodes())
+	case *SetDrain:
+		n.setDraining(m.On)
+		c.Respond(&conference.Done{})
 	case *Shutdown:
 		n.shutdown(c)
 	default:

@@ -238,6 +238,184 @@ func (x *Located) GetEpoch() uint64 {
 	return 0
 }
 
+// ListConferences asks a node for the conferences that it owns. Reply: ConferenceList.
+type ListConferences struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListConferences) Reset() {
+	*x = ListConferences{}
+	mi := &file_node_node_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListConferences) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListConferences) ProtoMessage() {}
+
+func (x *ListConferences) ProtoReflect() protoreflect.Message {
+	mi := &file_node_node_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListConferences.ProtoReflect.Descriptor instead.
+func (*ListConferences) Descriptor() ([]byte, []int) {
+	return file_node_node_proto_rawDescGZIP(), []int{4}
+}
+
+type ConferenceList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Conferences   []*OwnedConference     `protobuf:"bytes,1,rep,name=conferences,proto3" json:"conferences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConferenceList) Reset() {
+	*x = ConferenceList{}
+	mi := &file_node_node_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConferenceList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConferenceList) ProtoMessage() {}
+
+func (x *ConferenceList) ProtoReflect() protoreflect.Message {
+	mi := &file_node_node_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConferenceList.ProtoReflect.Descriptor instead.
+func (*ConferenceList) Descriptor() ([]byte, []int) {
+	return file_node_node_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConferenceList) GetConferences() []*OwnedConference {
+	if x != nil {
+		return x.Conferences
+	}
+	return nil
+}
+
+type OwnedConference struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	Conference    *conference.Address    `protobuf:"bytes,2,opt,name=conference,proto3" json:"conference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnedConference) Reset() {
+	*x = OwnedConference{}
+	mi := &file_node_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnedConference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnedConference) ProtoMessage() {}
+
+func (x *OwnedConference) ProtoReflect() protoreflect.Message {
+	mi := &file_node_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnedConference.ProtoReflect.Descriptor instead.
+func (*OwnedConference) Descriptor() ([]byte, []int) {
+	return file_node_node_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OwnedConference) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+func (x *OwnedConference) GetConference() *conference.Address {
+	if x != nil {
+		return x.Conference
+	}
+	return nil
+}
+
+// SetDrain tells a node to refuse new conferences, or to take them again; running ones go on. Reply: conference.Done.
+type SetDrain struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	On            bool                   `protobuf:"varint,1,opt,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDrain) Reset() {
+	*x = SetDrain{}
+	mi := &file_node_node_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDrain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDrain) ProtoMessage() {}
+
+func (x *SetDrain) ProtoReflect() protoreflect.Message {
+	mi := &file_node_node_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDrain.ProtoReflect.Descriptor instead.
+func (*SetDrain) Descriptor() ([]byte, []int) {
+	return file_node_node_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SetDrain) GetOn() bool {
+	if x != nil {
+		return x.On
+	}
+	return false
+}
+
 var File_node_node_proto protoreflect.FileDescriptor
 
 const file_node_node_proto_rawDesc = "" +
@@ -257,7 +435,17 @@ const file_node_node_proto_rawDesc = "" +
 	"\n" +
 	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epochB2Z0github.com/skybridge-media/skybridge/actors/nodeb\x06proto3"
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"\x11\n" +
+	"\x0fListConferences\"S\n" +
+	"\x0eConferenceList\x12A\n" +
+	"\vconferences\x18\x01 \x03(\v2\x1f.skybridge.node.OwnedConferenceR\vconferences\"d\n" +
+	"\x0fOwnedConference\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\x12=\n" +
+	"\n" +
+	"conference\x18\x02 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
+	"conference\"\x1a\n" +
+	"\bSetDrain\x12\x0e\n" +
+	"\x02on\x18\x01 \x01(\bR\x02onB2Z0github.com/skybridge-media/skybridge/actors/nodeb\x06proto3"
 
 var (
 	file_node_node_proto_rawDescOnce sync.Once
@@ -271,21 +459,27 @@ func file_node_node_proto_rawDescGZIP() []byte {
 	return file_node_node_proto_rawDescData
 }
 
-var file_node_node_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_node_node_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_node_node_proto_goTypes = []any{
 	(*Locate)(nil),             // 0: skybridge.node.Locate
 	(*PlaceCall)(nil),          // 1: skybridge.node.PlaceCall
 	(*CallPlaced)(nil),         // 2: skybridge.node.CallPlaced
 	(*Located)(nil),            // 3: skybridge.node.Located
-	(*conference.Address)(nil), // 4: skybridge.conference.Address
+	(*ListConferences)(nil),    // 4: skybridge.node.ListConferences
+	(*ConferenceList)(nil),     // 5: skybridge.node.ConferenceList
+	(*OwnedConference)(nil),    // 6: skybridge.node.OwnedConference
+	(*SetDrain)(nil),           // 7: skybridge.node.SetDrain
+	(*conference.Address)(nil), // 8: skybridge.conference.Address
 }
 var file_node_node_proto_depIdxs = []int32{
-	4, // 0: skybridge.node.Located.conference:type_name -> skybridge.conference.Address
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	8, // 0: skybridge.node.Located.conference:type_name -> skybridge.conference.Address
+	6, // 1: skybridge.node.ConferenceList.conferences:type_name -> skybridge.node.OwnedConference
+	8, // 2: skybridge.node.OwnedConference.conference:type_name -> skybridge.conference.Address
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_node_node_proto_init() }
@@ -299,7 +493,7 @@ func file_node_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_node_node_proto_rawDesc), len(file_node_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -48,6 +48,7 @@ func (s *stage) play(d *datadriven.TestData) string {
 		if d.HasArg("lurker") {
 			m.Audio, m.API = false, true
 		}
+		d.MaybeScanArgs(s.T, "pin", &m.PIN)
 		if d.HasArg("guest") {
 			m.Role = conference.RoleGuest
 		}
@@ -55,10 +56,15 @@ func (s *stage) play(d *datadriven.TestData) string {
 			m.Role = conference.RoleViewer
 		}
 		return s.admit(n, m) + "\n"
+	case "authorize":
+		m := &node.Authorize{Alias: arg(1), Role: arg(2)}
+		d.MaybeScanArgs(s.T, "pin", &m.PIN)
+		_, err := actortest.Ask[*node.Authorized](n.Bench, n.pid, m)
+		return fmt.Sprintln(err)
 	case "connect":
 		s.calls[arg(0)].connect()
 	case "reserve":
-		m := &node.Reserve{Call: participant.ID(arg(1)), Audio: true, Video: d.HasArg("video")}
+		m := &node.Reserve{Call: participant.ID(arg(1)), Audio: true, Video: d.HasArg("video"), Content: d.HasArg("content")}
 		if _, err := actortest.Ask[*node.Reserved](n.Bench, n.pid, m); err != nil {
 			return fmt.Sprintf("refused: %v (%s)\n", err, bus.CodeOf(err))
 		}
@@ -66,6 +72,20 @@ func (s *stage) play(d *datadriven.TestData) string {
 		n.Send(n.pid, &node.Reserve{Call: participant.ID(arg(1)), Audio: !d.HasArg("all")})
 	case "layout":
 		s.Must(n, arg(1), &conference.SetLayout{Layout: arg(2)})
+	case "listen":
+		n.Send(s.conference(n, arg(1)), &conference.Subscribe{Subscriber: conference.AddressOf(n.Self)})
+		time.Sleep(time.Millisecond)
+		n.Received()
+	case "say":
+		s.Must(n, arg(1), &conference.SendMessage{From: arg(2), Type: "text/plain", Payload: "hello"})
+	case "hear":
+		out := ""
+		for _, m := range n.Received() {
+			if m, ok := m.(*conference.Message); ok {
+				out += fmt.Sprintf("%s: %s\n", m.From, m.Payload)
+			}
+		}
+		return out
 	case "capacity":
 		var hd float64
 		d.ScanArgs(s.T, "hd", &hd)
@@ -141,6 +161,7 @@ func (s *stage) scriptNode(d *datadriven.TestData, name string) {
 		Rooms: []conference.Config{
 			{Name: "Standup", Aliases: []string{"daily", "1234"}},
 			{Name: "Small", Limit: 2, Linger: 10 * time.Second},
+			{Name: "Closed", HostPIN: "1234", GuestPIN: "5678", AllowGuests: true},
 			{Name: "Stage", Layout: "1+0"},
 			{Name: "Mirror", Layout: "1+0", SelfView: true},
 		},

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
 )
 
 func (n *node) status() *Status {
@@ -56,14 +58,47 @@ func (n *node) conferences() *Conferences {
 	return reply
 }
 
+// conferenceList is conferences for other nodes.
+func (n *node) conferenceList() *ConferenceList {
+	reply := &ConferenceList{}
+	for _, o := range n.conferences().Owned {
+		reply.Conferences = append(reply.Conferences, &OwnedConference{Room: o.Room, Conference: conference.AddressOf(o.Conference)})
+	}
+	return reply
+}
+
+// nodes is what the directory shows of every node, and what this one knows of
+// itself.
+func (n *node) nodes() *Nodes {
+	own := NodeInfo{Name: n.Name, Address: n.address(), Node: n.placement.self}
+	own.fill(*n.placement.own.Load())
+	reply := &Nodes{Nodes: []NodeInfo{own}}
+	for _, other := range n.placement.others() {
+		info := NodeInfo{Name: other.Name, Address: other.Address, Node: actor.NewPID(other.Address, ActorName)}
+		info.fill(parseAnnouncement(other.Meta))
+		reply.Nodes = append(reply.Nodes, info)
+	}
+	slices.SortFunc(reply.Nodes, func(a, b NodeInfo) int { return strings.Compare(a.Name, b.Name) })
+	return reply
+}
+
+func (i *NodeInfo) fill(a announcement) {
+	i.Roles, i.Contacts, i.Draining = a.Roles, a.contacts(), a.Draining
+	i.Calls, i.MaxCalls, i.MaxHD, i.UsedHD = a.Calls, a.MaxCalls, a.MaxHD, a.Used
+}
+
 func (n *node) drain(c actor.Context, m *Drain) {
-	if n.draining != m.On {
-		n.draining = m.On
-		n.Log.Info("node draining", "on", m.On)
+	n.setDraining(m.On)
+	c.Respond(n.status())
+}
+
+func (n *node) setDraining(on bool) {
+	if n.draining != on {
+		n.draining = on
+		n.Log.Info("node draining", "on", on)
 	}
 	n.announce()
 	n.measure()
-	c.Respond(n.status())
 }
 
 // announce tells the others what this node is and can take, if that is news.

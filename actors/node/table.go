@@ -69,6 +69,7 @@ type waiter struct {
 // call is one call on this node.
 type call struct {
 	id    participant.ID
+	role  string // as which it enters
 	room  *room
 	pid   *actor.PID // nil until there is a conference to join
 	asker *actor.PID // waits for the reply to Admit; nil once it has it
@@ -77,6 +78,7 @@ type call struct {
 
 	leasedIn *room // whose demand it is part of
 	leases   medium
+	content  bool // and it leases for a stream of what is presented
 	viewer   bool
 }
 

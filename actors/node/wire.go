@@ -19,6 +19,9 @@ func Wire() map[uint32]proto.Message {
 		301: &Located{},
 		302: &PlaceCall{},
 		303: &CallPlaced{},
+		304: &ListConferences{},
+		305: &ConferenceList{},
+		306: &SetDrain{},
 	}
 }
 

@@ -98,7 +98,7 @@ func (p *participant) release(c actor.Context, done func()) bool {
 		return false
 	}
 	p.ending.released = true
-	sys, log := c.ActorSystem(), p.Log
+	sys, log, metrics := c.ActorSystem(), p.Log, p.Metrics
 	media, id, t := p.port, string(p.ID), p.transcoder
 	go func() {
 		defer done()
@@ -109,7 +109,7 @@ func (p *participant) release(c actor.Context, done func()) bool {
 				log.Debug("leg not detached", "err", err)
 			}
 		}
-		closePort(log, media)
+		closePort(log, metrics, media)
 	}()
 	return true
 }
@@ -129,18 +129,19 @@ func (p *participant) stopped(c actor.Context) {
 	p.release(c, func() {})
 	p.Metrics.over(p.Protocol, p.reason.Code, p.isAdmitted())
 	if p.isAdmitted() {
-		contain(p.Log, "hang up", func() { p.hangUp(p.reason) })
-		contain(p.Log, "publish", p.tellLeft)
+		contain(p.Log, p.Metrics, "hang up", func() { p.hangUp(p.reason) })
+		contain(p.Log, p.Metrics, "publish", p.tellLeft)
 	}
 }
 
-func closePort(log *slog.Logger, media Port) { contain(log, "close port", media.Close) }
+func closePort(log *slog.Logger, m *Metrics, media Port) { contain(log, m, "close port", media.Close) }
 
 // contain runs f where a panic would not end one actor but the process, or
 // keep the actor's watchers from hearing of its end.
-func contain(log *slog.Logger, what string, f func()) {
+func contain(log *slog.Logger, m *Metrics, what string, f func()) {
 	defer func() {
 		if r := recover(); r != nil {
+			m.panics.Inc()
 			log.Error("panic contained", "while", what, "err", r, "stack", string(debug.Stack()))
 		}
 	}()

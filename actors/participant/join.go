@@ -22,7 +22,7 @@ func (p *participant) join(c actor.Context) {
 		return
 	}
 	owner := p.Conference
-	ask := &conference.Join{Participant: p.entry(c), Epoch: p.epoch}
+	ask := &conference.Join{Participant: p.entry(c), Epoch: p.epoch, Waits: p.Waits}
 	if p.isAdmitted() && p.epoch == 0 {
 		ask.Epoch = 1 // admitted by an owner without a claim
 	}
@@ -48,7 +48,7 @@ func (p *participant) joined(c actor.Context, r *conference.Joined) {
 		c.Watch(t)
 	}
 	if p.state == joining {
-		p.state, p.admitted = connecting, time.Now()
+		p.state, p.admitted, p.waiting = connecting, time.Now(), r.Waiting
 		p.stopTimer()
 		if !p.API {
 			p.stopTimer = actors.After(c, connectTimeout, &timedOut{connecting})
@@ -58,9 +58,10 @@ func (p *participant) joined(c actor.Context, r *conference.Joined) {
 			Room: p.Room, Participant: string(p.ID), Node: p.Node, Protocol: p.Protocol, Name: p.Name, Remote: p.Remote,
 			Outgoing: p.Outgoing, Audio: p.Audio, Video: p.Video, Role: cmp.Or(p.Role, conference.RoleHost),
 		})
-		c.Send(c.Parent(), &Admitted{p.ID})
+		c.Send(c.Parent(), &Admitted{p.ID, r.Waiting})
 		return
 	}
+	p.waiting = r.Waiting
 	p.update(c) // it may know an older state of ours
 	p.attach(c)
 }

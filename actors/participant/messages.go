@@ -50,6 +50,9 @@ type (
 	// SetMedia says which media the call has after a renegotiation. No reply.
 	SetMedia struct{ Audio, Video bool }
 
+	// SetCamera says whether the peer lets others move its camera. No reply.
+	SetCamera struct{ On bool }
+
 	// Pressed says that the peer pressed a key, told by signalling (SIP INFO);
 	// keys in RTP come from the port itself. No reply.
 	Pressed struct{ Digit byte }
@@ -91,7 +94,10 @@ type (
 // call, and the parent stops the participant.
 type (
 	// Admitted says that the call has its place in the conference.
-	Admitted struct{ ID ID }
+	Admitted struct {
+		ID      ID
+		Waiting string // what it has to wait for there, such as conference.WaitLock; empty: nothing
+	}
 
 	// Elsewhere says that the conference has its media on another node.
 	Elsewhere struct {

@@ -14,6 +14,7 @@ type Metrics struct {
 	ended  *prometheus.CounterVec
 	setup  *prometheus.HistogramVec
 	digits *prometheus.CounterVec
+	panics prometheus.Counter
 }
 
 // Closed sets of labels; anything else is "other".
@@ -45,6 +46,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "skybridge_participant_digits_total",
 			Help: "Keys pressed by participants, by how we were told.",
 		}, []string{"source"}),
+		panics: f.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_participant_panics_total",
+			Help: "Panics that were contained while a call ended.",
+		}),
 	}
 	for _, p := range append(slices.Clone(protocols), other) {
 		m.calls.WithLabelValues(p)

@@ -64,6 +64,8 @@ type Config struct {
 	Video      bool
 	API        bool // may stay without media for as long as it likes
 	Role       string
+	Waits      bool // to be let into a locked conference
+	DirectChat bool // takes messages that are for it alone
 
 	// JoinTimeout bounds how long the call waits for its place. Zero means 8 s.
 	JoinTimeout time.Duration
@@ -106,6 +108,9 @@ type participant struct {
 	began time.Time
 	held  bool
 
+	camera  bool   // may be moved by others
+	waiting string // for what, when it was admitted
+
 	epoch      uint64    // of the owner that admitted us last
 	admitted   time.Time // by the first owner; zero: not yet
 	transcoder *actor.PID
@@ -141,6 +146,9 @@ func (p *participant) Receive(c actor.Context) {
 		p.hold(c, m.On)
 	case *SetMedia:
 		p.setMedia(c, m)
+	case *SetCamera:
+		p.camera = m.On
+		p.update(c)
 	case *Rename:
 		p.rename(c, m.Name)
 	case *Pressed:
@@ -155,6 +163,10 @@ func (p *participant) Receive(c actor.Context) {
 		p.silent(c, m.For)
 	case *Follow:
 		p.follow(c, m.Conference)
+	case *conference.Entered:
+		if m.Conference.Same(conference.AddressOf(p.Conference)) {
+			p.waiting = ""
+		}
 	case *conference.Report:
 		p.report(c, m)
 	case *conference.Dismiss:
@@ -186,6 +198,7 @@ func (p *participant) entry(c actor.Context) *conference.Participant {
 		Id: string(p.ID), Name: p.Name, Protocol: p.Protocol, Remote: p.Remote, Outgoing: p.Outgoing,
 		State: s, Audio: p.Audio, Video: p.Video, Held: p.held, Role: p.Role, Api: p.API,
 		Address: conference.AddressOf(c.Self()), JoinedUnixMs: p.began.UnixMilli(),
+		DirectChat: p.DirectChat, Camera: p.camera, Waiting: p.waiting,
 	}
 }
 
@@ -209,7 +222,7 @@ func (p *participant) connect(c actor.Context, media Port) {
 	if p.state != connecting || p.port != nil {
 		if media != nil {
 			p.Log.Warn("second connect ignored")
-			go closePort(p.Log, media)
+			go closePort(p.Log, p.Metrics, media)
 		}
 		return
 	}

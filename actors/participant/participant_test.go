@@ -57,6 +57,28 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// Who waits tells the next owner of the conference, which may not know it yet:
+// nobody gets in because an owner was lost.
+func TestWaiting(t *testing.T) {
+	actortest.Run(t, func(b *actortest.Bench) {
+		s := newStage(b)
+		s.onJoin(func() any {
+			return &conference.Joined{Epoch: 5, Transcoder: conference.AddressOf(s.transcoder), Waiting: conference.WaitLock}
+		})
+		pid := s.call(participant.Config{ID: "a", Name: "Anna", Waits: true})
+		s.want("conference: join a connecting epoch 0 willing to wait", "parent: admitted a, waits for lock")
+		b.Send(pid, &participant.SetCamera{On: true})
+		s.want("conference: update Anna connecting camera")
+		b.Send(pid, &conference.Entered{Conference: &conference.Address{Node: "x", Id: "another"}})
+		b.Send(pid, &participant.Follow{Conference: s.conference})
+		s.want("conference: join a connecting epoch 5 willing to wait waiting for lock", "conference: update Anna connecting camera")
+		b.Send(pid, &conference.Entered{Conference: conference.AddressOf(s.conference)})
+		s.onJoin(s.joined)
+		b.Send(pid, &participant.Follow{Conference: s.conference})
+		s.want("conference: join a connecting epoch 5 willing to wait", "conference: update Anna connecting camera")
+	})
+}
+
 // TestEnds ends a connected call in each way in which somebody else than the
 // peer does. The peer is hung up on once, with the reason.
 func TestEnds(t *testing.T) {
@@ -278,6 +300,9 @@ func TestPanics(t *testing.T) {
 					b.Errorf("stopped %d times: %q", n, got)
 				}
 				s.wantPort(media)
+				if n := s.panics(); n != 1 {
+					b.Errorf("%v panics were counted, want 1", n)
+				}
 			})
 		})
 	}
@@ -362,6 +387,7 @@ type stage struct {
 	conference        *actor.PID
 	onHangup, publish func()
 	events            actortest.Events
+	reg               *prometheus.Registry
 
 	mu         sync.Mutex
 	transcoder *actor.PID
@@ -370,13 +396,20 @@ type stage struct {
 }
 
 func newStage(b *actortest.Bench) *stage {
-	s := &stage{Bench: b}
+	s := &stage{Bench: b, reg: prometheus.NewRegistry()}
 	s.onJoin(s.joined)
 	s.newTranscoder("transcoder")
 	s.conference = b.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		switch m := c.Message().(type) {
 		case *conference.Join:
-			s.hear("conference: join %s %s epoch %d", m.Participant.Id, m.Participant.State, m.Epoch)
+			text := fmt.Sprintf("conference: join %s %s epoch %d", m.Participant.Id, m.Participant.State, m.Epoch)
+			if m.Waits {
+				text += " willing to wait"
+			}
+			if m.Participant.Waiting != "" {
+				text += " waiting for " + m.Participant.Waiting
+			}
+			s.hear("%s", text)
 			s.mu.Lock()
 			reply := s.joinReply
 			s.mu.Unlock()
@@ -388,7 +421,7 @@ func newStage(b *actortest.Bench) *stage {
 			for _, f := range []struct {
 				on   bool
 				name string
-			}{{m.Participant.Audio, "audio"}, {m.Participant.Video, "video"}, {m.Participant.Held, "held"}} {
+			}{{m.Participant.Audio, "audio"}, {m.Participant.Video, "video"}, {m.Participant.Held, "held"}, {m.Participant.Camera, "camera"}} {
 				if f.on {
 					text += " " + f.name
 				}
@@ -415,6 +448,23 @@ func (s *stage) joined() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &conference.Joined{Epoch: 5, Transcoder: conference.AddressOf(s.transcoder)}
+}
+
+// panics is how many were counted.
+func (s *stage) panics() (n float64) {
+	s.Helper()
+	families, err := s.reg.Gather()
+	if err != nil {
+		s.Fatal(err)
+	}
+	for _, f := range families {
+		if strings.HasSuffix(f.GetName(), "_panics_total") {
+			for _, m := range f.Metric {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
 }
 
 // newTranscoder starts the transcoder that the conference names from now on.
@@ -446,8 +496,8 @@ func (s *stage) call(cfg participant.Config) *actor.PID {
 	s.Helper()
 	cfg.Conference = s.conference
 	pid := s.Spawn(participant.Props(cfg, participant.Deps{
-		Node: "n1", Log: slog.New(slog.DiscardHandler), Events: s, Metrics: participant.NewMetrics(nil),
-		Actors: actors.NewMetrics(nil), Signalling: s,
+		Node: "n1", Log: slog.New(slog.DiscardHandler), Events: s, Metrics: participant.NewMetrics(s.reg),
+		Actors: actors.NewMetrics(s.reg), Signalling: s,
 	}), "participant/"+string(cfg.ID))
 	s.Spawn(actor.PropsFromFunc(func(c actor.Context) {
 		switch c.Message().(type) {
@@ -489,6 +539,10 @@ func (s *stage) flush() []string {
 	for _, m := range s.Received() {
 		switch m := m.(type) {
 		case *participant.Admitted:
+			if m.Waiting != "" {
+				s.hear("parent: admitted %s, waits for %s", m.ID, m.Waiting)
+				continue
+			}
 			s.hear("parent: admitted %s", m.ID)
 		case *participant.Elsewhere:
 			s.hear("parent: %s elsewhere, %s", m.ID, m.Node)

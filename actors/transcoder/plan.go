@@ -1,6 +1,8 @@
 package transcoder
 
 import (
+	"cmp"
+
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/media/bridge"
 )
@@ -9,16 +11,16 @@ import (
 func plan(r *conference.Roster) *bridge.Plan {
 	p := &bridge.Plan{
 		Layout:   r.Layout,
-		SelfView: r.SelfView,
-		Members:  make([]bridge.Member, 0, len(r.Participants)),
+		SelfView: r.SelfView, Presenter: r.Presenter,
+		Members: make([]bridge.Member, 0, len(r.Participants)),
 	}
 	for _, m := range r.Participants {
 		p.Members = append(p.Members, bridge.Member{
 			ID:         m.Id,
-			Name:       m.Name,
+			Name:       cmp.Or(m.OverlayText, m.Name),
 			AudioMuted: m.AudioMuted,
 			VideoMuted: m.VideoMuted,
-			Held:       m.Held,
+			Held:       m.Held || m.Waiting != "",
 			Spotlight:  m.Spotlight,
 			NoTile:     m.State != conference.StateConnected || !m.Audio && !m.Video || m.Role == conference.RoleViewer,
 		})

@@ -61,7 +61,18 @@ type Config struct {
 	Audio *codecs.Audio // what to offer; nil: no audio
 	Video *codecs.Video // what to offer; nil: no video
 
+	// Slides offers a second picture, by SIP only; nil: none.
+	Slides *Slides
+
 	Log *slog.Logger // nil: discard
+}
+
+// Slides are what a caller presents, and sees of what others do, in a stream of its
+// own with floor control (BFCP).
+type Slides struct {
+	Draw  func(dst *yuv.Picture, t time.Duration) // what it sends, with the floor or without; nil: nothing
+	Seen  func(*bridge.SharedPicture)             // as Config.Seen; nil: nothing is decoded
+	Floor func(event any)                         // what [SIP.Floor] says
 }
 
 func (c *Config) defaults() {
@@ -121,7 +132,13 @@ func start(cfg Config, p *port.Port) *engine {
 		if cfg.Seen != nil {
 			p.WantVideo(1280, 720)
 		}
-		e.wg.Go(e.runVideo)
+		e.wg.Go(func() { e.runVideo(p, e.stop) })
+	}
+	if cfg.Slides != nil {
+		p.Content().WantVideo(1920, 1080)
+		second := cfg
+		second.Draw, second.Seen, second.Clip, second.Sent = cfg.Slides.Draw, cfg.Slides.Seen, nil, nil
+		e.wg.Go(func() { second.runVideo(p.Content(), e.stop) })
 	}
 	return e
 }

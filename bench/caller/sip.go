@@ -16,6 +16,7 @@ import (
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
+	"github.com/skybridge-media/skybridge/services/sip/bfcp"
 )
 
 func init() {
@@ -34,6 +35,9 @@ type SIP struct {
 	port   *port.Port
 	lines  map[sdp.Kind]*line // with sockets
 	engine *engine
+
+	control net.PacketConn // of the floor, before there is one
+	floor   *bfcp.Endpoint // nil: none
 
 	ended chan struct{}
 	once  sync.Once
@@ -190,6 +194,16 @@ func (s *SIP) offer(local netip.Addr) (*sdp.Offer, []byte, error) {
 			return nil, nil, err
 		}
 	}
+	if s.cfg.Slides != nil {
+		caps.Slides, caps.Floor = true, sdp.FloorClient
+		if l.Slides, err = s.open(sdp.Slides, local); err != nil {
+			return nil, nil, err
+		}
+		if s.control, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(local, 0))); err != nil {
+			return nil, nil, err
+		}
+		l.Floor = sdp.Endpoint{Port: s.control.LocalAddr().(*net.UDPAddr).Port}
+	}
 	offer := sdp.NewOffer(caps, nil)
 	return offer, offer.Describe(l), nil
 }
@@ -224,13 +238,26 @@ func (s *SIP) connect(agreed *sdp.Agreement) error {
 			l.Start(rtp.Handler{RTP: tapped(s.cfg.Tap, s.port.AudioRTP), RTCP: s.port.AudioRTCP})
 			continue
 		}
+		if k == sdp.Slides {
+			s.port.SetContent(port.AgreedVideo(stream, local))
+			l.Start(rtp.Handler{RTP: s.port.ContentRTP, RTCP: s.port.ContentRTCP})
+			continue
+		}
 		v := port.AgreedVideo(stream, local)
 		v.Send = v.Send && s.cfg.sendsVideo()
 		s.port.SetVideo(v)
 		l.Start(rtp.Handler{RTP: s.port.VideoRTP, RTCP: s.port.VideoRTCP})
 	}
-	return nil
+	if agreed.Floor == nil || s.cfg.Slides == nil {
+		return nil
+	}
+	var err error
+	s.floor, err = bfcp.Datagrams(s.control, bfcp.Config{Floor: *agreed.Floor, Notify: s.cfg.Slides.Floor, Log: s.cfg.Log})
+	return err
 }
+
+// Floor controls who presents, as the client; nil if the other side has none.
+func (s *SIP) Floor() *bfcp.Endpoint { return s.floor }
 
 // Press sends one key as a telephone event (RFC 4733).
 func (s *SIP) Press(digit byte) error { return s.port.SendDigit(digit, 100*time.Millisecond) }
@@ -258,6 +285,11 @@ func (s *SIP) Close() error {
 	s.end()
 	if s.engine != nil {
 		s.engine.close()
+	}
+	if s.floor != nil {
+		s.floor.Close()
+	} else if s.control != nil {
+		_ = s.control.Close()
 	}
 	s.port.Close()
 	for _, l := range s.lines {

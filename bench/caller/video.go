@@ -43,16 +43,16 @@ type producer interface {
 	close()
 }
 
-// runVideo sends and receives pictures at the frame rate.
-func (e *engine) runVideo() {
-	ticker := time.NewTicker(time.Second / time.Duration(e.FrameRate))
+// runVideo sends and receives pictures of v at the frame rate, as e says.
+func (c *Config) runVideo(v bridge.Video, stop <-chan struct{}) {
+	ticker := time.NewTicker(time.Second / time.Duration(c.FrameRate))
 	defer ticker.Stop()
 	var source producer
 	switch {
-	case e.Clip != nil:
-		source = &replay{clip: e.Clip}
-	case e.Draw != nil:
-		source = &painter{cfg: &e.Config}
+	case c.Clip != nil:
+		source = &replay{clip: c.Clip}
+	case c.Draw != nil:
+		source = &painter{cfg: c}
 	}
 	if source != nil {
 		defer source.close()
@@ -66,22 +66,22 @@ func (e *engine) runVideo() {
 	begin, key := time.Now(), false
 	for {
 		select {
-		case <-e.stop:
+		case <-stop:
 			return
 		case <-ticker.C:
 		}
-		if e.Seen != nil {
-			seen = e.look(seen)
+		if c.Seen != nil {
+			seen = c.look(v, seen)
 		}
-		spec, ok := e.port.VideoOut()
+		spec, ok := v.VideoOut()
 		if !ok || source == nil {
 			continue
 		}
-		key = e.port.TakeKeyFrameRequest() || key
+		key = v.TakeKeyFrameRequest() || key
 		t := time.Since(begin)
 		unit, isKey, err := source.next(spec, t, key)
 		if err != nil {
-			e.Log.Error("video not encoded", "caller", e.Name, "err", err)
+			c.Log.Error("video not encoded", "caller", c.Name, "err", err)
 			return
 		}
 		if len(unit) == 0 {
@@ -90,27 +90,27 @@ func (e *engine) runVideo() {
 		key = key && !isKey
 		payloads, err := payload.Packetize(spec.Codec.Name, unit, spec.Mode, spec.Payload)
 		if err != nil {
-			e.Log.Error("video not packetized", "caller", e.Name, "err", err)
+			c.Log.Error("video not packetized", "caller", c.Name, "err", err)
 			return
 		}
 		at := time.Now()
-		e.port.WriteVideo(&bridge.VideoFrame{
+		v.WriteVideo(&bridge.VideoFrame{
 			Payloads: payloads, Timestamp: uint32(t * 90 / time.Millisecond), Key: isKey, Captured: at,
 		})
-		if e.Sent != nil {
-			e.Sent(t, at)
+		if c.Sent != nil {
+			c.Sent(t, at)
 		}
 	}
 }
 
 // look shows a picture that is newer than seen, and returns the newest.
-func (e *engine) look(seen *bridge.SharedPicture) *bridge.SharedPicture {
-	p := e.port.Picture()
+func (c *Config) look(v bridge.Video, seen *bridge.SharedPicture) *bridge.SharedPicture {
+	p := v.Picture()
 	if p == nil {
 		return seen
 	}
 	if p != seen {
-		e.Seen(p)
+		c.Seen(p)
 	}
 	if seen != nil {
 		seen.Release()

@@ -56,7 +56,7 @@ type Config struct {
 
 	Participants, RoomSize, Talkers int
 
-	Seconds  int    // length of the window; zero means 24: one late tick of one room is below 0.1 %
+	Seconds  int    // length of the window; zero means 21: one late tick of one room is below 0.1 %
 	Clip     string // H.264 Annex B file; "" generates one
 	Saturate bool   // then load the machine to 85 % and verify that quality holds
 	Smoke    bool   // measure a few small scenarios only
@@ -124,7 +124,7 @@ func (b *bench) seconds() int {
 	if b.cfg.Seconds > 0 {
 		return b.cfg.Seconds
 	}
-	return 24
+	return 21
 }
 
 // usage is what a process has used so far.

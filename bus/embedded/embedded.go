@@ -12,6 +12,7 @@ package embedded
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/skybridge-media/skybridge/bus"
 )
@@ -35,7 +37,7 @@ type Config struct {
 	Name string
 
 	// Host is the address to listen on; the default is 127.0.0.1. An address
-	// that others can reach needs a Token.
+	// that others can reach needs a Token, or Users and TLS.
 	Host string
 
 	// Port is where to listen; the default, 0, picks a free port.
@@ -44,6 +46,14 @@ type Config struct {
 	// Token is what clients must present; empty admits everybody. It must not
 	// look like a URL's punctuation: letters, digits, '-' and '_'.
 	Token string
+
+	// Users may connect, and nobody else. The first one is a node: it may do
+	// everything that a node does. Empty leaves it to Token.
+	Users []User
+
+	// TLS is what clients over the network must use; nil is for plain
+	// connections. Connections in this process need none.
+	TLS *tls.Config
 
 	// Dir is the store directory; it is created if it does not exist.
 	Dir string
@@ -82,8 +92,12 @@ func (c *Config) validate() error {
 		return fmt.Errorf("embedded: Name: %q contains white space", c.Name)
 	case strings.ContainsAny(c.Domain, " .*>\t\r\n"):
 		return fmt.Errorf("embedded: Domain: %q is not one subject token", c.Domain)
-	case c.Token == "" && !isLoopback(c.Host):
-		return fmt.Errorf("embedded: Host: %s is open to others, which needs a Token", c.Host)
+	case c.Token == "" && len(c.Users) == 0 && !isLoopback(c.Host):
+		return fmt.Errorf("embedded: Host: %s is open to others, which needs a Token, or Users and TLS", c.Host)
+	case len(c.Users) > 0 && c.TLS == nil && !isLoopback(c.Host):
+		return fmt.Errorf("embedded: Host: %s is open to others, who would see the passwords of Users without TLS", c.Host)
+	case len(c.Users) > 0 && c.Token != "":
+		return errors.New("embedded: Token: there are Users")
 	case url.PathEscape(c.Token) != c.Token:
 		return errors.New("embedded: Token: only letters, digits, '-' and '_' are allowed")
 	}
@@ -92,10 +106,17 @@ func (c *Config) validate() error {
 
 // A Server is a running NATS server. It is safe for concurrent use.
 type Server struct {
+	cfg   Config
 	srv   *server.Server
 	store *store
 	conn  *nats.Conn // answers for the server, see bus.ServerSubject
 	url   string
+}
+
+// A User is somebody who may connect.
+type User struct {
+	Password string
+	bus.Access
 }
 
 // startTimeout is how long a server may take to recover its streams.
@@ -112,7 +133,7 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded: %w", err)
 	}
-	s := &Server{store: store}
+	s := &Server{store: store, cfg: cfg}
 	if err := s.start(cfg); err != nil {
 		return nil, fmt.Errorf("embedded: %w", errors.Join(err, s.Close()))
 	}
@@ -121,7 +142,11 @@ func Start(cfg Config) (*Server, error) {
 }
 
 func (s *Server) start(cfg Config) error {
-	srv, err := server.NewServer(options(cfg))
+	opts, err := options(cfg)
+	if err != nil {
+		return err
+	}
+	srv, err := server.NewServer(opts)
 	if err != nil {
 		return err
 	}
@@ -140,18 +165,26 @@ func (s *Server) start(cfg Config) error {
 	if err := log.fatal(); err != nil { // it may accept connections without JetStream
 		return err
 	}
-	s.url = (&url.URL{Scheme: "nats", Host: net.JoinHostPort(dialHost(cfg.Host), portOf(srv.Addr())), User: user(cfg.Token)}).String()
-	return s.vouch(cfg.Token)
+	s.url = s.urlFor(cfg, dialHost(cfg.Host), credentials(cfg))
+	return s.vouch(cfg)
 }
 
 // options are the settings of the server, each of which the default would get
 // wrong for us.
-func options(cfg Config) *server.Options {
+func options(cfg Config) (*server.Options, error) {
 	port := cfg.Port
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
+	users, err := users(cfg.Users)
+	if err != nil {
+		return nil, err
+	}
 	return &server.Options{
+		Users:         users,
+		TLSConfig:     cfg.TLS,
+		TLS:           cfg.TLS != nil,
+		TLSTimeout:    2, // seconds
 		ServerName:    cfg.Name,
 		Host:          cfg.Host,
 		Port:          port,
@@ -172,7 +205,23 @@ func options(cfg Config) *server.Options {
 		WriteDeadline:       2 * time.Second,
 		PingInterval:        2 * time.Second,
 		MaxPingsOut:         2,
+	}, nil
+}
+
+// users hashes passwords, as the server wants them. They are long and random,
+// so the cheapest hash is as good as any.
+func users(list []User) (users []*server.User, err error) {
+	for _, u := range list {
+		hash, err := bcrypt.GenerateFromPassword([]byte(u.Password), bcrypt.MinCost)
+		if err != nil {
+			return nil, fmt.Errorf("user %s: %w", u.Name, err)
+		}
+		users = append(users, &server.User{Username: u.Name, Password: string(hash), Permissions: &server.Permissions{
+			Publish:   &server.SubjectPermission{Allow: u.Publish.Allow, Deny: u.Publish.Deny},
+			Subscribe: &server.SubjectPermission{Allow: u.Subscribe.Allow, Deny: u.Subscribe.Deny},
+		}})
 	}
+	return users, nil
 }
 
 // A statement is what a server says of itself at [bus.ServerSubject].
@@ -182,8 +231,8 @@ type statement struct {
 
 // vouch answers clients that want to know whether this server syncs. They
 // cannot see it otherwise without access to the system account.
-func (s *Server) vouch(token string) error {
-	conn, err := nats.Connect("", nats.InProcessServer(s.srv), nats.Token(token), nats.Name("server"), nats.MaxReconnects(-1))
+func (s *Server) vouch(cfg Config) error {
+	conn, err := nats.Connect("", nats.InProcessServer(s.srv), login(cfg), nats.Name("server"), nats.MaxReconnects(-1))
 	if err != nil {
 		return fmt.Errorf("connect in process: %w", err)
 	}
@@ -198,8 +247,34 @@ func (s *Server) vouch(token string) error {
 	return conn.Flush()
 }
 
-// URL returns what clients connect to, the token included.
+func login(cfg Config) nats.Option {
+	if len(cfg.Users) > 0 {
+		return nats.UserInfo(cfg.Users[0].Name, cfg.Users[0].Password)
+	}
+	return nats.Token(cfg.Token)
+}
+
+// URL returns what clients connect to, the token or the credentials of the first
+// user included.
 func (s *Server) URL() string { return s.url }
+
+// URLFor returns what a user connects to, credentials included, who reaches this
+// machine at host.
+func (s *Server) URLFor(host string, u User) string {
+	return s.urlFor(s.cfg, host, url.UserPassword(u.Name, u.Password))
+}
+
+func (s *Server) urlFor(cfg Config, host string, who *url.Userinfo) string {
+	scheme := "nats"
+	if cfg.TLS != nil {
+		scheme = "tls"
+	}
+	return (&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, portOf(s.srv.Addr())), User: who}).String()
+}
+
+// InProcessConn makes Server a nats.InProcessConnProvider: a way to connect
+// without a socket, and without TLS.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
 
 // Close stops the server, waits until all data is on disk, and gives the
 // directory up. Clients should have been drained before. A second call does
@@ -235,9 +310,12 @@ func portOf(a net.Addr) string {
 	return ""
 }
 
-func user(token string) *url.Userinfo {
-	if token == "" {
+func credentials(cfg Config) *url.Userinfo {
+	switch {
+	case len(cfg.Users) > 0:
+		return url.UserPassword(cfg.Users[0].Name, cfg.Users[0].Password)
+	case cfg.Token == "":
 		return nil
 	}
-	return url.User(token)
+	return url.User(cfg.Token)
 }

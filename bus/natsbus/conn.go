@@ -3,6 +3,7 @@ package natsbus
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,18 +24,18 @@ func (b *Bus) connect(name string, connected chan<- struct{}) (*nats.Conn, error
 			}
 		}
 	}
-	nc, err := nats.Connect(b.cfg.URL,
-		nats.Name(b.cfg.Node+"/"+name),
-		nats.CustomInboxPrefix("_INBOX."+bus.Token(b.cfg.Node)),
+	options := []nats.Option{
+		nats.Name(b.cfg.Node + "/" + name),
+		nats.CustomInboxPrefix(bus.InboxPrefix(b.cfg.Node)),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // a server that restarts may refuse for a while
-		nats.ReconnectWait(100*time.Millisecond),
+		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
-		nats.Timeout(2*time.Second),
-		nats.PingInterval(1500*time.Millisecond), // a link that is dead without a word is found in 4.5 s
+		nats.Timeout(2 * time.Second),
+		nats.PingInterval(1500 * time.Millisecond), // a link that is dead without a word is found in 4.5 s
 		nats.MaxPingsOutstanding(2),
-		nats.FlusherTimeout(2*time.Second),
+		nats.FlusherTimeout(2 * time.Second),
 		nats.ReconnectBufSize(-1), // nothing is delivered late: spool and actors decide themselves
 		nats.ConnectHandler(func(nc *nats.Conn) {
 			log.Info("nats connected", "server", nc.ConnectedUrlRedacted())
@@ -61,7 +62,13 @@ func (b *Bus) connect(name string, connected chan<- struct{}) (*nats.Conn, error
 			}
 			log.Warn("nats error", "subject", subject, "err", err)
 		}),
-	)
+	}
+	url := b.cfg.URL
+	if b.cfg.InProcess != nil {
+		options = append(options, nats.InProcessServer(b.cfg.InProcess))
+		url = strings.Replace(url, "tls://", "nats://", 1) // TLS is for the network; here it would want a certificate
+	}
+	nc, err := nats.Connect(url, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

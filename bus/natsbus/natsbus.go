@@ -24,7 +24,7 @@ import (
 )
 
 // Stream is the JetStream stream that keeps the events.
-const Stream = "SKYBRIDGE_EVT"
+const Stream = bus.Stream
 
 // ErrUnsafe is in the tree of the error that Connect returns for a server that
 // acknowledges writes before they are on disk.
@@ -49,6 +49,10 @@ type Config struct {
 	// SpoolEvents is how many events are held back at most while NATS is away;
 	// the default is 10,000. The next ones are refused.
 	SpoolEvents int
+
+	// InProcess, if not nil, is a server in this process: URL then only has the
+	// credentials for it.
+	InProcess nats.InProcessConnProvider
 
 	Log     *slog.Logger // nil discards
 	Metrics *Metrics     // nil counts nowhere

@@ -49,7 +49,7 @@ func (b *Bus) work(ctx context.Context) {
 			wait = retryFirst
 		case isPermanent(err):
 			b.cfg.Log.Error("event rejected", "subject", it.subject, "err", err)
-			b.cfg.Metrics.dropped.WithLabelValues("rejected").Inc()
+			b.cfg.Metrics.dropped.WithLabelValues(droppedRejected).Inc()
 			b.spool.pop()
 		case ctx.Err() != nil:
 			return

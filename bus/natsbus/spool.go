@@ -46,7 +46,7 @@ func (s *spool) push(it item) error {
 	case s.closed:
 		return errClosed
 	case len(s.items) >= s.limit || s.bytes+len(it.data) > maxSpoolBytes:
-		s.metrics.dropped.WithLabelValues("full").Inc()
+		s.metrics.dropped.WithLabelValues(droppedFull).Inc()
 		return errSpoolFull
 	}
 	s.items = append(s.items, it)
@@ -113,6 +113,6 @@ func (s *spool) drained(ctx context.Context) (left int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.metrics.dropped.WithLabelValues("stopped").Add(float64(len(s.items)))
+	s.metrics.dropped.WithLabelValues(droppedStopped).Add(float64(len(s.items)))
 	return len(s.items)
 }

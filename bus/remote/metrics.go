@@ -57,6 +57,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: prometheus.ExponentialBuckets(100e-6, 4, 8), // to 1.6 s
 		}),
 	}
+	for _, reason := range []string{"bye", "replaced", "silent", "unreachable", "version"} {
+		m.dead.WithLabelValues(reason) // they are there before they are needed
+	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "skybridge_remote_queue_messages",
 		Help: "Messages that wait to be handed to NATS.",

@@ -60,7 +60,7 @@ Capacity is 0.85 x vCPU / cost.`,
 	f.IntVar(&cfg.Participants, "participants", 0, "how many `calls`; 0 means as many as the table says")
 	f.IntVar(&cfg.RoomSize, "room-size", 0, "how many `calls` in a room; 0 means as many as the table says")
 	f.IntVar(&cfg.Talkers, "talkers", 0, "how many `callers` in a room talk; 0 means as many as the table says")
-	f.IntVar(&cfg.Seconds, "seconds", 24, "how many `seconds` to measure each row")
+	f.IntVar(&cfg.Seconds, "seconds", 21, "how many `seconds` to measure each row")
 	f.BoolVar(&cfg.Saturate, "saturate", false, "then load the machine to 85 % and verify that quality holds")
 	f.BoolVar(&cfg.Smoke, "smoke", false, "measure a few small scenarios only, to compare with earlier runs")
 	f.BoolVar(&cfg.Hang, "hang", false, "freeze NATS, the log and a browser while measuring")

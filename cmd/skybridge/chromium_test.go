@@ -64,16 +64,21 @@ func startChromium(t *testing.T, url, colour, size string, toneHz int) *chromium
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
 	c := &chromium{ctx}
-	c.do(t, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: plainSound})
-		return err
-	}), chromedp.Navigate(url))
+	c.do(t, onEveryPage(plainSound), chromedp.Navigate(url))
 	t.Cleanup(func() {
 		if t.Failed() {
 			c.screenshot(t, "failed")
 		}
 	})
 	return c
+}
+
+// onEveryPage runs a script in pages before their own.
+func onEveryPage(script string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return err
+	})
 }
 
 // do runs actions, which must succeed in 20 s.
@@ -117,10 +122,12 @@ func until(expression string) chromedp.Action[chromedp.Void] {
 	}
 }
 
-// join fills in the form and waits for the picture, as a person does.
+// join fills in the form and waits for the picture, as a person does, perhaps
+// for the second time.
 func (c *chromium) join(t *testing.T, name, room string) {
 	t.Helper()
 	c.do(t,
+		chromedp.Evaluate[chromedp.Void](`[document.getElementById("rejoin")].find((b) => b.checkVisibility())?.click()`),
 		chromedp.WaitVisible("#join-form"),
 		chromedp.SetValue("#name", name), chromedp.SetValue("#room", room),
 		until(`document.getElementById("preview").videoWidth > 0`),

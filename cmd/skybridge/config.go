@@ -36,6 +36,7 @@ type config struct {
 	RTP      portRange
 	WebRTC   uint16
 	NATS     string
+	NATSBind addrFlag
 	NATSPort int
 	Ops      string
 
@@ -64,6 +65,10 @@ type room struct {
 	SelfView string
 	Type     string        // roomConference, also if empty, or roomTest
 	Duration time.Duration // of test calls
+
+	HostPIN, GuestPIN string
+	AllowGuests       *bool // nil: if there is a guest PIN
+	GuestsCanPresent  *bool // nil: they can
 
 	file  string
 	line  int            // where it begins
@@ -96,6 +101,7 @@ func (c *config) flags(fs *pflag.FlagSet) {
 		host = "skybridge"
 	}
 	c.Bind.addr = netip.IPv4Unspecified()
+	c.NATSBind.addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	c.RTP = portRange{40000, 49999}
 	fs.SortFlags = false
 	fs.StringVar(&c.Name, "name", token(host), "`name` of this node, unique in the cluster: letters, digits, - and _")
@@ -110,7 +116,8 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.Var(&c.RTP, "rtp-ports", "UDP `ports` for media of SIP calls, FIRST-LAST")
 	fs.Uint16Var(&c.WebRTC, "webrtc-port", 8444, "`port` for media of browsers, UDP and TCP")
 	fs.StringVar(&c.NATS, "nats", "", "`URL` of a NATS cluster with JetStream; empty runs an embedded server")
-	fs.IntVar(&c.NATSPort, "nats-port", 0, "`port` of the embedded NATS server on 127.0.0.1, for integrations and further nodes")
+	fs.IntVar(&c.NATSPort, "nats-port", 0, "`port` of the embedded NATS server, for integrations and further nodes; 0 picks a free one")
+	fs.Var(&c.NATSBind, "nats-bind", "`address` of the embedded NATS server; any but a loopback address is for TLS only")
 	fs.StringVar(&c.Ops, "ops", "127.0.0.1:9464", "`address` for /metrics, /healthz, /readyz and profiles, plain HTTP; empty for none")
 	fs.StringVar(&c.SRTP, "srtp", "optional", "`when` SIP calls use SRTP: off, optional (if it is offered) or required")
 	fs.StringVar(&c.WHIPFile, "whip-token-file", "", "`file` with the bearer token that publishers (WHIP) must have; empty: anybody may publish")
@@ -174,6 +181,9 @@ func (c *config) validate() (problems []error) {
 	if c.NATS != "" && c.NATSPort != 0 {
 		wrong("nats-port", "there is no embedded server when nats is set")
 	}
+	if c.NATS != "" && c.origin["nats-bind"] != "" {
+		wrong("nats-bind", "there is no embedded server when nats is set")
+	}
 	if c.NATSPort < 0 || c.NATSPort > 65535 {
 		wrong("nats-port", "%d is not a port", c.NATSPort)
 	}
@@ -229,7 +239,7 @@ func validateRooms(rooms []room) (problems []error) {
 		case r.Type == roomTest && r.Duration != 0 && (r.Duration < testcall.MinDuration || r.Duration > maxTest):
 			wrong("duration", "%v is not between %v and %v", r.Duration, testcall.MinDuration, maxTest)
 		}
-		for _, field := range []string{"limit", "layout", "self-view"} {
+		for _, field := range []string{"limit", "layout", "self-view", "host-pin", "guest-pin", "allow-guests", "guests-can-present"} {
 			if r.Type == roomTest && r.lines[field] > 0 {
 				wrong(field, "a room of type %s has none", roomTest)
 			}
@@ -237,8 +247,38 @@ func validateRooms(rooms []room) (problems []error) {
 		if why := badSelfView(r.SelfView); r.SelfView != "" && why != "" {
 			wrong("self-view", "%s", why)
 		}
+		if r.Type != roomTest {
+			r.validatePINs(wrong)
+		}
 	}
 	return problems
+}
+
+func (r *room) validatePINs(wrong func(field, format string, args ...any)) {
+	for _, p := range []struct{ field, pin string }{{"host-pin", r.HostPIN}, {"guest-pin", r.GuestPIN}} {
+		if why := badPIN(p.pin); p.pin != "" && why != "" {
+			wrong(p.field, "%s", why)
+		}
+	}
+	switch {
+	case r.HostPIN == "" && r.GuestPIN != "":
+		wrong("guest-pin", "without a host-pin everybody is a host")
+	case r.HostPIN == "" && r.AllowGuests != nil:
+		wrong("allow-guests", "without a host-pin everybody is a host")
+	case r.HostPIN != "" && strings.TrimSuffix(r.HostPIN, "#") == strings.TrimSuffix(r.GuestPIN, "#"):
+		wrong("guest-pin", "is the host-pin as well")
+	case r.GuestPIN != "" && r.AllowGuests != nil && !*r.AllowGuests:
+		wrong("guest-pin", "allow-guests is false")
+	}
+}
+
+// badPIN does not repeat the PIN: mistakes are printed, and logged.
+func badPIN(pin string) string {
+	digits := strings.TrimSuffix(pin, "#")
+	if n := len(digits); n < 4 || n > 20 || strings.Trim(digits, "0123456789") != "" {
+		return "want 4 to 20 digits, and # at the end if you like"
+	}
+	return ""
 }
 
 func badLayout(name string) string {
@@ -269,6 +309,8 @@ func (c *config) conferences() []conference.Config {
 		}
 		out = append(out, conference.Config{
 			Name: r.Name, Aliases: r.Aliases, Limit: r.Limit, Layout: layout, SelfView: r.SelfView == "shown",
+			HostPIN: r.HostPIN, GuestPIN: r.GuestPIN, AllowGuests: isTrue(r.AllowGuests, r.GuestPIN != ""),
+			OnlyHostsPresent: !isTrue(r.GuestsCanPresent, true),
 		})
 	}
 	if c.AdHoc && !c.leads(adHocTest) {
@@ -284,6 +326,14 @@ func (c *config) leads(alias string) bool {
 			return conference.NormalizeAlias(a) == alias
 		})
 	})
+}
+
+// isTrue returns what was set, or what is so otherwise.
+func isTrue(set *bool, otherwise bool) bool {
+	if set == nil {
+		return otherwise
+	}
+	return *set
 }
 
 // adHoc returns the template of ad hoc rooms, nil when they are off.

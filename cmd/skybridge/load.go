@@ -190,11 +190,37 @@ func (r *room) set(key string, n *yaml.Node) error {
 		err = n.Decode(&r.Type)
 	case "duration":
 		err, want = n.Decode(&r.Duration), "a time, such as 90s"
+	case "host-pin":
+		r.HostPIN, err = pin(n)
+	case "guest-pin":
+		r.GuestPIN, err = pin(n)
+	case "allow-guests":
+		err, want = yesNo(n, &r.AllowGuests), "true or false"
+	case "guests-can-present":
+		err, want = yesNo(n, &r.GuestsCanPresent), "true or false"
 	default:
-		return errors.New("no such setting; there are name, aliases, limit, layout, self-view, type and duration")
+		return errors.New("no such setting; there are name, aliases, limit, layout, self-view, type, duration, host-pin, guest-pin, allow-guests and guests-can-present")
 	}
 	if err != nil {
 		return fmt.Errorf("want %s", want)
 	}
 	return nil
+}
+
+// pin returns the text of a value as it is written: 0042 is no number here.
+func pin(n *yaml.Node) (string, error) {
+	if n.Kind != yaml.ScalarNode {
+		return "", errors.New("not a single value")
+	}
+	return n.Value, nil
+}
+
+// yesNo sets *to if the value is true or false.
+func yesNo(n *yaml.Node, to **bool) error {
+	var b bool
+	err := n.Decode(&b)
+	if err == nil {
+		*to = &b
+	}
+	return err
 }

@@ -312,7 +312,8 @@ func (a *audience) after(t *testing.T, n int) (stories map[string]*story) {
 // all are what they were before.
 var footprint = []string{
 	"go_goroutines", "process_open_fds",
-	"skybridge_sip_dialogs", "skybridge_rtp_sessions", "skybridge_port_open", "skybridge_webrtc_calls_active",
+	"skybridge_sip_dialogs", "skybridge_rtp_sessions", "skybridge_rtp_port_pairs_used",
+	`skybridge_port_open{protocol="sip"}`, `skybridge_port_open{protocol="webrtc"}`, "skybridge_webrtc_calls_active",
 	"skybridge_node_calls", "skybridge_node_conferences_owned", "skybridge_claim_names_held",
 	"skybridge_conference_active", "skybridge_conference_participants",
 	"skybridge_transcoder_active", "skybridge_transcoder_legs", "skybridge_bridge_active", "skybridge_bridge_legs",

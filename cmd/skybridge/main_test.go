@@ -123,6 +123,9 @@ func (p *program) readLinks(t *testing.T, out io.Reader) {
 	}()
 	select {
 	case <-ready:
+		if url, err := os.ReadFile(filepath.Join(p.dir, "data", "access", "node")); err == nil {
+			p.NATS = strings.TrimSpace(string(url)) // an embedded server admits nobody without
+		}
 	case <-p.done:
 		t.Fatalf("the program ended: %v\n%s", p.cmd.ProcessState, p.logged())
 	case <-time.After(30 * time.Second):

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -21,10 +24,10 @@ import (
 	"github.com/skybridge-media/skybridge/bus/natsbus"
 	"github.com/skybridge-media/skybridge/bus/remote"
 	"github.com/skybridge-media/skybridge/media/bridge"
-	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/services/api"
 	"github.com/skybridge-media/skybridge/services/sip"
+	"github.com/skybridge-media/skybridge/services/web"
 	"github.com/skybridge-media/skybridge/services/webrtc"
 )
 
@@ -36,10 +39,10 @@ func TestMetricsPage(t *testing.T) {
 	reg := &described{}
 	_ = []any{
 		actors.NewMetrics(reg), conference.NewMetrics(reg), node.NewMetrics(reg), participant.NewMetrics(reg), transcoder.NewMetrics(reg),
-		claim.NewMetrics(reg), natsbus.NewMetrics(reg), remote.NewMetrics(reg), bridge.NewMetrics(reg), port.NewMetrics(reg), rtp.NewMetrics(reg),
+		claim.NewMetrics(reg), natsbus.NewMetrics(reg), remote.NewMetrics(reg), bridge.NewMetrics(reg), portMetrics(reg, "sip"), rtp.NewMetrics(reg),
 		testcall.NewMetrics(reg), api.NewMetrics(reg), sip.NewMetrics(reg), webrtc.NewMetrics(reg),
 	}
-	reg.MustRegister(buildInfo())
+	reg.MustRegister(buildInfo(), processors(), newLogWriter(io.Discard).lost(), &rtp.PortRange{}, &disk{}, web.Expiry(tls.Certificate{Leaf: &x509.Certificate{}}))
 	const file = "../../docs/metrics.md"
 	want := reg.page()
 	if *update {
@@ -61,7 +64,10 @@ func TestMetricsPage(t *testing.T) {
 type described struct{ rows []string }
 
 // desc takes a description apart, whose only way out is its text.
-var desc = regexp.MustCompile(`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", .*variableLabels: \{([^}]*)\}`)
+var desc = regexp.MustCompile(`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", .*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+
+// value is that of a label which is the same for all series of a description.
+var value = regexp.MustCompile(`="[^"]*"`)
 
 func (d *described) Register(c prometheus.Collector) error {
 	ch := make(chan *prometheus.Desc, 64)
@@ -71,11 +77,13 @@ func (d *described) Register(c prometheus.Collector) error {
 		if f == nil {
 			return fmt.Errorf("cannot read %s", m)
 		}
-		labels := ""
-		if f[3] != "" {
-			labels = "`" + strings.ReplaceAll(f[3], ",", "`, `") + "`"
+		var labels []string
+		for _, set := range []string{value.ReplaceAllString(f[3], ""), f[4]} {
+			if set != "" {
+				labels = append(labels, "`"+strings.ReplaceAll(set, ",", "`, `")+"`")
+			}
 		}
-		d.rows = append(d.rows, fmt.Sprintf("| `%s` | %s | %s |\n", f[1], labels, strings.ReplaceAll(f[2], `\"`, `"`)))
+		d.rows = append(d.rows, fmt.Sprintf("| `%s` | %s | %s |\n", f[1], strings.Join(labels, ", "), strings.ReplaceAll(f[2], `\"`, `"`)))
 	}
 	return nil
 }

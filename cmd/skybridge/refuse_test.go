@@ -19,6 +19,12 @@ rooms:
   - name: door
   - name: small
     limit: 1
+  - name: vault
+    host-pin: 4711
+    guest-pin: 2342
+  - name: council
+    host-pin: 4711
+    allow-guests: true
   - name: warm
 `
 
@@ -46,12 +52,13 @@ func TestRefused(t *testing.T) {
 		busy := p.samples(t)
 		for _, tt := range []refusal{
 			{what: "unknown alias", alias: "nobody", sip: "404 Not Found", api: "404 not_found", whip: "404 not_found"},
-			{what: "locked", alias: "door", sip: "403 Forbidden", api: "403 locked", whip: "403 locked"},
+			{what: "locked", alias: "door", sip: "403 Forbidden", whip: "403 locked"},
 			{what: "full", alias: "small", sip: "486 Busy Here", api: "503 full", whip: "503 full"},
 			{what: "no common codec", alias: "9000", format: "18", sip: "488 Not Acceptable Here", warning: `305 Skybridge "No common audio codec"`, whip: "406 invalid"},
 		} {
 			tt.check(t, p, busy)
 		}
+		refusal{what: "PIN", alias: "vault", sip: "403 PIN Required", warning: `399 Skybridge "PIN required"`, api: "403 pin", whip: "401 pin"}.check(t, p, busy)
 		t.Run("no common codec/API", func(t *testing.T) {
 			s := newSeat(t, p, "open")
 			path := "/api/client/v2/conferences/open/participants/" + s.participants(t, 1)["operator"] + "/calls?token=" + s.token
@@ -63,7 +70,7 @@ func TestRefused(t *testing.T) {
 		})
 		p.wantNoCalls(t, busy)
 		// SIP over three transports, the API and WHIP; twice that by codecs.
-		for result, want := range map[string]float64{"not_found": 5, "forbidden": 5, "full": 5, "unavailable": 0} {
+		for result, want := range map[string]float64{"not_found": 5, "forbidden": 9, "full": 5, "unavailable": 0} {
 			name := fmt.Sprintf("skybridge_node_admissions_total{result=%q}", result)
 			if got := p.metric(t, name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)

@@ -213,18 +213,24 @@ func near(a, b color.RGBA) bool {
 }
 
 // A seat takes part in a room through the client API, without media.
-type seat struct{ base, token string }
+type seat struct{ base, token, pin, id string }
 
 func newSeat(t *testing.T, p *program, room string) *seat {
 	t.Helper()
-	s := &seat{base: p.Web + "/api/client/v2/conferences/" + room + "/"}
+	return newSeatWithPIN(t, p, room, "")
+}
+
+func newSeatWithPIN(t *testing.T, p *program, room, pin string) *seat {
+	t.Helper()
+	s := &seat{base: p.Web + "/api/client/v2/conferences/" + room + "/", pin: pin}
 	var r struct {
 		Token string `json:"token"`
+		ID    string `json:"participant_uuid"`
 	}
-	if err := json.Unmarshal(s.post(t, "request_token", map[string]any{"display_name": "operator"}), &r); err != nil || r.Token == "" {
+	if err := json.Unmarshal(s.post(t, "request_token", map[string]any{"display_name": "operator", "supports_direct_chat": true}), &r); err != nil || r.Token == "" {
 		t.Fatalf("no token: %v", err)
 	}
-	s.token = r.Token
+	s.token, s.id = r.Token, r.ID
 	t.Cleanup(func() { s.try(http.MethodPost, "release_token", map[string]any{}) })
 	return s
 }
@@ -250,6 +256,7 @@ func (s *seat) try(method, path string, body any) (json.RawMessage, error) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("token", s.token)
+	req.Header.Set("pin", s.pin)
 	resp, err := insecure.Do(req)
 	if err != nil {
 		return nil, err

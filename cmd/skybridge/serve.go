@@ -124,6 +124,9 @@ func (s *server) printLinks(w io.Writer, room string) {
 		fmt.Fprintf(w, "  metrics  %s/metrics\n", s.opsURL)
 	}
 	fmt.Fprintf(w, "  nats     %s\n", s.natsURL)
+	if s.config.NATS == "" {
+		fmt.Fprintf(w, "           for integrations: %s\n", s.config.path(accessDir))
+	}
 	if s.config.Bind.addr.IsUnspecified() && s.config.Public == "" && s.outward.IsValid() {
 		fmt.Fprintf(w, "\nOthers on this network reach it at %s.\n", s.outward)
 	}

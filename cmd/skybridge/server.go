@@ -28,7 +28,6 @@ import (
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/bus/claim"
-	"github.com/skybridge-media/skybridge/bus/embedded"
 	"github.com/skybridge-media/skybridge/bus/natsbus"
 	"github.com/skybridge-media/skybridge/bus/remote"
 	"github.com/skybridge-media/skybridge/codecs"
@@ -69,7 +68,7 @@ type server struct {
 	system *actor.ActorSystem
 	actors *actors.Metrics
 	node   *actor.PID
-	ports  *port.Metrics
+	ports  *port.Metrics // of what browsers send and receive
 
 	workers *bridge.Workers // decode, compose and encode video
 
@@ -102,9 +101,9 @@ func start(ctx context.Context, c *config, log *slog.Logger, lines *logWriter, f
 			err = errors.Join(err, s.stop())
 		}
 	}()
-	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), lines.lost())
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), processors(), lines.lost(), &disk{dir: c.Data})
 	for _, step := range []func(context.Context) error{
-		s.startWorkers, s.startBus, s.startActors, s.listenSIP, s.startWebRTC, s.listenHTTP, s.startNode, s.serveHTTP, s.serveSIP,
+		s.startWorkers, s.loadCertificate, s.startBus, s.startActors, s.listenSIP, s.startWebRTC, s.listenHTTP, s.startNode, s.serveHTTP, s.serveSIP, s.serveIntegrations,
 	} {
 		if err := step(ctx); err != nil {
 			return s, err
@@ -135,25 +134,35 @@ func (s *server) startWorkers(context.Context) error {
 	return nil
 }
 
-// startBus makes the data directory, and connects to NATS: the embedded server
-// or the one that is configured.
-func (s *server) startBus(ctx context.Context) error {
-	c := s.config
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+// loadCertificate makes the data directory, and the certificate in it if there
+// is none.
+func (s *server) loadCertificate(context.Context) error {
+	if err := os.MkdirAll(s.config.Data, 0o700); err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	s.natsURL = c.NATS
+	cert, err := web.Certificate(s.config.path("tls"), s.names())
+	if err != nil {
+		return err
+	}
+	s.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+	s.metrics.MustRegister(web.Expiry(cert))
+	return nil
+}
+
+// startBus connects to NATS: the embedded server or the one that is configured.
+func (s *server) startBus(ctx context.Context) error {
+	c := s.config
+	cfg := natsbus.Config{URL: c.NATS, Node: c.Name, Log: s.log.With("part", "bus"), Metrics: natsbus.NewMetrics(s.metrics)}
+	s.natsURL = withoutPassword(c.NATS)
 	if c.NATS == "" {
-		server, err := embedded.Start(embedded.Config{Name: c.Name, Port: c.NATSPort, Dir: c.path("nats"), Log: s.log.With("part", "nats")})
+		server, err := s.startNATS()
 		if err != nil {
 			return err
 		}
-		s.onStop(func(context.Context) error { return server.Close() })
-		s.natsURL = server.URL()
+		cfg.URL, cfg.InProcess = server.URL(), server
+		s.natsURL = withoutPassword(cfg.URL)
 	}
-	bus, err := natsbus.Connect(ctx, natsbus.Config{
-		URL: s.natsURL, Node: c.Name, Log: s.log.With("part", "bus"), Metrics: natsbus.NewMetrics(s.metrics),
-	})
+	bus, err := natsbus.Connect(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -222,23 +231,19 @@ func (s *server) nodePID() *actor.PID { return s.system.NewLocalPID(node.ActorNa
 
 func (s *server) listenSIP(context.Context) error {
 	c := s.config
-	cert, err := web.Certificate(c.path("tls"), s.names())
-	if err != nil {
-		return err
-	}
-	s.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	s.ports = port.NewMetrics(s.metrics)
+	s.ports = portMetrics(s.metrics, "webrtc")
 	pairs, err := rtp.NewPortRange(int(c.RTP.First), int(c.RTP.Last))
 	if err != nil {
 		return err
 	}
+	s.metrics.MustRegister(pairs)
 	s.sip, err = sip.New(sip.Config{
 		Bind: c.Bind.addr, Public: s.public(), Port: int(c.SIPPort), TLSPort: int(c.SIPSPort),
 		TLS: s.tls, Crypto: sip.CryptoPolicy(c.SRTP), UserAgent: "Skybridge",
 	}, sip.Deps{
 		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(),
-		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs},
-		Ports: pairs, PortMetrics: s.ports, Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
+		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs, Slides: true, Floor: sdp.FloorServer},
+		Ports: pairs, PortMetrics: portMetrics(s.metrics, "sip"), Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
 	})
 	if err != nil {
 		return err
@@ -396,7 +401,7 @@ func (s *server) serveSIP(ctx context.Context) error {
 
 // reachable says which actors others may send to.
 func reachable(id string) bool {
-	return node.Reachable(id) || strings.HasPrefix(id, api.ActorPrefix)
+	return node.Reachable(id) || strings.HasPrefix(id, api.ActorPrefix) || strings.HasPrefix(id, sip.ActorPrefix)
 }
 
 // browsers introduces the WebRTC engine to the client API: their types have the
@@ -424,14 +429,4 @@ func (s *server) conference(ctx context.Context, alias string) (state any, found
 	}
 	roster, err := actors.Ask[*conference.Roster](ctx, s.system, at.Conference, &conference.GetRoster{})
 	return roster, err == nil, err
-}
-
-// buildInfo is the one metric that says which build this is.
-func buildInfo() prometheus.Collector {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "skybridge_build_info", Help: "Always 1; the label says which version runs.",
-		ConstLabels: prometheus.Labels{"version": version()},
-	})
-	g.Set(1)
-	return g
 }

@@ -156,6 +156,9 @@ func (s *SPS) size(r *bitReader) error {
 	if !codecs.Decodable(width, height) {
 		return corrupt("size %dx%d", width, height)
 	}
+	if s.Macroblocks > maxHD && s.RefFrames*s.Macroblocks > maxReferences {
+		return corrupt("%d reference frames of %d macroblocks", s.RefFrames, s.Macroblocks)
+	}
 	r.flag()      // direct_8x8_inference_flag
 	if r.flag() { // frame_cropping_flag
 		left, right, top, bottom := r.ue(), r.ue(), r.ue(), r.ue()
@@ -172,6 +175,14 @@ func (s *SPS) size(r *bitReader) error {
 	s.Width, s.Height = width, height
 	return nil
 }
+
+// Decoders keep as many pictures as a stream says that it refers to. Of those that
+// are larger than 1920x1088 it may be no more than level 5.1 allows (MaxDpbMbs of
+// table A-1), in macroblocks: 5 of the largest.
+const (
+	maxHD         = 120 * 68
+	maxReferences = 184320
+)
 
 // maxFrameSize is MaxFS of table A-1, in macroblocks, by level_idc. 9 is level
 // 1b, which Baseline writes as 11 with a constraint flag and the same limit as 10.

@@ -80,6 +80,11 @@ func TestParseSPS(t *testing.T) {
 			h264.SPS{Profile: 77, Level: 40, RefFrames: 4, Macroblocks: 8160, Width: 1920, Height: 1080},
 		},
 		{
+			"a screen of 3840x2160",
+			header(66, 51).ue(0, 0, 0, 5).u(1, 0).ue(239, 134).u(4, 0b1100).nal(),
+			h264.SPS{Profile: 66, Level: 51, RefFrames: 5, Macroblocks: 32400, Width: 3840, Height: 2160},
+		},
+		{
 			"High, scaling lists, order count type 1",
 			header(100, 31).ue(1, 0, 0).u(2, 0b01).
 				u(1, 1).ue(16).                     // list 0 falls back to the default at once
@@ -129,7 +134,8 @@ func TestParseSPSRefuses(t *testing.T) {
 		"interlaced":                header(77, 30).ue(0, 0, 0, 1).u(1, 0).ue(21, 17).u(5, 0b01100).nal(),
 		"too wide":                  baselineSPS(121, 68),
 		"too high":                  baselineSPS(68, 121),
-		"above the decoder's limit": header(66, 51).ue(0, 0, 0, 1).u(1, 0).ue(119, 68).u(4, 0b1100).nal(),
+		"above the decoder's limit": header(66, 51).ue(0, 0, 0, 1).u(1, 0).ue(239, 150).u(4, 0b1100).nal(),
+		"six screens to refer to":   header(66, 51).ue(0, 0, 0, 6).u(1, 0).ue(239, 134).u(4, 0b1100).nal(),
 		"enormous":                  baselineSPS(1<<31, 1<<31),
 		"above the level":           header(66, 12).ue(0, 0, 0, 1).u(1, 0).ue(39, 29).u(4, 0b1100).nal(),
 		"unknown level":             header(66, 17).ue(0, 0, 0, 1).u(1, 0).ue(9, 9).u(4, 0b1100).nal(),

@@ -142,7 +142,7 @@ func TestParseHeaderRefuses(t *testing.T) {
 // TestDecoderLimits changes the size in the header of a sound key frame.
 func TestDecoderLimits(t *testing.T) {
 	key := frames(t, "altref.ivf")[0]
-	for _, size := range [][2]uint16{{1922, 1088}, {1920, 1090}, {1090, 1920}, {16383, 16383}, {15, 15}, {1, 1}} {
+	for _, size := range [][2]uint16{{3842, 2400}, {3840, 2402}, {2402, 3840}, {16383, 16383}, {15, 15}, {1, 1}} {
 		f := bytes.Clone(key)
 		copy(f[6:], keyHeader(size[0], size[1])[6:])
 		if _, err := newDecoder(t).Decode(f); !errors.Is(err, codecs.ErrCorrupt) {

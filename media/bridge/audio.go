@@ -281,7 +281,14 @@ func (a *audio) wantsVideo() bool {
 		return false
 	}
 	return slices.ContainsFunc(a.roster.legs, func(l attached) bool {
-		_, ok := l.VideoOut()
-		return ok && !l.held()
+		if l.held() {
+			return false
+		}
+		for e := range l.eyes {
+			if _, ok := e.VideoOut(); ok {
+				return true
+			}
+		}
+		return false
 	})
 }

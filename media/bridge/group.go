@@ -29,10 +29,10 @@ type group struct {
 	due   bool // in this step
 
 	// mu guards what follows, against the worker. Only the video goroutine
-	// changes spec and legs, and reads them without it.
+	// changes spec and eyes, and reads them without it.
 	mu      sync.Mutex
 	spec    VideoSpec
-	legs    []*leg // replaced, never changed
+	eyes    []*eye // replaced, never changed
 	stage   stage
 	retired bool
 	asked   int       // how often a key frame was asked for
@@ -47,7 +47,7 @@ type group struct {
 type work struct {
 	surface *surface
 	spec    VideoSpec
-	legs    []*leg
+	eyes    []*eye
 	at      time.Time // of the picture
 	queued  time.Time
 	fresh   bool // it shows something for the first time
@@ -64,7 +64,7 @@ type coder struct {
 }
 
 func (w *view) newGroup(spec VideoSpec) *group {
-	w.video.bridge.cfg.Metrics.videoGroups.Inc()
+	w.groupGauge().Inc()
 	return &group{view: w, spec: spec}
 }
 
@@ -76,15 +76,15 @@ func (g *group) respec(spec VideoSpec) {
 }
 
 // serve says who receives the group. Newcomers get a key frame first.
-func (g *group) serve(legs []*leg) {
-	legs = slices.Clone(legs)
+func (g *group) serve(eyes []*eye) {
+	eyes = slices.Clone(eyes)
 	g.mu.Lock()
-	g.legs = legs
+	g.eyes = eyes
 	g.mu.Unlock()
-	for _, l := range legs {
-		if l.eye.group != g {
-			l.eye.group = g
-			l.watch(g)
+	for _, e := range eyes {
+		if e.group != g {
+			e.group = g
+			e.watch(g)
 			g.askKey()
 		}
 	}
@@ -98,7 +98,7 @@ func (g *group) retire() {
 	if g.stage == idle {
 		g.coder.close()
 	}
-	g.view.video.bridge.cfg.Metrics.videoGroups.Dec()
+	g.view.groupGauge().Dec()
 }
 
 // tick advances the group by one picture of the bridge's rate and reports
@@ -160,7 +160,7 @@ func (g *group) begin(s *surface, at time.Time, fresh bool) bool {
 	s.readers.Add(1)
 	was := g.work
 	g.work = work{
-		surface: s, spec: g.spec, legs: g.legs,
+		surface: s, spec: g.spec, eyes: g.eyes,
 		at: at, queued: time.Now(), fresh: fresh,
 		key: g.keyDue(at), answers: g.asked,
 	}
@@ -204,8 +204,8 @@ func (g *group) Run() {
 	}
 	w.surface.readers.Add(-1) // may be painted again while this is sent
 	if frame != nil {
-		for _, l := range w.legs {
-			l.show(g, frame)
+		for _, e := range w.eyes {
+			e.show(g, frame)
 		}
 	}
 

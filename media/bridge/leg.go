@@ -30,6 +30,23 @@ type Leg interface {
 	// timestamp without sending (DTX). payload is borrowed for the call.
 	WriteAudio(payload []byte)
 
+	Video // of the camera, and of what is composed for the participant
+}
+
+// A Presenter is a [Leg] that may have a second video stream beside that of the
+// camera, for what its participant or somebody else presents.
+type Presenter interface {
+	Leg
+
+	// Content returns that stream, always the same value. While none is
+	// negotiated it has no picture and receives nothing; who receives nothing
+	// sees presentations in the composed picture.
+	Content() Video
+}
+
+// Video is one video stream of a participant, in both directions. The bridge
+// calls each method from one goroutine at a time.
+type Video interface {
 	// WantVideo tells the leg at which size somebody sees its picture, so that
 	// it need not receive and decode a larger one; a zero size means that
 	// nobody does, and decoding stops until somebody does again (a key frame is

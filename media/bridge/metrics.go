@@ -22,7 +22,9 @@ type Metrics struct {
 
 	audioDecodes, audioEncodes prometheus.Counter
 
-	fullMixes, mixMinuses, videoGroups prometheus.Gauge
+	fullMixes, mixMinuses, videoGroups, contentGroups prometheus.Gauge
+
+	presentations prometheus.Gauge
 
 	framesComposed, framesEncoded, framesUnchanged, keyFrames prometheus.Counter
 	droppedCompose, droppedEncode, droppedByRate              prometheus.Counter
@@ -65,9 +67,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		audioDecodes: counter("audio_decodes_total", "Ticks of one participant's audio that were decoded."),
 		audioEncodes: counter("audio_encodes_total", "Ticks of a mix that were encoded."),
 
-		fullMixes:   groups.WithLabelValues("full_mix"),
-		mixMinuses:  groups.WithLabelValues("mix_minus"),
-		videoGroups: groups.WithLabelValues("video"),
+		fullMixes:     groups.WithLabelValues("full_mix"),
+		mixMinuses:    groups.WithLabelValues("mix_minus"),
+		videoGroups:   groups.WithLabelValues("video"),
+		contentGroups: groups.WithLabelValues("presentation"),
+
+		presentations: gauge("presentations", "Conferences in which something is presented, and shown to somebody, now."),
 
 		framesComposed:  counter("frames_composed_total", "Compositions of a view in which something had changed."),
 		framesEncoded:   counter("frames_encoded_total", "Pictures encoded, once per encode group."),

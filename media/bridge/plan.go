@@ -6,6 +6,10 @@ type Plan struct {
 	Layout   string // a name that compose.Parse knows, such as "1+7" or "adaptive"
 	SelfView bool   // true: everybody sees everybody, themselves included, and shares one view
 
+	// Presenter is the id of who presents; empty: nobody does. What the content
+	// stream of its leg carries is shown, that of any other is not looked at.
+	Presenter string
+
 	// Members in order of arrival, which breaks ties between equal claims to
 	// a tile. Legs that are attached but not listed are neither heard nor seen.
 	Members []Member

@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"sync"
-
 	"github.com/skybridge-media/skybridge/media/compose"
 )
 
@@ -37,46 +35,32 @@ type speakers struct {
 // A leg is an attached [Leg] with the bridge's state about it.
 type leg struct {
 	Leg
-	id  string
-	ear ear // of the audio goroutine
-	eye eye // of the video goroutine
-
-	// mu is held while a worker writes video, so that Detach can wait for it.
-	mu       sync.Mutex
-	gone     bool
-	watching *group // the only one that may write
-	synced   bool   // it has sent a key frame since
+	id      string
+	ear     ear  // of the audio goroutine
+	eye     *eye // on the composed picture
+	content *eye // on presentations; nil if it cannot have a stream for them
 }
 
 func newLeg(id string, l Leg) *leg {
-	return &leg{Leg: l, id: id, ear: ear{measured: 127}}
+	made := &leg{Leg: l, id: id, ear: ear{measured: 127}, eye: &eye{Video: l}}
+	if p, ok := l.(Presenter); ok {
+		made.content = &eye{Video: p.Content()}
+	}
+	return made
+}
+
+// eyes are those that there are.
+func (l *leg) eyes(yield func(*eye) bool) {
+	if yield(l.eye) && l.content != nil {
+		yield(l.content)
+	}
 }
 
 // leave returns when no worker writes to the leg, and none will.
 func (l *leg) leave() {
-	l.mu.Lock()
-	l.gone = true
-	l.mu.Unlock()
-}
-
-// watch makes g the only group that may write to the leg, from its next key
-// frame on. nil is none.
-func (l *leg) watch(g *group) {
-	l.mu.Lock()
-	l.watching, l.synced = g, false
-	l.mu.Unlock()
-}
-
-// show writes a picture of g, unless the leg has moved on or would not be able
-// to decode it.
-func (l *leg) show(g *group, f *VideoFrame) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.gone || l.watching != g || !l.synced && !f.Key {
-		return
+	for e := range l.eyes {
+		e.leave()
 	}
-	l.synced = true
-	l.WriteVideo(f)
 }
 
 // publish makes plan and legs visible to the clocks. It needs mu.

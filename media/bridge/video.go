@@ -6,19 +6,6 @@ import (
 	"github.com/skybridge-media/skybridge/media/compose"
 )
 
-// eye is what the video goroutine knows of a leg.
-type eye struct {
-	receives bool // it is sent video, as spec says
-	spec     VideoSpec
-	view     *view
-	group    *group
-
-	wanted  [2]int // what WantVideo was told last
-	told    bool   // whether it ever was
-	picture *SharedPicture
-	source  *compose.Source // the same, for painting
-}
-
 // video is the state of a bridge's video goroutine, which looks at legs, says
 // who sees what, and hands painting and encoding to workers. Only it touches
 // this, but for painter and pool.
@@ -31,13 +18,25 @@ type video struct {
 	cast     map[string]actor // who may be seen, by id
 	speakers *speakers
 	all      *compose.Arrangement // with nobody left out
+	mixed    *compose.Arrangement // the same with what is presented
+	slides   *compose.Arrangement // of what is presented alone
 	views    []*view
 	newest   uint64 // serial of the latest picture
 	idle     int    // steps since anybody received video
+
+	presenter *eye // what carries the presentation; nil: nobody presents, or not here
+	showing   bool // and there is a picture of it
 }
 
+// presentation is the seat of what somebody presents. No participant is called so.
+const presentation = "\x00presentation"
+
 func newVideo(b *Bridge) *video {
-	return &video{bridge: b, roster: &roster{plan: &Plan{}}, speakers: &speakers{}}
+	single, _ := compose.Parse("1+0")
+	return &video{
+		bridge: b, roster: &roster{plan: &Plan{}}, speakers: &speakers{},
+		slides: single.Arrange([]compose.Member{{ID: presentation}}, nil, "", nil),
+	}
 }
 
 // film starts the video goroutine.
@@ -90,24 +89,22 @@ func (v *video) step(r *roster, s *speakers, now time.Time) {
 	v.speakers = s
 	v.idle++
 	for _, l := range r.legs {
-		e := &l.eye
-		spec, ok := l.VideoOut()
-		ok = ok && !l.held()
-		if ok != e.receives || ok && spec != e.spec {
-			e.receives, e.spec = ok, spec
-			changed = true
-		}
-		if ok {
-			v.idle = 0
+		for e := range l.eyes {
+			changed = e.ask(l.held()) || changed
+			if e.receives {
+				v.idle = 0
+			}
 		}
 	}
-	if changed {
+	if v.lookAtPresentation() || changed {
 		v.arrange()
 	}
 	for _, l := range r.legs {
-		v.look(l.leg)
-		if l.TakeKeyFrameRequest() && l.eye.group != nil {
-			l.eye.group.askKey()
+		v.look(l.eye)
+		for e := range l.eyes {
+			if e.TakeKeyFrameRequest() && e.group != nil {
+				e.group.askKey()
+			}
 		}
 	}
 	for _, w := range v.views {
@@ -115,14 +112,33 @@ func (v *video) step(r *roster, s *speakers, now time.Time) {
 	}
 }
 
-// look takes over the newest picture of a leg that somebody sees.
-func (v *video) look(l *leg) {
-	e := &l.eye
+// lookAtPresentation does the same for what is presented, and reports whether
+// it has begun or ended to be shown: that begins with its first picture.
+func (v *video) lookAtPresentation() (changed bool) {
+	showing := false
+	if v.presenter != nil {
+		v.look(v.presenter)
+		showing = v.presenter.source != nil
+	}
+	if showing == v.showing {
+		return false
+	}
+	v.showing = showing
+	if showing {
+		v.bridge.cfg.Metrics.presentations.Inc()
+	} else {
+		v.bridge.cfg.Metrics.presentations.Dec()
+	}
+	return true
+}
+
+// look takes over the newest picture of a stream that somebody sees.
+func (v *video) look(e *eye) {
 	if e.wanted == [2]int{} {
 		e.forget()
 		return
 	}
-	switch p := l.Picture(); p {
+	switch p := e.Picture(); p {
 	case nil:
 		e.forget()
 	case e.picture: // held already
@@ -136,18 +152,10 @@ func (v *video) look(l *leg) {
 	}
 }
 
-// forget gives the picture back.
-func (e *eye) forget() {
-	if e.source != nil {
-		e.source.Release()
-		e.source, e.picture = nil, nil
-	}
-}
-
 // actor is somebody who may be seen.
 type actor struct {
 	member *Member
-	leg    *leg // nil while not attached here
+	eye    *eye // nil while not attached here
 }
 
 // adopt begins to work with another roster.
@@ -161,30 +169,43 @@ func (v *video) adopt(r *roster) {
 	for _, l := range r.legs {
 		here[l.leg] = true
 		if l.member != nil {
-			v.cast[l.id] = actor{l.member, l.leg}
+			v.cast[l.id] = actor{l.member, l.eye}
 		}
 	}
 	for _, l := range v.roster.legs {
-		if !here[l.leg] {
-			l.eye.forget()
+		if here[l.leg] {
+			continue
+		}
+		for e := range l.eyes {
+			e.forget()
 		}
 	}
+	v.present(r)
 	v.roster = r
 }
 
-// want tells a leg at which size it is seen, when that changes.
-func (e *eye) want(l Leg, w, h int) {
-	if size := [2]int{w, h}; size != e.wanted || !e.told {
-		e.wanted, e.told = size, true
-		l.WantVideo(w, h)
+// present finds what carries the presentation.
+func (v *video) present(r *roster) {
+	was := v.presenter
+	v.presenter = nil
+	for _, l := range r.legs {
+		if l.content != nil && r.plan.Presenter == l.id && l.member != nil && !l.held() {
+			v.presenter = l.content
+		}
 	}
+	if was != nil && was != v.presenter {
+		was.forget()
+	}
+	v.cast[presentation] = actor{&Member{}, v.presenter}
 }
 
 // unwant ends decoding, when nobody sees anything any more.
 func (v *video) unwant() {
 	for _, l := range v.roster.legs {
-		l.eye.want(l, 0, 0)
-		l.eye.told = false
+		for e := range l.eyes {
+			e.want(0, 0)
+			e.told = false
+		}
 	}
 }
 
@@ -192,9 +213,12 @@ func (v *video) unwant() {
 // they release what they hold themselves.
 func (v *video) close() {
 	for _, l := range v.roster.legs {
-		l.eye.forget()
-		l.eye = eye{}
-		l.watch(nil)
+		for e := range l.eyes {
+			e.close()
+		}
+	}
+	if v.showing {
+		v.bridge.cfg.Metrics.presentations.Dec()
 	}
 	for _, w := range v.views {
 		w.retire()

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/skybridge-media/skybridge/media/compose"
 )
 
@@ -20,6 +22,10 @@ const (
 	// maxSurfaces bounds how many compositions of one view are under way: one
 	// being painted while encoders of different speed work on two others.
 	maxSurfaces = 3
+
+	// contentWidth and contentHeight are the largest picture that is made of
+	// what somebody presents.
+	contentWidth, contentHeight = 1920, 1080
 )
 
 // A view is one composition, seen by some. It has at most one picture waiting
@@ -27,8 +33,9 @@ const (
 // painted. Not safe for concurrent use, but for what mu guards.
 type view struct {
 	video         *video
+	content       bool // it shows what is presented, and nothing else
 	arrangement   *compose.Arrangement
-	legs          []*leg
+	eyes          []*eye
 	groups        []*group
 	width, height int // of the canvas
 	still         int // pictures since the last change
@@ -56,9 +63,17 @@ const (
 	working
 )
 
-func (v *video) newView() *view {
+func (v *video) newView(content bool) *view {
 	v.bridge.cfg.Metrics.views.Inc()
-	return &view{video: v}
+	return &view{video: v, content: content}
+}
+
+// groupGauge counts the encoders of such views.
+func (w *view) groupGauge() prometheus.Gauge {
+	if w.content {
+		return w.video.bridge.cfg.Metrics.contentGroups
+	}
+	return w.video.bridge.cfg.Metrics.videoGroups
 }
 
 // retire ends the view. A worker that is busy with it finishes its picture.
@@ -70,16 +85,16 @@ func (w *view) retire() {
 	w.video.bridge.cfg.Metrics.views.Dec()
 }
 
-// regroup divides the view's legs by how they want it encoded, keeping
+// regroup divides the view's eyes by how they want it encoded, keeping
 // encoders where it can, and decides how large the canvas must be.
 func (w *view) regroup() {
-	wanted := map[VideoSpec][]*leg{}
+	wanted := map[VideoSpec][]*eye{}
 	var specs []VideoSpec // in order of first appearance
-	for _, l := range w.legs {
-		if wanted[l.eye.spec] == nil {
-			specs = append(specs, l.eye.spec)
+	for _, e := range w.eyes {
+		if wanted[e.spec] == nil {
+			specs = append(specs, e.spec)
 		}
-		wanted[l.eye.spec] = append(wanted[l.eye.spec], l)
+		wanted[e.spec] = append(wanted[e.spec], e)
 	}
 	was := w.groups
 	w.groups = nil
@@ -123,12 +138,15 @@ func sameButBitrate(a, b VideoSpec) bool {
 }
 
 // resize makes the canvas as large as the largest receiver wants it, within
-// what the bridge is configured for.
+// what the bridge is configured for. What is presented may be larger: it is read.
 func (w *view) resize(specs []VideoSpec) {
-	cfg := &w.video.bridge.cfg
+	maxW, maxH := w.video.bridge.cfg.Width, w.video.bridge.cfg.Height
+	if w.content {
+		maxW, maxH = contentWidth, contentHeight
+	}
 	width, height := 0, 0
 	for _, s := range specs {
-		sw, sh := within(s.Options.Width, s.Options.Height, cfg.Width, cfg.Height)
+		sw, sh := within(s.Options.Width, s.Options.Height, maxW, maxH)
 		if sw*sh > width*height {
 			width, height = sw, sh
 		}
@@ -218,9 +236,10 @@ func (w *view) build() (changed bool) {
 		t := compose.Tile{Rect: w.arrangement.Rect(i, w.width, w.height)}
 		a := w.video.cast[id]
 		t.Name = a.member.Name
+		t.Whole = id == presentation
 		t.Speaking = id == w.video.speakers.current && len(w.arrangement.Seats) > 1
-		if a.leg != nil && !a.member.VideoMuted {
-			t.Source = a.leg.eye.source
+		if a.eye != nil && !a.member.VideoMuted {
+			t.Source = a.eye.source
 		}
 		w.tiles = append(w.tiles, t)
 	}
@@ -261,8 +280,8 @@ func (w *view) prepare(now time.Time) bool {
 		}
 		t.Source.Retain()
 		if t.Source.Serial > w.newest[0] {
-			shown := w.video.cast[w.arrangement.Seats[i]].leg
-			w.next.received = append(w.next.received, shown.eye.picture.Received)
+			shown := w.video.cast[w.arrangement.Seats[i]].eye
+			w.next.received = append(w.next.received, shown.picture.Received)
 		}
 	}
 	w.newest[1] = w.video.newest

@@ -8,6 +8,7 @@
 //
 // A picture that does not have the shape of its tile is cropped if that costs
 // at most an eighth of its width or height, as 16:10 does; otherwise it is shown
-// whole between bars, as 4:3 and upright ones are. A participant without a
+// whole between bars, as 4:3 and upright ones are, and what is presented always is.
+// A participant without a
 // picture gets its initials on a colour that follows from its name.
 package compose

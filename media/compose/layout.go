@@ -53,6 +53,24 @@ var layouts = []*Layout{
 	}},
 }
 
+// presenting is what every layout of several seats becomes while somebody
+// presents: what is presented is as large as leaves room for a column of those
+// who speak.
+var presenting = &Layout{"presentation", []grid{
+	{1, 1, []cell{{0, 0, 1, 1}}, true},
+	beside(1), beside(2), beside(3), beside(4), beside(5),
+}}
+
+// beside is a large seat, the first, with n small ones in a column on its right,
+// all centred. Each has the shape of the canvas.
+func beside(n int) grid {
+	g := grid{cols: 10, rows: 10, seats: []cell{{0, 1, 8, 8}}, main: true}
+	for i := range n {
+		g.seats = append(g.seats, cell{8, 5 - n + 2*i, 2, 2})
+	}
+	return g
+}
+
 // square is n rows of n equal seats.
 func square(n int) grid {
 	g := grid{cols: n, rows: n}
@@ -96,6 +114,16 @@ func Parse(name string) (*Layout, error) {
 		}
 	}
 	return nil, fmt.Errorf("compose: unknown layout %q; there are %s", name, strings.Join(Layouts(), ", "))
+}
+
+// Presenting returns the layout to take instead while somebody presents. Its
+// first seat is for what is presented, if that is the first in the spotlight. A
+// layout of one seat stays as it is: the others are not wanted.
+func (l *Layout) Presenting() *Layout {
+	if l.Seats() == 1 {
+		return l
+	}
+	return presenting
 }
 
 // String returns the layout's name.

@@ -35,6 +35,7 @@ type Tile struct {
 	Source   *Source // nil shows initials instead
 	Name     string  // UTF-8, as it came from outside; "" has no label
 	Speaking bool    // has a border
+	Whole    bool    // nothing of the picture is cut off
 }
 
 // look is what makes two paintings of a tile the same.
@@ -43,10 +44,11 @@ type look struct {
 	serial   uint64 // 0: no picture
 	name     string
 	speaking bool
+	whole    bool
 }
 
 func (t *Tile) look() look {
-	l := look{rect: t.Rect, name: t.Name, speaking: t.Speaking}
+	l := look{rect: t.Rect, name: t.Name, speaking: t.Speaking, whole: t.Whole}
 	if t.Source != nil {
 		l.serial = t.Source.Serial
 	}
@@ -122,7 +124,7 @@ func (p *Painter) tile(canvas *yuv.Picture, t *Tile) {
 	window := canvas.Window(t.Rect.X, t.Rect.Y, t.Rect.W, t.Rect.H)
 	name := clean(t.Name)
 	if t.Source != nil {
-		t.Source.paint(&window)
+		t.Source.paint(&window, t.Whole)
 	} else {
 		p.avatar(&window, name)
 	}

@@ -59,9 +59,13 @@ func (s *Source) Release() {
 	}
 }
 
-// paint fits the source into a tile.
-func (s *Source) paint(tile *yuv.Picture) {
-	from, to := Fit(s.Picture.Width, s.Picture.Height, tile.Width, tile.Height)
+// paint fits the source into a tile, all of it if whole is set.
+func (s *Source) paint(tile *yuv.Picture, whole bool) {
+	fit := Fit
+	if whole {
+		fit = FitWhole
+	}
+	from, to := fit(s.Picture.Width, s.Picture.Height, tile.Width, tile.Height)
 	src := s.Picture.Window(from.X, from.Y, from.W, from.H)
 	dst := tile.Window(to.X, to.Y, to.W, to.H)
 	if s.Shared {
@@ -120,6 +124,27 @@ func Fit(w, h, tileW, tileH int) (from, to Rect) {
 		from.H = max(2, even(tileH*w/tileW))
 		from.Y = even((h - from.H) / 2)
 	}
+	return from, to
+}
+
+// FitWhole does the same without cutting anything off. Bars that would be as
+// thin as what rounding to even numbers leaves are filled instead.
+func FitWhole(w, h, tileW, tileH int) (from, to Rect) {
+	from, to = Rect{W: w, H: h}, Rect{W: tileW, H: tileH}
+	switch {
+	case w*tileH > tileW*h:
+		to.H = max(2, even(h*tileW/w))
+	case h*tileW > tileH*w:
+		to.W = max(2, even(w*tileH/h))
+	}
+	const thin = 4
+	if tileW-to.W < thin {
+		to.W = tileW
+	}
+	if tileH-to.H < thin {
+		to.H = tileH
+	}
+	to.X, to.Y = even((tileW-to.W)/2), even((tileH-to.H)/2)
 	return from, to
 }
 

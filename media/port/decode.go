@@ -169,6 +169,8 @@ func (d *decoder) release() {
 // spare keeps the memory of pictures that nobody holds any more. Safe for
 // concurrent use.
 type spare struct {
+	whole bool // nothing is cut off
+
 	mu       sync.Mutex // guards pictures
 	pictures []*yuv.Picture
 }
@@ -180,7 +182,11 @@ func (s *spare) keep(pic *yuv.Picture, wantedWidth, wantedHeight int, received t
 	src := *pic
 	width, height := pic.Width, pic.Height
 	if smaller(pic, wantedWidth, wantedHeight) {
-		from, to := compose.Fit(width, height, wantedWidth&^1, wantedHeight&^1)
+		fit := compose.Fit
+		if s.whole {
+			fit = compose.FitWhole
+		}
+		from, to := fit(width, height, wantedWidth&^1, wantedHeight&^1)
 		src = pic.Window(from.X, from.Y, from.W, from.H)
 		width, height = to.W, to.H
 	}

@@ -15,6 +15,10 @@
 // are only counted. A peer is also told how much of what it sends is of any use
 // at that size, by REMB or TMMBR.
 //
+// What is presented comes and goes in a second video stream ([Port.SetContent]),
+// which is all that a first one is, but for tiers that keep text sharp, and a
+// picture that stays for as long as there is none after it.
+//
 // What the other side of the path suffers is repaired here. Received audio is
 // restored or concealed; audio sent to a peer that reports loss has redundancy, if
 // its codec has. Received video is asked for again (NACK), and when

@@ -13,6 +13,7 @@ type Metrics struct {
 	open           prometheus.Gauge
 	traffic        *media.Totals[*Port]
 	audio, video   streamMetrics
+	content        streamMetrics
 	concealed      prometheus.Counter
 	decoded        prometheus.Counter
 	undecodable    prometheus.Counter
@@ -25,6 +26,7 @@ type Metrics struct {
 	nacksSent      prometheus.Counter
 	nacksReceived  prometheus.Counter
 	resent         prometheus.Counter
+	estimates      prometheus.Observer
 	layerChanges   prometheus.Counter
 	tiersUp        prometheus.Counter
 	tiersDown      prometheus.Counter
@@ -100,10 +102,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 				{"audio", sent.String()},
 				{"video", received.String()},
 				{"video", sent.String()},
+				{"presentation", received.String()},
+				{"presentation", sent.String()},
 			},
 			func(p *Port, sums []media.Traffic) {
 				p.audio.link.addTo(sums[:directions])
-				p.video.link.addTo(sums[directions:])
+				p.video.link.addTo(sums[directions : 2*directions])
+				p.content.link.addTo(sums[2*directions:])
 			},
 		),
 		open: f.NewGauge(prometheus.GaugeOpts{
@@ -112,6 +117,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		audio:          stream("audio"),
 		video:          stream("video"),
+		content:        stream("presentation"),
 		concealed:      counter("concealed_seconds_total", "Seconds of received audio made up in place of lost or late packets."),
 		decoded:        counter("pictures_decoded_total", "Pictures of participants that were decoded."),
 		undecodable:    counter("pictures_undecodable_total", "Pictures of participants that the decoder found corrupt."),
@@ -124,9 +130,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		nacksSent:      nacks.WithLabelValues(sent.String()),
 		nacksReceived:  nacks.WithLabelValues(received.String()),
 		resent:         counter("packets_resent_total", "Video packets that were sent again on request."),
-		layerChanges:   counter("layer_changes_total", "Times that another layer of a participant's simulcast was decoded than before."),
-		tiersUp:        tiers.WithLabelValues("better"),
-		tiersDown:      tiers.WithLabelValues("worse"),
+		estimates: f.NewHistogram(prometheus.HistogramOpts{
+			Name:    "skybridge_port_estimate_bytes_per_second",
+			Help:    "What participants believe they can receive in a second, one observation per REMB message from them.",
+			Buckets: []float64{8e3, 16e3, 32e3, 64e3, 125e3, 187.5e3, 250e3, 375e3, 625e3, 1.25e6}, // 64 kbit/s to 10 Mbit/s,
+		}),
+		layerChanges: counter("layer_changes_total", "Times that another layer of a participant's simulcast was decoded than before."),
+		tiersUp:      tiers.WithLabelValues("better"),
+		tiersDown:    tiers.WithLabelValues("worse"),
 	}
 	if reg != nil {
 		reg.MustRegister(m.traffic)

@@ -13,7 +13,7 @@ import (
 	"github.com/skybridge-media/skybridge/media/bridge"
 )
 
-var _ bridge.Leg = (*Port)(nil)
+var _ bridge.Presenter = (*Port)(nil)
 
 const (
 	defaultTimeout = 30 * time.Second
@@ -59,9 +59,10 @@ type (
 // A Port is one participant's media. It must be closed. All methods are safe
 // for concurrent use, as the network, the bridge and signalling use them.
 type Port struct {
-	cfg   Config
-	audio audioStream
-	video videoStream
+	cfg     Config
+	audio   audioStream
+	video   videoStream
+	content videoStream // what is presented
 
 	born  time.Time
 	heard atomic.Int64 // when the peer was heard last, since born
@@ -72,7 +73,6 @@ type Port struct {
 	// What no packet and no Tick drives runs on timers: thousands of ports need
 	// neither a stack each for it nor a channel.
 	keeping chores
-	pacing  chores
 	told    bool // of silence; of keeping
 }
 
@@ -89,13 +89,9 @@ func New(cfg Config) *Port {
 	}
 	p := &Port{cfg: cfg, born: time.Now()}
 	p.audio.log, p.audio.link.metrics = cfg.Log, cfg.Metrics.audio
-	p.video.submit = func(j bridge.Job) { go j.Run() }
-	if cfg.Workers != nil {
-		p.video.submit = cfg.Workers.Submit
-	}
-	p.video.log, p.video.link.metrics, p.video.metrics = cfg.Log, cfg.Metrics.video, cfg.Metrics
+	p.video.setUp(&cfg, cfg.Metrics.video)
+	p.content.setUp(&cfg, cfg.Metrics.content)
 	cfg.Metrics.add(p)
-	p.pacing.do = p.paceOn
 	p.keeping.do = p.keepUp
 	p.keeping.after(restful)
 	return p
@@ -117,7 +113,20 @@ func (p *Port) SetAudio(a *Audio) {
 }
 
 // SetVideo does the same for the video stream.
-func (p *Port) SetVideo(v *Video) {
+func (p *Port) SetVideo(v *Video) { p.setVideo(&p.video, v) }
+
+// SetContent does the same for the second video stream, which carries what the
+// participant or somebody else presents.
+func (p *Port) SetContent(v *Video) {
+	if v != nil {
+		c := *v
+		c.content = true
+		v = &c
+	}
+	p.setVideo(&p.content, v)
+}
+
+func (p *Port) setVideo(s *videoStream, v *Video) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -125,10 +134,14 @@ func (p *Port) SetVideo(v *Video) {
 	}
 	p.hear(time.Now())
 	if v == nil {
-		p.video.link.goodbye(time.Now())
+		s.link.goodbye(time.Now())
 	}
-	p.video.configure(v, time.Now())
+	s.configure(v, time.Now())
 }
+
+// MixContent says whether the participant sees presentations in its composed
+// picture rather than apart, although it could.
+func (p *Port) MixContent(on bool) { p.content.out.withhold(on) }
 
 // AudioRTP takes a packet of the audio stream, borrowed for the call, and when
 // it arrived at this machine.
@@ -145,6 +158,12 @@ func (p *Port) AudioRTP(pkt *rtp.Packet, arrived time.Time) {
 func (p *Port) VideoRTP(pkt *rtp.Packet, arrived time.Time) {
 	p.hear(arrived)
 	p.video.packet(pkt, arrived)
+}
+
+// ContentRTP does the same for the content stream.
+func (p *Port) ContentRTP(pkt *rtp.Packet, arrived time.Time) {
+	p.hear(arrived)
+	p.content.packet(pkt, arrived)
 }
 
 // SendDigit sends a key press of the given length, 160 ms if it is zero, as
@@ -166,6 +185,7 @@ func (p *Port) Stats() Stats {
 	var s Stats
 	p.audio.stats(&s.AudioIn, &s.AudioOut)
 	p.video.stats(&s.VideoIn, &s.VideoOut)
+	p.content.stats(&s.ContentIn, &s.ContentOut)
 	return s
 }
 
@@ -179,20 +199,24 @@ func (p *Port) Close() {
 	}
 	p.closed = true
 	p.keeping.end()
-	p.pacing.end()
 	now := time.Now()
 	p.audio.link.goodbye(now)
-	p.video.link.goodbye(now)
 	p.audio.configure(nil)
-	p.video.configure(nil, now)
-	p.video.running.Wait()
+	for _, s := range p.videos() {
+		s.pacing.end()
+		s.link.goodbye(now)
+		s.configure(nil, now)
+		s.running.Wait()
+	}
 	p.cfg.Metrics.remove(p)
 }
 
 // NextAudio implements [bridge.Leg].
 func (p *Port) NextAudio() bridge.AudioTick {
 	now := time.Now()
-	p.video.poll(now) // lost packets are asked for again every Tick
+	for _, s := range p.videos() {
+		s.poll(now) // lost packets are asked for again every Tick
+	}
 	return p.audio.next(now)
 }
 
@@ -206,36 +230,30 @@ func (p *Port) AudioOut() (bridge.AudioSpec, bool) { return p.audio.spec() }
 func (p *Port) WriteAudio(payload []byte) { p.audio.write(payload, time.Now()) }
 
 // WantVideo implements [bridge.Leg].
-func (p *Port) WantVideo(width, height int) { p.video.want(width, height, time.Now()) }
+func (p *Port) WantVideo(width, height int) { p.video.WantVideo(width, height) }
 
 // Picture implements [bridge.Leg].
-func (p *Port) Picture() *bridge.SharedPicture { return p.video.latest(time.Now()) }
+func (p *Port) Picture() *bridge.SharedPicture { return p.video.Picture() }
 
 // VideoOut implements [bridge.Leg].
-func (p *Port) VideoOut() (bridge.VideoSpec, bool) { return p.video.out.spec() }
+func (p *Port) VideoOut() (bridge.VideoSpec, bool) { return p.video.VideoOut() }
 
 // WriteVideo implements [bridge.Leg].
-func (p *Port) WriteVideo(f *bridge.VideoFrame) {
-	if p.video.write(f, time.Now()) {
-		p.pacing.after(paceEvery)
-	}
-}
+func (p *Port) WriteVideo(f *bridge.VideoFrame) { p.video.WriteVideo(f) }
 
 // TakeKeyFrameRequest implements [bridge.Leg].
-func (p *Port) TakeKeyFrameRequest() bool { return p.video.out.takeKey(time.Now()) }
+func (p *Port) TakeKeyFrameRequest() bool { return p.video.TakeKeyFrameRequest() }
 
-// paceOn sends more of what pacing held back.
-func (p *Port) paceOn() {
-	if p.video.flush(time.Now()) {
-		p.pacing.after(paceEvery)
-	}
-}
+// Content implements [bridge.Presenter].
+func (p *Port) Content() bridge.Video { return &p.content }
+
+func (p *Port) videos() [2]*videoStream { return [...]*videoStream{&p.video, &p.content} }
 
 // keepUp does what is due now and then.
 func (p *Port) keepUp() {
 	p.keep(time.Now())
 	p.told = p.told || p.checkSilence()
-	if p.video.flows() {
+	if p.video.flows() || p.content.exists() {
 		p.keeping.after(housekeeping)
 	} else {
 		p.keeping.after(restful)
@@ -244,10 +262,13 @@ func (p *Port) keepUp() {
 
 // keep does what is due from time to time.
 func (p *Port) keep(now time.Time) {
-	p.video.poll(now)
 	p.audio.measure(p.cfg.Metrics, now)
-	p.video.measure(now)
-	for _, l := range []*link{&p.audio.link, &p.video.link} {
+	all := p.videos()
+	for i, s := range all {
+		s.poll(now)
+		s.measure(now, all[1-i].link.outgoing())
+	}
+	for _, l := range [...]*link{&p.audio.link, &p.video.link, &p.content.link} {
 		if out, packets := l.due(now); out != nil {
 			_ = out.WriteRTCP(packets) // lost like any packet may be
 		}

@@ -15,29 +15,46 @@ func (p *Port) AudioRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(p
 // VideoRTCP does the same for the video stream.
 func (p *Port) VideoRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
 
+// ContentRTCP does the same for the content stream.
+func (p *Port) ContentRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
+
+// sent returns the video stream of ours that feedback is about. Some peers do not
+// say, and mean that of the camera.
+func (p *Port) sent(ssrc uint32) *videoStream {
+	if ssrc != 0 && p.content.link.own() == ssrc {
+		return &p.content
+	}
+	return &p.video
+}
+
 // control takes RTCP from the network. Report blocks name the stream they are
-// about, and feedback is about video, so that it does not matter which stream
-// a packet came with: with BUNDLE it may be either.
+// about, and so does feedback, so that it does not matter which stream a packet
+// came with: with BUNDLE it may be any.
 func (p *Port) control(packets []rtcp.Packet, now time.Time) {
 	p.hear(now)
 	for _, packet := range packets {
 		switch packet := packet.(type) {
 		case *rtcp.SenderReport:
 			p.audio.link.heardReport(packet, now)
-			p.video.link.heardReport(packet, now)
+			for _, s := range p.videos() {
+				s.link.heardReport(packet, now)
+			}
 			p.blocks(packet.Reports, now)
 		case *rtcp.ReceiverReport:
 			p.blocks(packet.Reports, now)
 		case *rtcp.TransportLayerNack:
 			p.nack(packet, now)
 		case *rtcp.PictureLossIndication:
-			p.video.wantKey()
+			p.sent(packet.MediaSSRC).wantKey()
 		case *rtcp.FullIntraRequest:
 			p.fullIntra(packet, now)
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			// Beyond a gigabit the float says nothing, and may be infinite.
 			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
-			p.video.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+			p.cfg.Metrics.estimates.Observe(float64(bitrate) / 8)
+			for _, s := range p.videos() {
+				s.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+			}
 		case *media.BitrateLimit:
 			p.bitrateLimit(packet, now)
 		}
@@ -51,17 +68,20 @@ func (p *Port) blocks(blocks []rtcp.ReceptionReport, now time.Time) {
 			p.audio.reported(loss, now)
 			continue
 		}
-		if loss, ours := p.video.link.heard(&blocks[i], now); ours {
-			p.video.adapt(func(a *adapter, _ int) { a.lossy(loss, now) })
+		for _, s := range p.videos() {
+			if loss, ours := s.link.heard(&blocks[i], now); ours {
+				s.adapt(func(a *adapter, _ int) { a.lossy(loss, now) })
+			}
 		}
 	}
 }
 
 // nack sends again what is asked for.
 func (p *Port) nack(packet *rtcp.TransportLayerNack, now time.Time) {
+	s := p.sent(packet.MediaSSRC)
 	for i := range packet.Nacks {
 		packet.Nacks[i].Range(func(seq uint16) bool {
-			p.video.nacked(seq, now)
+			s.nacked(seq, now)
 			return true
 		})
 	}
@@ -70,20 +90,28 @@ func (p *Port) nack(packet *rtcp.TransportLayerNack, now time.Time) {
 // fullIntra takes a FIR, which may ask several senders (RFC 5104 section
 // 4.3.1). Some peers leave the SSRC out.
 func (p *Port) fullIntra(packet *rtcp.FullIntraRequest, now time.Time) {
-	ssrc := p.video.link.own()
-	for _, e := range packet.FIR {
-		if e.SSRC == ssrc || e.SSRC == 0 {
-			p.video.wantKeyFIR(e.SequenceNumber, now)
-			return
+	for _, s := range p.videos() {
+		ssrc := s.link.own()
+		for _, e := range packet.FIR {
+			if ssrc != 0 && e.SSRC == ssrc || e.SSRC == 0 && s == &p.video {
+				s.wantKeyFIR(e.SequenceNumber, now)
+				break
+			}
 		}
 	}
 }
 
 // bitrateLimit takes a request of the peer to send less, or more, and its answer
-// to one of ours (RFC 5104 sections 4.2.1 and 4.2.2). Of several for our stream
-// the last one counts, so that a packet is answered with one.
+// to one of ours (RFC 5104 sections 4.2.1 and 4.2.2). Of several for a stream of
+// ours the last one counts, so that a packet is answered with one for each.
 func (p *Port) bitrateLimit(packet *media.BitrateLimit, now time.Time) {
-	ssrc := p.video.link.own()
+	for _, s := range p.videos() {
+		s.bitrateLimit(packet, now)
+	}
+}
+
+func (s *videoStream) bitrateLimit(packet *media.BitrateLimit, now time.Time) {
+	ssrc := s.link.own()
 	i := len(packet.Entries) - 1
 	for i >= 0 && packet.Entries[i].SSRC != ssrc {
 		i--
@@ -91,12 +119,12 @@ func (p *Port) bitrateLimit(packet *media.BitrateLimit, now time.Time) {
 	switch {
 	case i < 0:
 	case packet.Notification:
-		p.video.in.mu.Lock()
-		p.video.in.demand.answered()
-		p.video.in.mu.Unlock()
-	case p.video.out.obey(packet.Entries[i], now):
+		s.in.mu.Lock()
+		s.in.demand.answered()
+		s.in.mu.Unlock()
+	case s.out.obey(packet.Entries[i], now):
 		e := packet.Entries[i]
 		e.SSRC = packet.SenderSSRC
-		p.video.feedback(&media.BitrateLimit{Notification: true, SenderSSRC: ssrc, Entries: []media.BitrateEntry{e}})
+		s.feedback(&media.BitrateLimit{Notification: true, SenderSSRC: ssrc, Entries: []media.BitrateEntry{e}})
 	}
 }

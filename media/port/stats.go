@@ -4,7 +4,7 @@ import "time"
 
 // Stats is what one participant's media has been through so far.
 type Stats struct {
-	AudioIn, AudioOut, VideoIn, VideoOut Stream
+	AudioIn, AudioOut, VideoIn, VideoOut, ContentIn, ContentOut Stream
 }
 
 // Stream is one direction of one medium.

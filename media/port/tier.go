@@ -18,20 +18,43 @@ var tiers = [...]tier{
 	{320, 180, 15, 200_000},
 }
 
+// contentTiers are the same for what somebody presents: text rather than faces,
+// so that pictures per second are given up before pixels.
+var contentTiers = [...]tier{
+	{1920, 1080, 15, 2_500_000},
+	{1280, 720, 15, 1_200_000},
+	{1280, 720, 5, 500_000},
+	{640, 360, 5, 200_000},
+}
+
+// tiers are those that v may be sent in.
+func (v *Video) tiers() []tier {
+	if v.content {
+		return contentTiers[:]
+	}
+	return tiers[:]
+}
+
 // bitrates are what a peer's limit is rounded down to, for the same reason.
-var bitrates = [...]int{1_800_000, 1_500_000, 1_200_000, 1_000_000, 800_000, 768_000, 600_000, 500_000, 400_000, 300_000, 200_000, 128_000, 64_000}
+var bitrates = [...]int{2_500_000, 1_800_000, 1_500_000, 1_200_000, 1_000_000, 800_000, 768_000, 600_000, 500_000, 400_000, 300_000, 200_000, 128_000, 64_000}
 
 // best returns the best tier for v that a bitrate limit allows; zero is none.
 // Below 60 % of what a size needs, a smaller one looks better.
 func best(v *Video, limit int) int {
-	for i, t := range tiers {
+	of := v.tiers()
+	for i, t := range of {
 		width, height := v.fit(t)
+		if v.content && i+1 < len(of) && of[i+1].frameRate == t.frameRate {
+			if w, h := v.fit(of[i+1]); w == width && h == height {
+				continue // the next one is made for what the peer takes
+			}
+		}
 		needed := t.bitrate * width * height / (t.width * t.height)
 		if limit == 0 || limit*10 >= needed*6 {
 			return i
 		}
 	}
-	return len(tiers) - 1
+	return len(of) - 1
 }
 
 // fit returns the size of a tier's picture for v: its own if the peer takes
@@ -59,7 +82,7 @@ func (v *Video) fit(t tier) (width, height int) {
 // options returns what to encode for v in tier i, within a bitrate limit; zero:
 // none.
 func options(v *Video, limit, i int) codecs.VideoOptions {
-	t := tiers[i]
+	t := v.tiers()[i]
 	width, height := v.fit(t)
 	if limit > 0 {
 		t.bitrate = min(t.bitrate, roundBitrate(limit))
@@ -122,9 +145,11 @@ const (
 // An adapter picks the tier for a receiver from what it reports: down at once,
 // up by careful trial. Not safe for concurrent use.
 type adapter struct {
-	tier int // index into tiers
+	of   []tier // nil: those of a camera's picture
+	tier int    // index into them
 
-	estimate   int // bit/s the receiver believes it can take (REMB); 0: none
+	others     int // bit/s that another stream takes of the estimate
+	estimate   int // bit/s the receiver believes it can take altogether (REMB); 0: none
 	estimateAt time.Time
 	fell       time.Time // when it was last less than before
 
@@ -136,7 +161,14 @@ type adapter struct {
 
 // begin starts over at tier i.
 func (a *adapter) begin(i int, now time.Time) {
-	*a = adapter{tier: i, since: now, trial: firstTrial}
+	*a = adapter{of: a.of, tier: i, since: now, trial: firstTrial}
+}
+
+func (a *adapter) tiers() []tier {
+	if a.of == nil {
+		return tiers[:]
+	}
+	return a.of
 }
 
 // estimated takes a receiver's estimate.
@@ -164,10 +196,11 @@ func (a *adapter) review(rate, ceiling int, now time.Time) {
 	// A receiver's estimate grows slowly, and not beyond one and a half times
 	// what it gets: after a still picture it is low and says nothing. Only one
 	// that falls below what we send means that the path is full.
-	if fresh && rate > a.estimate && now.Sub(a.fell) < fallAge && now.Sub(a.changed) >= settle {
-		fit := len(tiers) - 1
-		for i, t := range tiers {
-			if t.bitrate <= a.estimate {
+	left := a.estimate - a.others
+	if fresh && rate > max(left, 0) && now.Sub(a.fell) < fallAge && now.Sub(a.changed) >= settle {
+		fit := len(a.tiers()) - 1
+		for i, t := range a.tiers() {
+			if t.bitrate <= left {
 				fit = i
 				break
 			}
@@ -178,7 +211,7 @@ func (a *adapter) review(rate, ceiling int, now time.Time) {
 	if a.trying && now.Sub(a.changed) >= a.trial {
 		a.trying, a.trial = false, firstTrial
 	}
-	room := !fresh || a.estimate >= tiers[max(a.tier-1, 0)].bitrate || a.estimate*10 >= rate*13
+	room := !fresh || left >= a.tiers()[max(a.tier-1, 0)].bitrate || left*10 >= rate*13
 	if a.tier > ceiling && room && now.Sub(a.since) >= a.trial {
 		a.tier--
 		a.since, a.changed, a.trying = now, now, true
@@ -187,7 +220,7 @@ func (a *adapter) review(rate, ceiling int, now time.Time) {
 
 func (a *adapter) down(to int, now time.Time) {
 	a.since = now
-	to = min(to, len(tiers)-1)
+	to = min(to, len(a.tiers())-1)
 	if to <= a.tier {
 		return
 	}

@@ -45,28 +45,67 @@ type Video struct {
 	SSRC  uint32 // of what we send
 	CNAME string
 	Out   media.Writer
+
+	content bool // it is the content stream's
 }
 
 // videoClock is the RTP clock of every video codec, in Hz.
 const videoClock = 90_000
 
-// videoStream is the video of a port: what comes in is guarded by its lock in,
-// what goes out by out.
+// videoStream is one video stream of a port: what comes in is guarded by its
+// lock in, what goes out by out.
 type videoStream struct {
 	log     *slog.Logger
 	metrics *Metrics
 	link    link
 	running sync.WaitGroup // decoders
 	submit  func(bridge.Job)
+	pacing  chores
 
 	in  videoIn
 	out videoOut
 }
 
+// setUp prepares the stream of a new port.
+func (s *videoStream) setUp(cfg *Config, m streamMetrics) {
+	s.log, s.metrics, s.link.metrics = cfg.Log, cfg.Metrics, m
+	s.submit = func(j bridge.Job) { go j.Run() }
+	if cfg.Workers != nil {
+		s.submit = cfg.Workers.Submit
+	}
+	s.pacing.do = s.paceOn
+}
+
+// WantVideo implements [bridge.Video].
+func (s *videoStream) WantVideo(width, height int) { s.want(width, height, time.Now()) }
+
+// Picture implements [bridge.Video].
+func (s *videoStream) Picture() *bridge.SharedPicture { return s.latest(time.Now()) }
+
+// VideoOut implements [bridge.Video].
+func (s *videoStream) VideoOut() (bridge.VideoSpec, bool) { return s.out.spec() }
+
+// WriteVideo implements [bridge.Video].
+func (s *videoStream) WriteVideo(f *bridge.VideoFrame) {
+	if s.write(f, time.Now()) {
+		s.pacing.after(paceEvery)
+	}
+}
+
+// TakeKeyFrameRequest implements [bridge.Video].
+func (s *videoStream) TakeKeyFrameRequest() bool { return s.out.takeKey(time.Now()) }
+
+// paceOn sends more of what pacing held back.
+func (s *videoStream) paceOn() {
+	if s.flush(time.Now()) {
+		s.pacing.after(paceEvery)
+	}
+}
+
 // configure makes v the state of the stream.
 func (s *videoStream) configure(v *Video, now time.Time) {
 	if v != nil {
-		s.link.configure(v.Out, v.SSRC, v.CNAME, videoClock, tiers[0].bitrate)
+		s.link.configure(v.Out, v.SSRC, v.CNAME, videoClock, v.tiers()[0].bitrate)
 	}
 	s.out.configure(v)
 	s.configureIn(v)
@@ -77,11 +116,14 @@ func (s *videoStream) configure(v *Video, now time.Time) {
 func (s *videoStream) poll(now time.Time) { s.request(s.tend(now)) }
 
 // measure tells metrics what has happened since the last call, and the peer
-// how much it may send.
-func (s *videoStream) measure(now time.Time) {
+// how much it may send. others is what is sent to it in another stream, in bit/s.
+func (s *videoStream) measure(now time.Time, others int) {
 	s.link.measure(now)
 	rate := s.link.outgoing()
-	s.adapt(func(a *adapter, ceiling int) { a.review(rate, ceiling, now) })
+	s.adapt(func(a *adapter, ceiling int) {
+		a.others = others
+		a.review(rate, ceiling, now)
+	})
 	s.limit(now)
 }
 
@@ -96,7 +138,10 @@ func (s *videoStream) limit(now time.Time) {
 		in.mu.Unlock()
 		return
 	}
-	more := in.demand.see(in.ladder.width, in.ladder.height, in.ladder.layered(), v.REMB, now)
+	more := false
+	if !v.content { // what is presented is read, whatever its size
+		more = in.demand.see(in.ladder.width, in.ladder.height, in.ladder.layered(), v.REMB, now)
+	}
 	useful := in.demand.bitrate
 	sources := s.link.sources()
 	// With layers there is nothing to be asked of each.
@@ -135,6 +180,13 @@ func (s *videoStream) stats(in, out *Stream) {
 	in.Codec, out.Codec = cfg.Codec.Name, cfg.Codec.Name
 	s.in.stats(in)
 	s.out.stats(out)
+}
+
+// exists reports whether there is such a stream.
+func (s *videoStream) exists() bool {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.cfg != nil
 }
 
 // flows reports whether video goes both ways: the peer is not on hold.

@@ -7,13 +7,15 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
+	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/jitter"
 	"github.com/skybridge-media/skybridge/media/payload"
 )
 
 // stale is how long a picture is shown after the last one came. Senders of a
-// picture that stands still repeat it every second or so.
+// picture that stands still repeat it every second or so. A slide that stands
+// still is shown for as long as it is presented.
 const stale = 10 * time.Second
 
 // videoIn is the received half of a video stream. Packets are only counted
@@ -100,7 +102,7 @@ func (s *videoStream) startIfWanted() {
 	s.running.Add(1)
 	in.decoder = &decoder{
 		codec: in.cfg.Codec, log: s.log, metrics: s.metrics, submit: s.submit,
-		show: s.show, corrupt: s.corrupt, ended: s.running.Done, waiting: true,
+		show: s.show, corrupt: s.corrupt, ended: s.running.Done, waiting: true, spare: spare{whole: in.cfg.content},
 	}
 	in.decoder.want(in.ladder.width, in.ladder.height)
 }
@@ -217,6 +219,11 @@ func (s *videoStream) frame(t *intake, f jitter.Frame) {
 		in.refresher(t).need()
 		return
 	}
+	if key && !in.takes(unit) {
+		s.metrics.undecodable.Inc()
+		in.breakOff(t)
+		return
+	}
 	if key {
 		in.keyFrames++
 		t.waiting = false
@@ -231,6 +238,17 @@ func (s *videoStream) frame(t *intake, f jitter.Frame) {
 		return
 	}
 	t.shown = true
+}
+
+// takes reports whether a key frame is one to decode. Screens may be as large as
+// decoders take them, as one at a time is presented. Cameras may not: everybody has
+// one, and leases for what they send at most.
+func (in *videoIn) takes(key []byte) bool {
+	if in.cfg.content || in.cfg.Codec.Size == nil {
+		return true
+	}
+	w, h := in.cfg.Codec.Size(key)
+	return w == 0 || codecs.HighDefinition(w, h)
 }
 
 // corrupt is called by d when it could not decode what it was given.
@@ -263,7 +281,7 @@ func (s *videoStream) latest(now time.Time) *bridge.SharedPicture {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	p := s.in.picture
-	if p == nil || now.Sub(p.Received) > stale || !p.Retain() {
+	if p == nil || now.Sub(p.Received) > stale && !s.in.cfg.content || !p.Retain() {
 		return nil
 	}
 	return p

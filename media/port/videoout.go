@@ -49,6 +49,7 @@ type videoOut struct {
 	mu      sync.Mutex   // guards everything below; held for moments only
 	cfg     *Video       // nil: no stream
 	begun   bool         // there was one
+	mixed   bool         // the peer sees it in another stream, and is sent nothing here
 	ssrc    uint32       // of the latest
 	offset  uint32       // of timestamps
 	history []sentPacket // historySize of them; nil before there was a stream
@@ -123,6 +124,7 @@ func (o *videoOut) configure(v *Video) {
 	}
 	if before == nil || before.MaxBitrate != v.MaxBitrate || before.Width != v.Width || before.Height != v.Height {
 		o.asked = 0 // signalling is the later word
+		o.adapter.of = v.tiers()
 		o.adapter.begin(best(v, v.MaxBitrate), time.Now())
 	}
 	// Whoever begins to receive, again perhaps, needs a key frame.
@@ -134,12 +136,19 @@ func (o *videoOut) spec() (bridge.VideoSpec, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	v := o.cfg
-	if v == nil || !v.Send || v.Out == nil {
+	if v == nil || !v.Send || v.Out == nil || o.mixed {
 		return bridge.VideoSpec{}, false
 	}
 	return bridge.VideoSpec{
 		Codec: v.Codec, Options: options(v, o.limit(), o.adapter.tier), Payload: v.payload(), Mode: v.Mode,
 	}, true
+}
+
+// withhold says whether the peer sees in another stream what this one is for.
+func (o *videoOut) withhold(on bool) {
+	o.mu.Lock()
+	o.mixed = on
+	o.mu.Unlock()
 }
 
 // limit is the most that the peer wants, in bit/s; zero: it did not say. mu is
@@ -248,7 +257,7 @@ func (o *videoOut) take(now time.Time) (v *Video, more bool) {
 }
 
 // rate returns the bitrate of the tier in bytes per second.
-func (o *videoOut) rate() float64 { return float64(tiers[o.adapter.tier].bitrate) / 8 }
+func (o *videoOut) rate() float64 { return float64(o.adapter.tiers()[o.adapter.tier].bitrate) / 8 }
 
 // put writes packets. sendMu is held. A packet that cannot be sent is a packet
 // lost; the Writer counts it.

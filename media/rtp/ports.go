@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // ErrNoPorts reports that every pair of a [PortRange] is taken.
@@ -15,7 +17,8 @@ var ErrNoPorts = errors.New("rtp: no free port pair")
 // A PortRange hands out pairs of UDP ports: an even one for RTP and the odd one
 // above for RTCP (RFC 3550 section 11). It starts at a random place and goes
 // around, so that a pair rests as long as possible before the next call gets
-// it, and late packets of the old call with it. Safe for concurrent use.
+// it, and late packets of the old call with it. It is a [prometheus.Collector].
+// Safe for concurrent use.
 type PortRange struct {
 	first int // even; zero means that the kernel picks
 	pairs int
@@ -24,6 +27,7 @@ type PortRange struct {
 	next  int
 	taken []bool
 	used  int
+	empty int // times that somebody found none free
 }
 
 // NewPortRange returns the range of ports lo to hi, both included. Zero for
@@ -66,7 +70,7 @@ func (r *PortRange) open(addr netip.Addr) (pair, error) {
 	for range r.pairs {
 		i, ok := r.take()
 		if !ok {
-			return pair{}, ErrNoPorts
+			return pair{}, r.exhausted()
 		}
 		port := uint16(r.first + 2*i)
 		rtp, rtcp, err := bind(addr, port)
@@ -79,7 +83,40 @@ func (r *PortRange) open(addr netip.Addr) (pair, error) {
 		}
 		// Somebody outside this process has it: try the next.
 	}
-	return pair{}, ErrNoPorts
+	return pair{}, r.exhausted()
+}
+
+// exhausted counts and returns [ErrNoPorts].
+func (r *PortRange) exhausted() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.empty++
+	return ErrNoPorts
+}
+
+var (
+	pairsDesc = prometheus.NewDesc("skybridge_rtp_port_pairs",
+		"Pairs of UDP ports, one for each media line of a SIP call, in the configured range; zero when the kernel picks them.", nil, nil)
+	pairsUsedDesc      = prometheus.NewDesc("skybridge_rtp_port_pairs_used", "Pairs of the configured range that are in use.", nil, nil)
+	pairsExhaustedDesc = prometheus.NewDesc("skybridge_rtp_port_pairs_exhausted_total",
+		"Media lines for which no pair was free, each of which cost a caller the call.", nil, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (r *PortRange) Describe(c chan<- *prometheus.Desc) {
+	c <- pairsDesc
+	c <- pairsUsedDesc
+	c <- pairsExhaustedDesc
+}
+
+// Collect implements [prometheus.Collector].
+func (r *PortRange) Collect(c chan<- prometheus.Metric) {
+	r.mu.Lock()
+	used, empty := r.used, r.empty
+	r.mu.Unlock()
+	c <- prometheus.MustNewConstMetric(pairsDesc, prometheus.GaugeValue, float64(r.pairs))
+	c <- prometheus.MustNewConstMetric(pairsUsedDesc, prometheus.GaugeValue, float64(used))
+	c <- prometheus.MustNewConstMetric(pairsExhaustedDesc, prometheus.CounterValue, float64(empty))
 }
 
 // take marks the next free pair as taken.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Shared by the tests that need a session without sockets.
@@ -152,6 +154,15 @@ func TestPortRangeSkipsWhatOthersUse(t *testing.T) {
 	if _, err := r.open(loopback); !errors.Is(err, ErrNoPorts) {
 		t.Errorf("got %v, want ErrNoPorts", err)
 	}
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(r)
+	for name, want := range map[string]float64{
+		"skybridge_rtp_port_pairs": pairs, "skybridge_rtp_port_pairs_used": 1, "skybridge_rtp_port_pairs_exhausted_total": 1,
+	} {
+		if got := sample(t, reg, name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
 	p.close()
 	for _, c := range taken {
 		c.close()
@@ -189,4 +200,20 @@ func TestPortRangeBadAddress(t *testing.T) {
 	if r.Used() != 0 {
 		t.Errorf("used %d", r.Used())
 	}
+}
+
+// sample is the value of a metric without labels.
+func sample(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.Metric[0].GetGauge().GetValue() + f.Metric[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }

@@ -17,6 +17,9 @@ type Agreement struct {
 	// most one of each [Kind]. A stream on hold is among them.
 	Streams []Stream
 
+	// Floor is the floor control of the [Slides]; nil: none.
+	Floor *Floor
+
 	// Unchanged is true when the peer repeated the description that the
 	// previous agreement came from: nothing needs to be done to the media.
 	Unchanged bool
@@ -45,18 +48,22 @@ func (a *Agreement) Stream(k Kind) *Stream {
 func (a *Agreement) Describe(l Local) []byte { return a.draft.describe(l) }
 
 // Without returns a as it is without its stream of kind k: that m-line is
-// refused with port zero (RFC 3264 section 6). It may be left with no stream. A
-// peer that repeats its offer afterwards is answered anew.
+// refused with port zero (RFC 3264 section 6), and the floor goes with the
+// slides. It may be left with no stream. A peer that repeats its offer afterwards is answered anew.
 func (a *Agreement) Without(k Kind) *Agreement {
 	d := *a.draft
 	d.lines = slices.Clone(d.lines)
 	for i := range d.lines {
-		if l := &d.lines[i]; l.kind == k {
+		if l := &d.lines[i]; l.kind == k || l.kind == control && k == Slides {
 			*l = line{media: refused(&l.media)}
 		}
 	}
 	streams := slices.DeleteFunc(slices.Clone(a.Streams), func(s Stream) bool { return s.Kind == k })
-	return &Agreement{Streams: streams, draft: &d}
+	left := &Agreement{Streams: streams, Floor: a.Floor, draft: &d}
+	if k == Slides {
+		left.Floor = nil
+	}
+	return left
 }
 
 // A Stream is one m-line that is in use.
@@ -87,7 +94,7 @@ type Stream struct {
 	Label   string // a=label (RFC 4574)
 
 	Audio *AudioStream // set if Kind is Audio
-	Video *VideoStream // set if Kind is Video
+	Video *VideoStream // set if Kind is Video or Slides
 }
 
 // AudioStream is what only audio has.

@@ -12,8 +12,8 @@ import (
 // the call as it was. An error is a [*Refusal].
 //
 // A stream is taken in the codec that the peer prefers. Every m-line is
-// answered in its place; those that are not understood, and a second audio or
-// video, are refused with port zero.
+// answered in its place; those that are not understood, and a second of a kind,
+// are refused with port zero.
 func Answer(c *Capabilities, offer *Description, prev *Agreement) (*Agreement, error) {
 	remote := offer.Marshal()
 	if prev != nil && bytes.Equal(prev.remote, remote) {
@@ -29,7 +29,7 @@ func Answer(c *Capabilities, offer *Description, prev *Agreement) (*Agreement, e
 	for i := range offer.Media {
 		m := &offer.Media[i]
 		answer := line{media: refused(m)}
-		if k := m.kind(); k != 0 && m.Port != 0 && a.Stream(k) == nil {
+		if k := c.kind(offer, m, a); k != 0 && m.Port != 0 && a.Stream(k) == nil {
 			offered = true
 			s := offer.stream(i, k)
 			media, refusal := c.answerStream(&s, m, prev)
@@ -47,7 +47,21 @@ func Answer(c *Capabilities, offer *Description, prev *Agreement) (*Agreement, e
 		return nil, refuse(refusals)
 	}
 	offer.capBitrates(a.Streams)
+	c.answerFloor(a, offer, prev)
 	return a, nil
+}
+
+// kind is what an offered m-line is to us when a has been agreed on so far;
+// zero for what we do not take.
+func (c *Capabilities) kind(offer *Description, m *Media, a *Agreement) Kind {
+	k := m.kind()
+	if label, ok := m.Attributes.Get("label"); ok && k == Video && a.Stream(Video) != nil && offer.controls(label) {
+		k = Slides // not every room says a=content
+	}
+	if k == control || k == Slides && !c.Slides {
+		return 0
+	}
+	return k
 }
 
 // answerStream completes s and returns our side of it.
@@ -66,7 +80,7 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 	switch {
 	case s.Kind == Audio && c.chooseAudio(s, m, formats, formats):
 		answer.answerAudio(s)
-	case s.Kind == Video && c.chooseVideo(s, m, formats, formats):
+	case s.Kind.moving() && c.chooseVideo(s, m, formats, formats):
 		if s.Recv {
 			s.Video.Layers, s.Video.LayerExt = m.Attributes.Layers(s.SendType)
 		}
@@ -82,6 +96,9 @@ func (c *Capabilities) answerStream(s *Stream, m *Media, prev *Agreement) (Media
 	}
 	if s.Content != "" {
 		answer.Attributes.add("content", s.Content)
+	}
+	if s.Kind == Slides {
+		answer.addSlides(s)
 	}
 	answer.Attributes.add(directionName(s.Send, s.Recv), "")
 	return answer, nil

@@ -13,6 +13,12 @@ type Capabilities struct {
 	Audio []*codecs.Audio // preferred first; empty: no audio
 	Video []*codecs.Video // preferred first; empty: no video
 
+	// Slides takes a second picture, for presentations, in the codecs and sizes
+	// of Video. Floor are the roles that we take in floor control, which comes
+	// only with slides; zero: none.
+	Slides bool
+	Floor  FloorRole
+
 	// Crypto says whether streams are encrypted. Keys travel in the SDP, so a
 	// call whose signalling is not encrypted should not have them: pass
 	// [CryptoOff] unless the policy asks for more.
@@ -50,6 +56,8 @@ type Local struct {
 	Address netip.Addr // where peers reach us, in o= and c=
 	Audio   Endpoint
 	Video   Endpoint
+	Slides  Endpoint
+	Floor   Endpoint // its Port only
 }
 
 // An Endpoint is our side of one stream.
@@ -61,8 +69,13 @@ type Endpoint struct {
 }
 
 func (l *Local) endpoint(k Kind) Endpoint {
-	if k == Audio {
+	switch k {
+	case Audio:
 		return l.Audio
+	case Slides:
+		return l.Slides
+	case control:
+		return Endpoint{Port: l.Floor.Port}
 	}
 	return l.Video
 }

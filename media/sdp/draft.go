@@ -79,6 +79,9 @@ func (d *draft) render(l Local, version uint64) []byte {
 // draft afterwards.
 func (m *Media) addEndpoint(e Endpoint) {
 	m.Port = e.Port
+	if setup, _ := m.Attributes.Get("setup"); setup == "active" {
+		m.Port = 9 // who connects listens nowhere (RFC 4145 section 4.1)
+	}
 	m.Attributes = slices.Clone(m.Attributes)
 	if e.RTCPPort != 0 && e.RTCPPort != e.Port+1 && !m.Attributes.Has("rtcp-mux") {
 		m.Attributes.add("rtcp", strconv.Itoa(e.RTCPPort))

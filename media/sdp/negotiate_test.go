@@ -38,14 +38,17 @@ var local = sdp.Local{
 	Address: netip.MustParseAddr("192.0.2.1"),
 	Audio:   sdp.Endpoint{Port: 40000, RTCPPort: 40001},
 	Video:   sdp.Endpoint{Port: 40002, RTCPPort: 40003},
+	Slides:  sdp.Endpoint{Port: 40004, RTCPPort: 40005},
+	Floor:   sdp.Endpoint{Port: 40006},
 }
 
 // TestNegotiate plays the dialogs in testdata/negotiate. Each file is one
 // dialog; its commands are
 //
-//	set crypto=off|optional|required size=WxH@R bitrate=N bandwidth=N audio=a,b video=a,b
+//	set crypto=off|optional|required size=WxH@R bitrate=N bandwidth=N audio=a,b video=a,b slides
+//	    floor=c-only|s-only|c-s
 //	answer     the peer's offer; prints what was agreed on, and our answer;
-//	           with without-video after that was taken out of it
+//	           with without-video or without-slides after that was taken out
 //	offer      prints our offer
 //	accept     the peer's answer to it; prints what was agreed on
 //	refresh    prints our description once more
@@ -84,6 +87,9 @@ func (d *dialog) run(t *testing.T, td *datadriven.TestData) string {
 		if td.HasArg("without-video") {
 			a = a.Without(sdp.Video)
 		}
+		if td.HasArg("without-slides") {
+			a = a.Without(sdp.Slides)
+		}
 		d.agreed = a
 		return summary(a) + masked(a.Describe(local))
 	case "offer":
@@ -119,6 +125,10 @@ func (d *dialog) set(t *testing.T, key string, values []string) {
 		c.VideoBitrate, err = strconv.Atoi(value)
 	case "bandwidth":
 		c.Bandwidth, err = strconv.Atoi(value)
+	case "slides":
+		c.Slides = true
+	case "floor":
+		c.Floor = map[string]sdp.FloorRole{"c-only": sdp.FloorClient, "s-only": sdp.FloorServer, "c-s": sdp.FloorClient | sdp.FloorServer}[value]
 	case "audio":
 		c.Audio = nil
 		for _, a := range capabilities().Audio {
@@ -213,17 +223,32 @@ func summary(a *sdp.Agreement) string {
 			b.WriteString("\n")
 		}
 	}
-	return b.String()
+	if f := a.Floor; f != nil {
+		fmt.Fprintf(&b, "floor at %d: %s to %v as %v\n", f.Index, f.Proto, f.Address, f.Role)
+		if f.Role&sdp.FloorServer != 0 {
+			fmt.Fprintf(&b, "  server %+v\n", f.Server)
+		}
+		if f.Role&sdp.FloorClient != 0 {
+			fmt.Fprintf(&b, "  client %+v\n", f.Client)
+		}
+		if f.TCP() {
+			fmt.Fprintf(&b, "  active %v existing %v\n", f.Active, f.Existing)
+		}
+	}
+	return randomConference.ReplaceAllString(b.String(), "Conference:RANDOM")
 }
 
 var (
-	sessionID = regexp.MustCompile(`(?m)^o=- \d+ `)
-	inlineKey = regexp.MustCompile(`inline:\S+`)
+	randomConference = regexp.MustCompile(`Conference:\d{6,}`)
+	conferenceID     = regexp.MustCompile(`(?m)^a=confid:\d{6,}`)
+	sessionID        = regexp.MustCompile(`(?m)^o=- \d+ `)
+	inlineKey        = regexp.MustCompile(`inline:\S+`)
 )
 
 // masked replaces what is random.
 func masked(body []byte) string {
 	s := strings.ReplaceAll(string(body), "\r\n", "\n")
 	s = sessionID.ReplaceAllString(s, "o=- ID ")
+	s = conferenceID.ReplaceAllString(s, "a=confid:RANDOM")
 	return inlineKey.ReplaceAllString(s, "inline:KEY")
 }

@@ -20,12 +20,22 @@ type Offer struct {
 // nil for a first offer: its m-lines keep their places, payload types and keys.
 func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 	o := &Offer{caps: c, draft: newDraft(c, prev)}
-	done := map[Kind]bool{Audio: len(c.Audio) == 0, Video: len(c.Video) == 0}
+	done := map[Kind]bool{Audio: len(c.Audio) == 0, Video: len(c.Video) == 0, Slides: !c.Slides || len(c.Video) == 0}
+	if prev != nil && prev.Stream(Slides) == nil {
+		// A peer that refused them, or did not offer them, is not asked again:
+		// each time would add an m-line.
+		done[Slides] = true
+	}
+	floor := !done[Slides] && c.Floor != 0
 	if prev != nil {
 		for i, l := range prev.draft.lines {
 			k := l.media.kind()
+			if f := prev.Floor; f != nil && f.Index == i && floor {
+				o.draft.lines = append(o.draft.lines, c.offerFloor(f, prev.Stream(Slides).Label))
+				continue
+			}
 			s := prev.Stream(k)
-			if k == 0 || done[k] || s != nil && s.Index != i {
+			if k == 0 || !k.stream() || done[k] || s != nil && s.Index != i {
 				o.draft.lines = append(o.draft.lines, line{media: refused(&l.media)})
 				continue
 			}
@@ -33,9 +43,12 @@ func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 			o.draft.lines = append(o.draft.lines, c.offerLine(k, s))
 		}
 	}
-	for _, k := range []Kind{Audio, Video} {
+	for _, k := range []Kind{Audio, Video, Slides} {
 		if !done[k] {
 			o.draft.lines = append(o.draft.lines, c.offerLine(k, nil))
+			if k == Slides && floor {
+				o.draft.lines = append(o.draft.lines, c.offerFloor(nil, ""))
+			}
 		}
 	}
 	return o
@@ -54,7 +67,7 @@ func (o *Offer) Accept(answer *Description) (*Agreement, error) {
 	var refusals []*Refusal
 	for i := range d.lines {
 		l := &d.lines[i]
-		if l.kind == 0 {
+		if !l.kind.stream() {
 			continue
 		}
 		s, refusal := o.acceptStream(l, answer, i)
@@ -72,6 +85,7 @@ func (o *Offer) Accept(answer *Description) (*Agreement, error) {
 		return nil, refuse(refusals)
 	}
 	answer.capBitrates(a.Streams)
+	o.acceptFloor(a, answer)
 	return a, nil
 }
 
@@ -134,7 +148,7 @@ func (o *Offer) acceptCrypto(s *Stream, l *line, m *Media) *Refusal {
 // offerLine offers one stream; prev is what was agreed on for it, nil if
 // nothing.
 func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
-	m := Media{Type: k.String(), Proto: "RTP/AVP"}
+	m := Media{Type: k.mediaType(), Proto: "RTP/AVP"}
 	if c.Crypto == CryptoRequired {
 		m.Proto = "RTP/SAVP"
 	}
@@ -156,8 +170,16 @@ func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
 			m.Attributes.add("crypto", cryptoLine{i + 1, suite, []rtp.Key{key}}.String())
 		}
 	}
-	if prev != nil && prev.Content != "" {
+	switch {
+	case prev != nil && prev.Content != "":
 		m.Attributes.add("content", prev.Content)
+	case k == Slides:
+		m.Attributes.add("content", "slides")
+	case k == Video && c.Slides && prev == nil:
+		m.Attributes.add("content", "main")
+	}
+	if k == Slides {
+		m.addSlides(prev)
 	}
 	m.Attributes.add("sendrecv", "")
 	return line{kind: k, media: m}

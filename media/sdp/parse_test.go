@@ -136,6 +136,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		caps := capabilities()
+		caps.Slides, caps.Floor = len(b)%2 == 0, sdp.FloorRole(len(b)%4)
 		a, err := sdp.Answer(caps, offer, nil)
 		if err != nil {
 			if _, ok := errors.AsType[*sdp.Refusal](err); !ok {
@@ -158,6 +159,7 @@ func FuzzAnswer(f *testing.F) {
 		for _, s := range a.Streams {
 			usable(t, &s)
 		}
+		usableFloor(t, a, caps.Floor)
 		next := sdp.NewOffer(caps, a)
 		if _, err := sdp.Parse(next.Describe(local)); err != nil {
 			t.Errorf("our offer: %v", err)
@@ -166,8 +168,25 @@ func FuzzAnswer(f *testing.F) {
 			for _, s := range agreed.Streams {
 				usable(t, &s)
 			}
+			usableFloor(t, agreed, caps.Floor)
 		}
 	})
+}
+
+// usableFloor: no floor without slides, in a role that we take, and who is to
+// connect knows where.
+func usableFloor(t *testing.T, a *sdp.Agreement, roles sdp.FloorRole) {
+	t.Helper()
+	f := a.Floor
+	switch {
+	case f == nil:
+	case a.Stream(sdp.Slides) == nil:
+		t.Error("floor without slides")
+	case f.Role == 0 || f.Role&^roles != 0:
+		t.Errorf("role %v of %v", f.Role, roles)
+	case f.Active && (!f.TCP() || !f.Address.IsValid()):
+		t.Errorf("connects to %v over %s", f.Address, f.Proto)
+	}
 }
 
 // usable checks what the media plane relies on.
@@ -180,7 +199,7 @@ func usable(t *testing.T, s *sdp.Stream) {
 		t.Errorf("bitrate %d", s.Bitrate)
 	case s.Kind == sdp.Audio && (s.Audio == nil || s.Audio.Codec == nil || s.Audio.Ptime < 20e6 || s.Audio.Ptime > 60e6):
 		t.Errorf("audio %+v", s.Audio)
-	case s.Kind == sdp.Video:
+	case s.Kind != sdp.Audio:
 		v := s.Video
 		if v == nil || v.Codec == nil || v.Width <= 0 || v.Width > 1280 || v.Height <= 0 || v.Width%2+v.Height%2 != 0 ||
 			v.FrameRate < 1 || v.FrameRate > 30 || v.Mode < 0 || v.Mode > 1 {

@@ -144,7 +144,8 @@ func bitrate(lines []Bandwidth, k Kind) int {
 }
 
 // capBitrates applies the session's b= lines to all streams together. Audio
-// is served first.
+// is served first; picture and slides may each take the rest, because rooms
+// lower the one when the other begins.
 func (d *Description) capBitrates(streams []Stream) {
 	const audioShare = 64_000
 	total := bitrate(d.Bandwidth, Video)
@@ -155,7 +156,7 @@ func (d *Description) capBitrates(streams []Stream) {
 		total = max(total-audioShare, audioShare)
 	}
 	for i := range streams {
-		if s := &streams[i]; s.Kind == Video || len(streams) == 1 {
+		if s := &streams[i]; s.Kind.moving() || len(streams) == 1 {
 			s.Bitrate = least(s.Bitrate, total)
 		}
 	}

@@ -19,6 +19,10 @@
 // Later offers in the same dialog pass the last [Agreement] on: it keeps the
 // order of the m-lines, payload types, keys and the version of o=.
 //
+// Presentations are a second video line, [Slides], with the right to send on it
+// handed out over a [Floor] (BFCP, RFC 8856). Both are refused unless
+// [Capabilities] ask for them.
+//
 // Peers that offer their picture in several encodings side by side (simulcast,
 // RFC 8853) are answered so; we never offer it.
 //
@@ -106,8 +110,11 @@ type Kind int
 
 // The kinds of streams that are negotiated.
 const (
-	Audio Kind = iota + 1
-	Video      // the main picture; a second one, for slides, is refused
+	Audio  Kind = iota + 1
+	Video       // the main picture
+	Slides      // a second picture, for presentations (RFC 4796); refused unless [Capabilities] say otherwise
+
+	control // the m-line of a [Floor], which is no stream
 )
 
 func (k Kind) String() string {
@@ -116,8 +123,24 @@ func (k Kind) String() string {
 		return "audio"
 	case Video:
 		return "video"
+	case Slides:
+		return "slides"
 	}
 	return "other"
+}
+
+// stream reports whether k is one of the exported kinds.
+func (k Kind) stream() bool { return k == Audio || k.moving() }
+
+// moving reports whether a stream of that kind is a picture.
+func (k Kind) moving() bool { return k == Video || k == Slides }
+
+// mediaType is the type of the m-lines of that kind.
+func (k Kind) mediaType() string {
+	if k.moving() {
+		return "video"
+	}
+	return "audio"
 }
 
 // kind says what an m-line is to us; zero for what we do not do.
@@ -127,9 +150,13 @@ func (m *Media) kind() Kind {
 		return Audio
 	case "video":
 		if content, _ := m.Attributes.Get("content"); strings.Contains(content, "slides") {
-			return 0 // RFC 4796
+			return Slides
 		}
 		return Video
+	case "application":
+		if _, known := floorProtocols[strings.ToUpper(m.Proto)]; known {
+			return control
+		}
 	}
 	return 0
 }

@@ -40,6 +40,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,13 +97,14 @@ type Server struct {
 	mux  *http.ServeMux
 	odd  *rate.Limiter // of log lines about clients that misbehave
 
-	mu       sync.Mutex // guards what follows
-	seats    map[*seat]struct{}
-	tokens   map[secret]*seat
-	sessions map[secret]*seat // of WHIP and WHEP
-	rooms    map[string]*room
-	serial   uint64 // of watchers
-	closed   bool
+	mu        sync.Mutex // guards what follows
+	seats     map[*seat]struct{}
+	tokens    map[secret]*seat
+	sessions  map[secret]*seat // of WHIP and WHEP
+	rooms     map[string]*room
+	referrals map[secret]*referral
+	serial    uint64 // of watchers
+	closed    bool
 
 	running sync.WaitGroup // background work of seats
 }
@@ -120,11 +122,12 @@ func New(cfg Config, deps Deps) *Server {
 	cfg.lostGrace = cmp.Or(cfg.lostGrace, 5*time.Second)
 	s := &Server{
 		cfg: cfg, deps: deps, log: deps.Log,
-		odd:      rate.NewLimiter(1, 5),
-		seats:    map[*seat]struct{}{},
-		tokens:   map[secret]*seat{},
-		sessions: map[secret]*seat{},
-		rooms:    map[string]*room{},
+		odd:       rate.NewLimiter(1, 5),
+		seats:     map[*seat]struct{}{},
+		tokens:    map[secret]*seat{},
+		sessions:  map[secret]*seat{},
+		rooms:     map[string]*room{},
+		referrals: map[secret]*referral{},
 	}
 	s.mux = s.routes()
 	return s
@@ -139,6 +142,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Authority is in tokens that a page must have been given, never in
 	// cookies; so pages of any origin may call.
 	h.Set("Access-Control-Allow-Origin", "*")
+	if origin := r.Header.Get("Origin"); origin != "" && strings.HasSuffix(r.URL.Path, "/release_token") {
+		// A page that is closed leaves with a beacon, and browsers send beacons
+		// with credentials, which "*" does not allow.
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Set("Vary", "Origin")
+	}
 	h.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Retry-After, Accept-Patch")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE, OPTIONS")
@@ -158,6 +168,9 @@ func (s *Server) Close() {
 	seats := make([]*seat, 0, len(s.seats))
 	for st := range s.seats {
 		seats = append(seats, st)
+	}
+	for _, f := range s.referrals {
+		f.expiry.Stop()
 	}
 	s.mu.Unlock()
 	for _, st := range seats {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/xml"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,7 +24,7 @@ func TestRequestToken(t *testing.T) {
 	r := a.Result.(map[string]any)
 	for k, want := range map[string]any{
 		"display_name": "Ada", "conference_name": "standup", "role": "HOST", "expires": "120",
-		"current_service_type": "conference", "call_tag": "x", "chat_enabled": false,
+		"current_service_type": "conference", "call_tag": "x", "chat_enabled": true, "fecc_enabled": true, "guests_can_present": true,
 	} {
 		if r[k] != want {
 			t.Errorf("%s: got %v, want %v", k, r[k], want)
@@ -212,7 +213,8 @@ func TestFunctions(t *testing.T) {
 		{"unlock", "", 200, "*conference.Lock"},
 		{"muteguests", "", 200, "*conference.Mute on:true"},
 		{"unmuteguests", "{}", 200, "*conference.Mute"},
-		{"start_conference", "", 200, ""},
+		{"start_conference", "", 200, "*conference.Start"},
+		{at + "unlock", "", 200, `*conference.LetIn id:"BOB"`},
 		{"transform_layout", `{"transforms":{"layout":"4:0"}}`, 200, `*conference.SetLayout layout:"2x2"`},
 		{"transform_layout", `{"transforms":{"layout":"ac"}}`, 200, `*conference.SetLayout layout:"adaptive"`},
 		{"transform_layout", `{"transforms":{"layout":"1+7"}}`, 200, `*conference.SetLayout layout:"1+7"`},
@@ -244,20 +246,53 @@ func TestFunctions(t *testing.T) {
 		{at + "dtmf", `{"digits":"1"}`, 403, ""},
 		{ada.me("client_mute"), "", 200, ""},
 		{at + "client_mute", "", 403, ""},
+		{ada.me("pres_in_mix"), `{"state":true}`, 200, ""},
+		{ada.me("pres_in_mix"), `{}`, 400, ""},
+		{at + "pres_in_mix", `{"state":true}`, 403, ""},
 		{"disconnect", "", 200, `*conference.Disconnect reason:"Conference terminated by another participant"`},
-		{"message", `{"type":"text/plain","payload":"hi"}`, 501, ""},
-		{at + "message", `{}`, 403, ""},
-		{ada.me("take_floor"), "", 403, ""},
-		{ada.me("fecc"), "{}", 403, ""},
-		{ada.me("transfer"), "{}", 403, ""},
-		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 403, ""},
+		{"message", `{"type":"text/plain","payload":"hi"}`, 200, `*conference.SendMessage from:"ADA" type:"text/plain" payload:"hi"`},
+		{"message", `{"type":"application/json","payload":"{\"a\":1}"}`, 200, `*conference.SendMessage from:"ADA" type:"application/json" payload:"{\"a\":1}"`},
+		{"message", `{"type":"application/json","payload":"{"}`, 400, ""},
+		{"message", `{"type":"text/html","payload":"hi"}`, 400, ""},
+		{"message", `{"type":"text/plain"}`, 400, ""},
+		{"message", `{"type":"text/plain","payload":"` + strings.Repeat("x", 8193) + `"}`, 400, ""},
+		{at + "message", `{"type":"text/plain","payload":"hi"}`, 200, `*conference.SendMessage from:"ADA" to:"BOB" type:"text/plain" payload:"hi"`},
+		{at + "fecc", `{"action":"start","target":"x","movement":[{"axis":"pan","direction":"left"}],"timeout":1000}`, 200, `*conference.MoveCamera from:"ADA" to:"BOB" action:"start" movements:{axis:"pan" direction:"left"} timeout_ms:1000`},
+		{at + "fecc", `{"action":"start","timeout":10001}`, 400, ""},
+		{at + "fecc", `{"action":"start","timeout":-1}`, 400, ""},
+		{at + "fecc", `{"action":5}`, 400, ""},
+		{ada.me("take_floor"), "", 200, `*conference.TakeFloor id:"ADA"`},
+		{at + "take_floor", "", 200, `*conference.TakeFloor id:"BOB" force:true`},
+		{ada.me("release_floor"), "", 200, `*conference.ReleaseFloor id:"ADA"`},
+		{at + "transfer", "{}", 400, ""},
+		{at + "transfer", `{"role":"host"}`, 400, ""},
+		{at + "transfer", `{"role":"king","conference_alias":"other"}`, 400, ""},
+		{at + "transfer", `{"role":"host","conference_alias":"other","pin":"wrong"}`, 403, "*node.Authorize &{Alias:other Role:host PIN:wrong}"},
+		{at + "transfer", `{"role":"guest","conference_alias":"other"}`, 200, "*node.Authorize &{Alias:other Role:guest PIN:}"},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 200, ""},
+		{ada.me("preferred_aspect_ratio"), `{}`, 200, ""},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":0.5625}`, 403, ""},
+		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":0}`, 400, ""},
+		{at + "preferred_aspect_ratio", `{"aspect_ratio":1.7}`, 403, ""},
+		{ada.me("notify_not_afk"), "", 200, ""},
+		{at + "notify_not_afk", "", 403, ""},
+		{at + "overlaytext", `{"text":" Chair\u202e "}`, 200, `*conference.SetOverlayText id:"BOB" text:"Chair"`},
+		{at + "overlaytext", `{"text":""}`, 200, `*conference.SetOverlayText id:"BOB"`},
+		{at + "overlaytext", `{}`, 400, ""},
+		{"set_guests_can_unmute", `{"setting":false}`, 200, "*conference.SetGuestsCanUnmute"},
+		{"set_guests_can_unmute", `{"setting":true}`, 200, "*conference.SetGuestsCanUnmute on:true"},
+		{"set_guests_can_unmute", `{}`, 400, ""},
+		{"breakouts/x/participants/y/mute", "", 403, ""},
+		{"participants/breakout", "{}", 403, ""},
+		{"leavebreakout", "", 501, ""},
+		{ada.me("calls"), `{"call_type":"RTMP"}`, 403, ""},
 		{"breakouts/x/lock", "", 501, ""},
 		{"video_mixes/create", "{}", 501, ""},
 		{"silent_video_detection", "{}", 501, ""},
 		{"nonsense", "", 404, ""},
 	}
 	for _, tt := range tests {
-		t.Run(strings.ReplaceAll(tt.path, bob.id, "BOB")+" "+tt.body, func(t *testing.T) {
+		t.Run(strings.ReplaceAll(tt.path, bob.id, "BOB")+" "+tt.body[:min(len(tt.body), 60)], func(t *testing.T) {
 			w.take()
 			a := ada.post(tt.path, tt.body)
 			if a.Code != tt.code {
@@ -276,6 +311,7 @@ func TestFunctions(t *testing.T) {
 			got := ""
 			if told := w.take(); len(told) > 0 {
 				got = strings.ReplaceAll(strings.TrimSpace(fmt.Sprintf("%T %+v", told[0], told[0])), bob.id, "BOB")
+				got = strings.ReplaceAll(got, ada.id, "ADA")
 				got = strings.ReplaceAll(got, "  ", " ")
 			}
 			if got != tt.told {
@@ -285,39 +321,12 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-func TestGuestsMayNot(t *testing.T) {
-	w := newWorld(t)
-	c, other := w.join("Ada"), w.join("Bob")
-	w.update(func(r *conference.Roster) { r.Participants[0].Role = "guest" })
-	w.eventually("the new role", func() bool { return c.post("lock", "").Code == http.StatusForbidden })
-	at := "participants/" + other.id + "/"
-	for _, path := range []string{"lock", "muteguests", "disconnect", at + "mute", at + "disconnect", at + "spotlighton", c.me("spotlighton")} {
-		if a := c.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" || a.Result != "Invalid role" {
-			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
-		}
-	}
-	if a := c.post(c.me("role"), `{"role":"chair"}`); a.Reason != "role" {
-		t.Errorf("role: got %d %s", a.Code, a.Body)
-	}
-	if a := c.post("dial", `{"destination":"sip:a@b","protocol":"sip","role":"HOST"}`); a.Reason != "role" {
-		t.Errorf("dial: got %d %s", a.Code, a.Body)
-	}
-	for _, path := range []string{c.me("mute"), c.me("buzz"), c.me("video_muted"), c.me("client_mute")} {
-		if a := c.post(path, ""); a.Code != http.StatusOK {
-			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
-		}
-	}
-	if a := c.post("refresh_token", ""); a.Result.(map[string]any)["role"] != "GUEST" {
-		t.Errorf("refresh_token: %s", a.Body)
-	}
-}
-
 func TestReading(t *testing.T) {
 	w := newWorld(t)
 	c := w.join("Ada")
 	c.post(c.me("client_mute"), "")
 	w.update(func(r *conference.Roster) {
-		r.Locked = true
+		r.Locked, r.Presenter = true, "sip-1"
 		r.Participants = append(r.Participants, &conference.Participant{
 			Id: "sip-1", Name: "Room 7", Protocol: "sip", Remote: "sip:room7@example.com", State: "connected", Audio: true, Video: true,
 			AudioMuted: true, HandRaised: true, Spotlight: true, Held: true, Role: "guest", Outgoing: true, JoinedUnixMs: 1_700_000_002_000,
@@ -336,7 +345,7 @@ func TestReading(t *testing.T) {
 	}
 	for k, want := range map[string]any{
 		"protocol": "sip", "has_media": true, "is_muted": "YES", "is_video_call": "YES", "role": "guest", "call_direction": "out",
-		"uri": "sip:room7@example.com", "is_on_hold": true, "start_time": 1_700_000_002.0,
+		"uri": "sip:room7@example.com", "is_on_hold": true, "is_presenting": "YES", "start_time": 1_700_000_002.0,
 	} {
 		if room[k] != want {
 			t.Errorf("the room's %s: got %v, want %v", k, room[k], want)
@@ -364,6 +373,36 @@ func TestReading(t *testing.T) {
 	if a := w.do("GET", "/api/client/v2/status", ""); a.Code != 200 || a.Result != "OK" {
 		t.Errorf("status: %d %s", a.Code, a.Body)
 	}
+	w.mu.Lock()
+	w.refuse = node.ErrDraining
+	w.mu.Unlock()
+	if a := w.do("GET", "/api/client/v2/status", ""); a.Code != 503 || a.Result != "Maintenance mode" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("status, draining: %d %s", a.Code, a.Body)
+	}
+	pictures := c.get("layout_svgs").Result.(map[string]any)
+	if len(pictures) != 6 || strings.Count(pictures["1:7"].(string), "<rect ") != 8 || !strings.Contains(pictures["4:0"].(string), `<rect x="81" y="1" width="78" height="42"`) {
+		t.Errorf("layout_svgs: %v", pictures)
+	}
+	for name, picture := range pictures {
+		var parsed struct {
+			XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
+		}
+		if err := xml.Unmarshal([]byte(picture.(string)), &parsed); err != nil {
+			t.Errorf("picture of %s: %v", name, err)
+		}
+	}
+}
+
+// Clients whose seat is gone would ask again and again.
+func TestRefreshRefusedInPeace(t *testing.T) {
+	w := newWorld(t)
+	began := time.Now()
+	if a := w.do("POST", root+"refresh_token", "", "token", "guess"); a.Code != http.StatusForbidden {
+		t.Errorf("got %d", a.Code)
+	}
+	if took := time.Since(began); took < 900*time.Millisecond {
+		t.Errorf("refused after %v", took)
+	}
 }
 
 func TestCrossOrigin(t *testing.T) {
@@ -372,5 +411,77 @@ func TestCrossOrigin(t *testing.T) {
 	if a.Code != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Origin") != "*" ||
 		!strings.Contains(a.Header.Get("Access-Control-Allow-Headers"), "token") {
 		t.Errorf("got %d %v", a.Code, a.Header)
+	}
+	// A page that is closed sends a beacon, which has credentials.
+	a = w.do("OPTIONS", root+"release_token", "", "Origin", "https://app.example")
+	if a.Header.Get("Access-Control-Allow-Origin") != "https://app.example" || a.Header.Get("Access-Control-Allow-Credentials") != "true" ||
+		a.Header.Get("Vary") != "Origin" {
+		t.Errorf("got %d %v for a beacon", a.Code, a.Header)
+	}
+}
+
+func TestPIN(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		name, pin    string
+		refuse       any
+		want, reason string
+	}{
+		{name: "all need one", refuse: node.ErrPIN, want: "map[guest_pin:required pin:required version:map[pseudo_version:test version_id:test]]", reason: "pin"},
+		{name: "hosts need one", refuse: node.ErrHostPIN, want: "map[guest_pin:none pin:required version:map[pseudo_version:test version_id:test]]", reason: "pin"},
+		{name: "wrong", pin: "1", refuse: node.ErrWrongPIN, want: "Invalid PIN", reason: "pin"},
+		{name: "blocked", pin: "1234", refuse: node.ErrPINBlocked, want: "Participant exceeded PIN entry retries", reason: "blocked"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w.refuse = tt.refuse
+			a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`, "pin", tt.pin)
+			if a.Code != http.StatusForbidden || fmt.Sprint(a.Result) != tt.want || a.Reason != tt.reason {
+				t.Errorf("got %d %s", a.Code, a.Body)
+			}
+		})
+	}
+	w.refuse = nil
+	w.as = "guest"
+	a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`, "pin", "none")
+	r := a.Result.(map[string]any)
+	if r["role"] != "GUEST" || w.admitted[0].PIN != "none" {
+		t.Errorf("got %s; the node was given %q", a.Body, w.admitted[0].PIN)
+	}
+	// It is a guest before the roster says so.
+	if a := w.do("POST", root+"lock", "", "token", r["token"].(string)); a.Reason != "role" {
+		t.Errorf("lock: got %d %s", a.Code, a.Body)
+	}
+	if a := w.do("POST", root+"request_token", `{"display_name":"Ada"}`, "pin", strings.Repeat("1", 65)); a.Code != http.StatusBadRequest {
+		t.Errorf("long PIN: got %d %s", a.Code, a.Body)
+	}
+}
+
+func TestWHIPPIN(t *testing.T) {
+	w := newWorld(t)
+	for _, tt := range []struct{ path, bearer, want string }{
+		{"/whip/standup", "", "none"},
+		{"/whip/standup?pin=1234", "", "1234"},
+		{"/whip/standup", "5678", "5678"},
+		{"/whip/standup?pin=1234", "5678", "1234"},
+	} {
+		header := []string{"Content-Type", "application/sdp"}
+		if tt.bearer != "" {
+			header = append(header, "Authorization", "Bearer "+tt.bearer)
+		}
+		if a := w.do("POST", tt.path, "v=0 m=audio", header...); a.Code != http.StatusCreated {
+			t.Errorf("%s: got %d %s", tt.path, a.Code, a.Body)
+		}
+		if got := w.admitted[len(w.admitted)-1].PIN; got != tt.want {
+			t.Errorf("%s %s: the node was given %q, want %q", tt.path, tt.bearer, got, tt.want)
+		}
+	}
+	w.refuse = node.ErrPIN
+	if a := w.do("POST", "/whip/standup", "v=0 m=audio", "Content-Type", "application/sdp"); a.Code != http.StatusUnauthorized || a.Header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("PIN required: got %d %s", a.Code, a.Body)
+	}
+	w.refuse = node.ErrWrongPIN
+	if a := w.do("POST", "/whip/standup?pin=1", "v=0 m=audio", "Content-Type", "application/sdp"); a.Code != http.StatusForbidden {
+		t.Errorf("wrong PIN: got %d %s", a.Code, a.Body)
 	}
 }

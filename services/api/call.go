@@ -23,12 +23,15 @@ func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, e
 		Type    string  `json:"call_type"`
 		SDP     string  `json:"sdp"`
 		Present *string `json:"present"`
+		Camera  bool    `json:"fecc_supported"`
 	}](w, r)
 	switch {
 	case err != nil:
 		return nil, err
 	case r.PathValue("participant") != string(st.id):
 		return nil, errToken
+	case body.Type == "RTMP":
+		return nil, unsupported(http.StatusForbidden, "RTMP")
 	case body.Type != "WEBRTC":
 		return nil, invalid("call_type", "want WEBRTC")
 	case body.Present != nil && *body.Present != "" && *body.Present != "main":
@@ -40,6 +43,7 @@ func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, e
 	if err != nil {
 		return nil, err
 	}
+	st.lend(body.Camera)
 	return callJSON{c.id, c.SDP()}, nil
 }
 
@@ -71,11 +75,15 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 		return nil, err
 	}
 	c := &call{id: uuid.NewString(), etag: newToken(), audio: audio, video: video}
-	c.Call, err = s.deps.Media.Answer(r.Context(), Offer{
+	offer := Offer{
 		ID: string(st.id), SDP: sdp, Port: media, Publisher: st.protocol == protocolWHIP, Viewer: st.protocol == protocolWHEP,
 		Connected: func() { st.connect(c) },
 		Ended:     func(string) { st.lose(c) },
-	})
+	}
+	if st.protocol == protocolAPI { // only they can take the floor
+		offer.Content = st.slides
+	}
+	c.Call, err = s.deps.Media.Answer(r.Context(), offer)
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +115,7 @@ func (s *Server) inspect(protocol, sdp string) (audio, video bool, err error) {
 // client. A seat that was taken without media has leased nothing so far. Callers
 // hold placing.
 func (st *seat) lease(ctx context.Context, audio, video bool) error {
-	ctx, cancel := context.WithTimeout(ctx, commandPatience)
-	defer cancel()
-	deps := &st.server.deps
-	_, err := actors.Ask[*node.Reserved](ctx, deps.System, deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
+	err := st.reserve(ctx, node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
 	if err != nil && !errors.Is(err, node.ErrCapacity) {
 		// It may be granted yet, when nobody waits for it any more.
 		st.mu.Lock()
@@ -121,11 +126,54 @@ func (st *seat) lease(ctx context.Context, audio, video bool) error {
 	return err
 }
 
+// reserve asks the node for want. Callers hold placing.
+func (st *seat) reserve(ctx context.Context, want node.Reserve) error {
+	ctx, cancel := context.WithTimeout(ctx, commandPatience)
+	defer cancel()
+	deps := &st.server.deps
+	want.Call = st.id
+	_, err := actors.Ask[*node.Reserved](ctx, deps.System, deps.Node, &want)
+	if err == nil {
+		st.leased = want
+	}
+	return err
+}
+
 // giveBack tells the node that the seat takes no more than this now. Callers
 // hold placing, so that the node hears all of it in order.
 func (st *seat) giveBack(audio, video bool) {
+	st.tell(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
+}
+
+// tell is reserve for what cannot be refused.
+func (st *seat) tell(less node.Reserve) {
 	deps := &st.server.deps
-	deps.System.Root.Send(deps.Node, &node.Reserve{Call: st.id, Audio: audio, Video: video})
+	less.Call = st.id
+	st.leased = less
+	deps.System.Root.Send(deps.Node, &less)
+}
+
+// slides asks for room for a stream of what is presented, or gives it back. The
+// call's media asks, while an offer is answered: callers hold placing.
+func (st *seat) slides(ctx context.Context, on bool) bool {
+	want := st.leased
+	if want.Content == on {
+		return on
+	}
+	want.Content = on
+	if !on {
+		st.tell(want)
+		return false
+	}
+	err := st.reserve(ctx, want)
+	if err == nil {
+		return true
+	}
+	st.log.Info("presentation refused", "err", err)
+	if !errors.Is(err, node.ErrCapacity) {
+		st.tell(st.leased) // it may be granted yet, when nobody waits for it any more
+	}
+	return false
 }
 
 // media returns the port of the seat. It outlives calls: the participant has
@@ -178,6 +226,7 @@ func (st *seat) lose(c *call) {
 			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
 		})
 		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+		st.lend(false)
 		st.giveBack(false, false)
 	}
 	st.mu.Unlock()
@@ -258,7 +307,8 @@ func (s *Server) newCandidate(st *seat, w http.ResponseWriter, r *http.Request) 
 // update answers another offer: other directions, or an ICE restart.
 func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
 	body, err := decode[struct {
-		SDP string `json:"sdp"`
+		SDP    string `json:"sdp"`
+		Camera *bool  `json:"fecc_supported"`
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -268,6 +318,9 @@ func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, 
 	c, err := st.current(r)
 	if err != nil {
 		return nil, err
+	}
+	if body.Camera != nil {
+		st.lend(*body.Camera)
 	}
 	if body.SDP == "" {
 		return callJSON{c.id, c.SDP()}, nil
@@ -317,6 +370,7 @@ func (s *Server) hangUp(st *seat, _ http.ResponseWriter, r *http.Request) (any, 
 	}
 	st.drop()
 	s.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+	st.lend(false)
 	st.giveBack(false, false)
 	return nil, nil
 }

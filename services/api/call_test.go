@@ -110,7 +110,7 @@ func TestCallRefused(t *testing.T) {
 		text       string
 	}{
 		{c.me("calls"), `{}`, 400, "call_type: want WEBRTC"},
-		{c.me("calls"), `{"call_type":"RTMP"}`, 400, "call_type: want WEBRTC"},
+		{c.me("calls"), `{"call_type":"RTMP"}`, 403, "Not supported: RTMP"},
 		{c.me("calls"), `{"call_type":"WEBRTC"}`, 400, "sdp: missing"},
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":3}`, 400, "sdp: must not be number"},
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":"rubbish"}`, 400, "webrtc: sdp: broken"},
@@ -121,7 +121,6 @@ func TestCallRefused(t *testing.T) {
 		{c.me("calls/" + id + "/new_candidate"), `{}`, 400, "candidate: missing"},
 		{c.me("calls/" + id + "/update"), `{"sdp":"rubbish"}`, 400, "webrtc: sdp: broken"},
 		{c.me("calls/" + id + "/dtmf"), `{"digits":"12x"}`, 400, "digits: want 0-9, *, #, A-D"},
-		{c.me("calls/" + id + "/fecc"), `{}`, 403, "Not supported: far end camera control"},
 		{"participants/" + bob.id + "/calls/" + id + "/disconnect", "", 403, "Invalid token"},
 	}
 	for _, tt := range tests {
@@ -210,6 +209,47 @@ func TestVideoBeyondCapacity(t *testing.T) {
 	if a := c.post(c.me("calls/"+id+"/disconnect"), ""); a.Code != 200 {
 		t.Errorf("disconnect: %d %s", a.Code, a.Body)
 	}
+	c.leases(false, false)
+}
+
+// TestSlidesAreLeased while they flow, with the call that they are part of.
+func TestSlidesAreLeased(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	id := c.call()
+	c.leases(true, true)
+	leases := func(content bool) {
+		t.Helper()
+		c.eventually("what is leased", func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return *w.leased[len(w.leased)-1] == node.Reserve{Call: participant.ID(c.id), Audio: true, Video: true, Content: content}
+		})
+	}
+	update := func(sdp string, granted bool) {
+		t.Helper()
+		if a := c.post(c.me("calls/"+id+"/update"), `{"sdp":"v=0 m=audio m=video `+sdp+`"}`); a.Code != 200 {
+			t.Fatalf("%q: %d %s", sdp, a.Code, a.Body)
+		}
+		call := w.media.last(t)
+		call.mu.Lock()
+		defer call.mu.Unlock()
+		if call.slides != granted {
+			t.Errorf("%q: granted %v, want %v", sdp, call.slides, granted)
+		}
+	}
+	w.fill(true)
+	update("slides", false)
+	leases(false)
+	w.fill(false)
+	update("slides", true)
+	leases(true)
+	update("slides again", true)
+	leases(true)
+	update("", false)
+	leases(false)
+	update("slides", true)
+	c.post(c.me("calls/"+id+"/disconnect"), "")
 	c.leases(false, false)
 }
 

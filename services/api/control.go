@@ -20,12 +20,25 @@ func (s *Server) conferenceStatus(st *seat, _ http.ResponseWriter, r *http.Reque
 	return v.conference(), nil
 }
 
+// waits reports whether the client has to wait, and is to know nothing of the
+// others. Until the roster names it, that is as it was when it was admitted.
+func (st *seat) waits(v *view) bool {
+	if p := v.find(string(st.id)); p != nil {
+		return p.Waiting != ""
+	}
+	return st.held
+}
+
 func (s *Server) participants(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
 	v, err := st.room.now(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return v.participants(), nil
+	list := v.participants()
+	if st.waits(v) {
+		list = slices.DeleteFunc(list, func(p participantJSON) bool { return p.UUID != string(st.id) })
+	}
+	return list, nil
 }
 
 func (s *Server) availableLayouts(_ *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
@@ -50,15 +63,23 @@ func (s *Server) command(st *seat, r *http.Request, needs string, msg any) (any,
 	if err != nil {
 		return nil, err
 	}
-	if needs == conference.RoleHost {
-		if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
-			return nil, errRole
-		}
+	if needs == conference.RoleHost && !st.mayHost(v) {
+		return nil, errRole
 	}
 	if _, err := ask[*conference.Done](r.Context(), s, v.owner(), msg); err != nil {
 		return nil, err
 	}
 	return true, nil
+}
+
+// mayHost reports whether a client may do what hosts may: nobody may who waits
+// outside. Until the roster names it, it is what it was admitted as.
+func (st *seat) mayHost(v *view) bool {
+	role := st.role
+	if p := v.find(string(st.id)); p != nil {
+		role = p.Role
+	}
+	return role != conference.RoleGuest && !st.waits(v)
 }
 
 func (s *Server) lock(on bool) seated {
@@ -73,14 +94,23 @@ func (s *Server) muteGuests(on bool) seated {
 	}
 }
 
-// startConference lets waiting guests in. A conference here starts with its
-// first participant, and nobody waits.
+// startConference lets guests in who wait for a host with media.
 func (s *Server) startConference(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
-	v, err := st.room.now(r.Context())
-	if err != nil {
+	return s.command(st, r, conference.RoleHost, &conference.Start{})
+}
+
+// guestsCanUnmute says whether guests may undo what a host has done to them.
+func (s *Server) guestsCanUnmute(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Setting *bool `json:"setting"`
+	}](w, r)
+	switch {
+	case err != nil:
 		return nil, err
+	case body.Setting == nil:
+		return nil, invalid("setting", "missing")
 	}
-	return v.conference().Started, nil
+	return s.command(st, r, conference.RoleHost, &conference.SetGuestsCanUnmute{On: *body.Setting})
 }
 
 func (s *Server) disconnectAll(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
@@ -116,6 +146,9 @@ func (s *Server) clearAllBuzz(st *seat, _ http.ResponseWriter, r *http.Request) 
 	v, err := st.room.now(r.Context())
 	if err != nil {
 		return nil, err
+	}
+	if !st.mayHost(v) {
+		return nil, errRole
 	}
 	for _, p := range v.Participants {
 		if !p.HandRaised {
@@ -157,7 +190,7 @@ func (s *Server) dial(st *seat, w http.ResponseWriter, r *http.Request) (any, er
 	if err != nil {
 		return nil, err
 	}
-	if p := v.find(string(st.id)); p != nil && p.Role == conference.RoleGuest {
+	if !st.mayHost(v) {
 		return nil, errRole
 	}
 	dialing, err := ask[*node.Dialing](r.Context(), s, s.deps.Node, &node.Dial{

@@ -30,6 +30,7 @@ type failure struct {
 	retry     int    // seconds; 0: do not
 	location  string // of the same resource on another node
 	alternate string // base URL of that node
+	pin       *pinJSON
 }
 
 func (f *failure) Error() string { return f.text }
@@ -43,6 +44,13 @@ const (
 	reasonNotLive     = "not_live"    // nobody to watch
 	reasonLocked      = "locked"      // the conference lets nobody in
 	reasonRole        = "role"        // hosts may, this participant is a guest
+	reasonPIN         = "pin"         // one is required, or it is wrong
+	reasonBlocked     = "blocked"     // too many wrong PINs: the room takes none now
+	reasonWaiting     = "waiting"     // outside, to be let in
+	reasonRate        = "rate"        // too many at a time
+	reasonFloor       = "floor"       // somebody else presents
+	reasonMaintenance = "maintenance" // the node drains
+	reasonStreams     = "streams"     // too many event streams are open
 )
 
 // Failures of this package's own.
@@ -51,7 +59,7 @@ var (
 	errRole    = &failure{status: http.StatusForbidden, reason: reasonRole, text: "Invalid role"}
 	errNoRoute = &failure{status: http.StatusNotFound, reason: string(bus.NotFound), text: "No such function"}
 	errNoCall  = &failure{status: http.StatusForbidden, reason: string(bus.NotFound), text: "No such call"}
-	errStreams = &failure{status: http.StatusTooManyRequests, reason: "streams", text: "Too many event streams", retry: 5}
+	errStreams = &failure{status: http.StatusTooManyRequests, reason: reasonStreams, text: "Too many event streams", retry: 5}
 	errSeats   = &failure{status: http.StatusServiceUnavailable, reason: reasonCapacity, text: "capacity exceeded", retry: 30}
 	errEnded   = &failure{status: http.StatusForbidden, reason: reasonToken, text: "Call disconnected"}
 	errAvatar  = &failure{status: http.StatusNotFound, reason: string(bus.NotFound), text: "No image available"}
@@ -75,13 +83,26 @@ var known = []struct {
 	is  failure
 }{
 	{node.ErrNotFound, failure{reason: "not_found", text: "Neither conference nor gateway found"}},
+	{node.ErrPIN, failure{reason: reasonPIN, text: "PIN required", pin: &pinJSON{"required", "required"}}},
+	{node.ErrHostPIN, failure{reason: reasonPIN, text: "PIN required", pin: &pinJSON{"required", "none"}}},
+	{node.ErrWrongPIN, failure{reason: reasonPIN, text: "Invalid PIN"}},
+	{node.ErrPINBlocked, failure{reason: reasonBlocked, text: "Participant exceeded PIN entry retries"}},
 	{conference.ErrLocked, failure{reason: reasonLocked, text: "The conference is locked"}},
 	{conference.ErrNotLive, failure{reason: reasonNotLive, text: "Nobody is in the conference yet", retry: 5}},
 	{conference.ErrFull, failure{reason: "full", text: "Participant limit reached"}},
+	{conference.ErrFloor, failure{reason: reasonFloor, text: "Another participant is presenting"}},
+	{conference.ErrPresent, failure{reason: reasonRole, text: "Invalid role"}},
+	{conference.ErrWaiting, failure{reason: reasonWaiting, text: "Waiting to be let in"}},
+	{node.ErrRole, failure{reason: reasonPIN, text: "Invalid PIN"}},
+	{conference.ErrTransfer, failure{reason: reasonUnsupported, text: "Not supported: transfer of this participant"}},
+	{conference.ErrText, failure{reason: "invalid", text: "text: longer than 1024 bytes"}},
+	{conference.ErrNoChat, failure{reason: reasonUnsupported, text: "Not supported: direct messages to this participant"}},
+	{conference.ErrNoCamera, failure{reason: reasonUnsupported, text: "Not supported: far end camera control of this participant"}},
+	{conference.ErrMovement, failure{reason: "invalid", text: "movement: want pan left or right, tilt up or down, zoom in or out, each once, and action start, continue or stop"}},
 	{conference.ErrNobody, failure{reason: "not_found", text: "No such participant"}},
 	{node.ErrCapacity, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},
 	{conference.ErrNoMedia, failure{reason: reasonCapacity, text: "capacity exceeded", retry: 30}},
-	{node.ErrDraining, failure{reason: "maintenance", text: "System in maintenance mode", retry: 60}},
+	{node.ErrDraining, failure{reason: reasonMaintenance, text: "System in maintenance mode", retry: 60}},
 	{node.ErrNoDialer, failure{reason: reasonUnsupported, text: "Not supported: outgoing calls"}},
 }
 
@@ -95,7 +116,7 @@ func explain(err error) *failure {
 	f := &failure{status: status[code], reason: string(code), text: err.Error()}
 	for _, k := range known {
 		if errors.Is(err, k.err) {
-			f.reason, f.text, f.retry = k.is.reason, k.is.text, k.is.retry
+			f.reason, f.text, f.retry, f.pin = k.is.reason, k.is.text, k.is.retry, k.is.pin
 			return f
 		}
 	}
@@ -112,6 +133,13 @@ func explain(err error) *failure {
 	return f
 }
 
+// pinJSON is the result where a PIN is required. What guests need is known only
+// of rooms that hosts need one for.
+type pinJSON struct {
+	PIN      string `json:"pin"`
+	GuestPIN string `json:"guest_pin"`
+}
+
 // fail answers with err, and counts and logs it.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f := explain(err)
@@ -119,10 +147,16 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f.headers(w.Header())
 	body := struct {
 		Status    string `json:"status"`
-		Result    string `json:"result"`
+		Result    any    `json:"result"`
 		Reason    string `json:"reason"`
 		Alternate string `json:"alternate,omitempty"`
 	}{"failed", f.text, f.reason, f.alternate}
+	if f.pin != nil {
+		body.Result = struct {
+			*pinJSON
+			Version versionJSON `json:"version"`
+		}{f.pin, s.version()}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.status)
 	_ = json.NewEncoder(w).Encode(body) // the client has gone; nobody is left to tell

@@ -76,7 +76,7 @@ func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"display_name":"Ada","call_tag":"x"}`, `{"call_type":"WEBRTC","sdp":"v=0","present":null}`,
 		`{"transforms":{"layout":"1:7"}}`, `{"digits":"1#"}`, `{"destination":"sip:a@b","protocol":"sip"}`,
-		`{"candidate":"","mid":"0"}`, `{"state":true}`, `[`, `null`, `"\ud800"`, `{"display_name":{}}`, "\xff",
+		`{"candidate":"","mid":"0"}`, `{"state":true}`, `{"type":"text/plain","payload":"x"}`, `{"action":"start","movement":[{"axis":"pan"}],"timeout":1e99}`, `[`, `null`, `"\ud800"`, `{"display_name":{}}`, "\xff",
 	} {
 		f.Add([]byte(s), "application/json")
 	}
@@ -116,6 +116,12 @@ func FuzzBody(f *testing.F) {
 		check(err)
 		if strings.ContainsAny(uri, " \r\n") {
 			t.Fatalf("URI %q", uri)
+		}
+		w, r = read()
+		moving, err := decode[movementJSON](w, r)
+		check(err)
+		if err == nil {
+			check(movable(moving))
 		}
 		var any map[string]any
 		check(unmarshal(body, &any))

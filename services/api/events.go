@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
@@ -23,7 +26,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		err = st.openStream(s.cfg.Streams)
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuseStream(w, r, err)
 		return
 	}
 	defer st.closeStream()
@@ -31,34 +34,39 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	defer s.deps.Metrics.streams.Dec()
 	s.deps.Metrics.requests.WithLabelValues("events").Inc()
 
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // for proxies that would hold events back
+	streams(w.Header())
 	out := &stream{w: w, control: http.NewResponseController(w), metrics: s.deps.Metrics, self: string(st.id)}
 	changed, cancel := st.room.subscribe()
 	defer cancel()
 	beat := time.NewTicker(s.cfg.Heartbeat)
 	defer beat.Stop()
 
+	heard := st.lastHeard()
 	out.comment("welcome") // opens the stream at the client, before anything happens
 	if v := st.room.view.Load(); v != nil {
-		out.show(v)
+		st.show(out, v)
 	}
+	heard = st.hear(out, heard)
 	shown := time.Now()
 	var later <-chan time.Time // nil: nothing waits to be shown
 	for out.err == nil {
 		select {
 		case <-changed:
-			if wait := pace(len(st.room.view.Load().Participants)) - time.Since(shown); wait > 0 {
+			heard = st.hear(out, heard)
+			v := st.room.view.Load()
+			if v == nil {
+				continue // only a note, so far
+			}
+			if wait := pace(len(v.Participants)) - time.Since(shown); wait > 0 {
 				if later == nil {
 					later = time.After(wait)
 				}
 				continue
 			}
-			out.show(st.room.view.Load())
+			st.show(out, v)
 			shown, later = time.Now(), nil
 		case <-later:
-			out.show(st.room.view.Load())
+			st.show(out, st.room.view.Load())
 			shown, later = time.Now(), nil
 		case <-beat.C:
 			out.comment("beat")
@@ -70,6 +78,26 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+func streams(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // for proxies that would hold events back
+}
+
+// refuseStream refuses an event stream. Scripts are not told by browsers why:
+// those that have lost the stream of a seat that is gone would try again until
+// they give up, and remain in a call that is over. So where events are asked for,
+// the end of the seat is one.
+func (s *Server) refuseStream(w http.ResponseWriter, r *http.Request, err error) {
+	if !errors.Is(err, errToken) || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		s.fail(w, r, err)
+		return
+	}
+	s.note(r, errToken, err)
+	streams(w.Header())
+	// Browsers come again by themselves, if the script does not close the stream.
+	_, _ = fmt.Fprintf(w, "retry: 60000\nevent: disconnect\ndata: %s\n\n", encode(disconnectJSON{text(participant.Reason{})}))
 }
 
 // pace is the time between two showings of a room of n, at least. Everybody in
@@ -97,6 +125,51 @@ func text(r participant.Reason) string {
 		"node_stopping":    "Signaling node disconnected",
 		"timeout":          "Timer expired awaiting token refresh",
 	}[r.Code], "Call disconnected")
+}
+
+// show shows a view on a stream, or as much of it as those may know who wait.
+func (st *seat) show(out *stream, v *view) {
+	said, waits := v.says(), st.held
+	if e := said.find(0, out.self); e != nil {
+		waits = e.waits
+	}
+	if waits {
+		said = said.only(out.self)
+	}
+	out.tell(said)
+}
+
+// hear tells of the notes after the one that was heard last, and returns the
+// last one now. Once told on one stream, a note is not told again on one that
+// is opened later.
+func (st *seat) hear(out *stream, last uint64) uint64 {
+	notes, now := st.room.since(last)
+	if len(notes) == 0 {
+		return now
+	}
+	v := st.room.view.Load()
+	if v == nil {
+		return last // who waits is not known yet
+	}
+	waits := st.waits(v)
+	for i := range notes {
+		if notes[i].isFor(string(st.id)) && (!waits || notes[i].to != "") {
+			out.raw(notes[i].event, notes[i].data)
+		}
+	}
+	out.flush()
+	if out.err == nil {
+		st.mu.Lock()
+		st.heard = max(st.heard, now)
+		st.mu.Unlock()
+	}
+	return now
+}
+
+func (st *seat) lastHeard() uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.heard
 }
 
 func (st *seat) openStream(limit int) error {
@@ -127,13 +200,19 @@ type stream struct {
 	buf     bytes.Buffer
 	err     error
 
-	shown *saying // last; nil before the first
-	role  string
+	shown     *saying // last; nil before the first
+	role      string
+	presenter []byte // nil: nobody else presents
 }
 
 // show tells what is different from what was shown before.
 func (o *stream) show(v *view) {
-	now, was := v.says(), o.shown
+	o.tell(v.says())
+}
+
+// tell is show of what is said.
+func (o *stream) tell(now *saying) {
+	was := o.shown
 	first := was == nil
 	if first {
 		was = &saying{}
@@ -169,12 +248,29 @@ func (o *stream) show(v *view) {
 	o.differs("conference_update", was.conference, now.conference)
 	o.differs("layout", was.layout, now.layout)
 	o.differs("stage", was.stage, now.stage)
+	o.present(now)
 	o.shown = now
 	o.flush()
 }
 
+// present tells who else presents. A client takes it as the end of its own
+// presentation, so the one that presents is told nothing.
+func (o *stream) present(now *saying) {
+	presenter := now.presenter
+	if now.presents == o.self {
+		presenter = nil
+	}
+	switch {
+	case presenter != nil:
+		o.differs("presentation_start", o.presenter, presenter)
+	case o.presenter != nil:
+		o.event("presentation_stop", nil)
+	}
+	o.presenter = presenter
+}
+
 func (o *stream) differs(event string, was, now []byte) {
-	if !bytes.Equal(was, now) {
+	if now != nil && !bytes.Equal(was, now) {
 		o.raw(event, now)
 	}
 }

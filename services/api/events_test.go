@@ -56,7 +56,7 @@ func (c *client) listen(header ...string) <-chan event {
 			case "event":
 				e.name = value
 			case "data":
-				if err := json.Unmarshal([]byte(value), &e.data); err != nil {
+				if err := json.Unmarshal([]byte(value), &e.data); err != nil && ctx.Err() == nil {
 					c.Errorf("data %q: %v", value, err)
 				}
 			case "":
@@ -150,6 +150,20 @@ func TestEvents(t *testing.T) {
 	if e := c.next(events); e.name != "participant_update" || e.data.(map[string]any)["is_client_muted"] != true {
 		t.Errorf("client_mute: got %v", e)
 	}
+	w.update(func(r *conference.Roster) { r.Presenter = bob.id })
+	if e := c.next(events); e.name != "participant_update" || e.data.(map[string]any)["is_presenting"] != "YES" {
+		t.Errorf("Bob presents: got %v", e)
+	}
+	if e := c.next(events); e.name != "presentation_start" || fmt.Sprint(e.data) != "map[presenter_name:Bob presenter_uri: presenter_uuid:"+bob.id+"]" {
+		t.Errorf("Bob presents: got %v", e)
+	}
+	w.update(func(r *conference.Roster) { r.Presenter = "" })
+	if e := c.next(events); e.name != "participant_update" || e.data.(map[string]any)["is_presenting"] != "NO" {
+		t.Errorf("Bob has presented: got %v", e)
+	}
+	if e := c.next(events); e.name != "presentation_stop" || e.data != nil {
+		t.Errorf("Bob has presented: got %v", e)
+	}
 	bob.post("release_token", "")
 	if e := c.next(events); e.name != "participant_delete" || e.data.(map[string]any)["uuid"] != bob.id {
 		t.Errorf("Bob goes: got %v", e)
@@ -173,6 +187,12 @@ func TestEventStreamLimit(t *testing.T) {
 	}
 	if a := w.do("GET", root+"events?token=guess", ""); a.Code != http.StatusForbidden {
 		t.Errorf("wrong token: got %d %s", a.Code, a.Body)
+	}
+	// A browser would not tell its page.
+	a := w.do("GET", root+"events?token=guess", "", "Accept", "text/event-stream")
+	if want := "event: disconnect\ndata: {\"reason\":\"Call disconnected\"}\n\n"; a.Code != http.StatusOK || !strings.HasSuffix(a.Body, want) ||
+		a.Header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("got %d %v %q, want it to end with %q", a.Code, a.Header, a.Body, want)
 	}
 }
 
@@ -229,5 +249,33 @@ func TestConferenceMoves(t *testing.T) {
 	w.update(func(r *conference.Roster) { r.Locked = true })
 	if e := c.until(events, "conference_update"); e.data.(map[string]any)["locked"] != true {
 		t.Errorf("got %v", e)
+	}
+}
+
+// Who opens a stream late is told who presents.
+func TestPresenter(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	w.update(func(r *conference.Roster) {
+		r.Presenter = "sip-1"
+		r.Participants = append(r.Participants, &conference.Participant{Id: "sip-1", Name: "Room 7", Protocol: "sip", Remote: "sip:room7@example.com", State: "connected"})
+	})
+	w.eventually("the roster", func() bool { return strings.Contains(c.get("participants").Body, "sip-1") })
+	events := c.listen()
+	e := c.until(events, "presentation_start")
+	if fmt.Sprint(e.data) != "map[presenter_name:Room 7 presenter_uri:sip:room7@example.com presenter_uuid:sip-1]" {
+		t.Errorf("got %v", e)
+	}
+	if a := c.post(c.me("take_floor"), ""); a.Code != http.StatusForbidden || a.Reason != "floor" || a.Result != "Another participant is presenting" {
+		t.Errorf("take_floor: got %d %s", a.Code, a.Body)
+	}
+	// Its own presentation ends where it is told that somebody presents.
+	w.update(func(r *conference.Roster) { r.Presenter = c.id })
+	e = c.next(events)
+	for !strings.HasPrefix(e.name, "presentation_") {
+		e = c.next(events)
+	}
+	if e.name != "presentation_stop" {
+		t.Errorf("Ada presents: got %v", e)
 	}
 }

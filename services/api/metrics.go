@@ -19,7 +19,7 @@ type Metrics struct {
 // NewMetrics registers the metrics with reg, or with nothing if reg is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
-	return &Metrics{
+	m := &Metrics{
 		seats: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skybridge_api_seats_active",
 			Help: "Participants that joined through HTTP on this node, by protocol: webrtc (the client API), whip or whep.",
@@ -45,4 +45,26 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Participants that ended because their token was not refreshed in time.",
 		}),
 	}
+	// They are there before they are needed: a rate needs a value before.
+	for _, protocol := range []string{"webrtc", "whip"} {
+		m.seats.WithLabelValues(protocol)
+	}
+	for code := range status {
+		m.refused.WithLabelValues(string(code))
+	}
+	for _, reason := range []string{
+		reasonToken, reasonUnsupported, reasonElsewhere, reasonCapacity, reasonLocked, reasonRole, reasonMaintenance, reasonStreams,
+	} {
+		m.refused.WithLabelValues(reason)
+	}
+	for _, event := range []string{
+		"participant_sync_begin", "participant_sync_end", "participant_create", "participant_update", "participant_delete",
+		"conference_update", "layout", "stage", "refresh_token", "disconnect",
+	} {
+		m.events.WithLabelValues(event)
+	}
+	for _, function := range []string{"request_token", "events", "whip"} {
+		m.requests.WithLabelValues(function)
+	}
+	return m
 }

@@ -29,6 +29,65 @@ func (s *Server) mute(on bool) seated {
 	return s.to(func(id string) any { return &conference.Mute{Id: id, On: on} })
 }
 
+// unmute is what guests may not do to themselves where a host has said so.
+func (s *Server) unmute(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	id := r.PathValue("participant")
+	needs := st.needs(id)
+	if v.GuestsStayMuted {
+		needs = conference.RoleHost
+	}
+	return s.command(st, r, needs, &conference.Mute{Id: id})
+}
+
+// overlayText changes the text on a tile.
+func (s *Server) overlayText(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Text *string `json:"text"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case body.Text == nil:
+		return nil, invalid("text", "missing")
+	}
+	shown, err := name("text", *body.Text)
+	if err != nil {
+		return nil, err
+	}
+	id := r.PathValue("participant")
+	return s.command(st, r, st.needs(id), &conference.SetOverlayText{Id: id, Text: shown})
+}
+
+// aspectRatio takes what everybody gets: there are no upright pictures.
+func (s *Server) aspectRatio(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Ratio *float64 `json:"aspect_ratio"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.PathValue("participant") != string(st.id):
+		return nil, errRole
+	case body.Ratio != nil && *body.Ratio <= 0:
+		return nil, invalid("aspect_ratio", "want more than 0")
+	case body.Ratio != nil && *body.Ratio < 1:
+		return nil, unsupported(http.StatusForbidden, "upright pictures")
+	}
+	return true, nil
+}
+
+// notAFK is told that somebody is there. Nobody is ever thought to be away.
+func (s *Server) notAFK(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	if r.PathValue("participant") != string(st.id) {
+		return nil, errRole
+	}
+	return true, nil
+}
+
 func (s *Server) muteVideo(on bool) seated {
 	return s.to(func(id string) any { return &conference.MuteVideo{Id: id, On: on} })
 }
@@ -43,9 +102,50 @@ func (s *Server) buzz(on bool) seated {
 	return s.to(func(id string) any { return &conference.RaiseHand{Id: id, On: on} })
 }
 
+// letIn ends the wait of a participant.
+func (s *Server) letIn(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	return s.command(st, r, conference.RoleHost, &conference.LetIn{Id: r.PathValue("participant")})
+}
+
+// takeFloor makes a participant the presenter. A host who makes it somebody
+// else's floor does so whoever has it now.
+func (s *Server) takeFloor(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	id := r.PathValue("participant")
+	_, err := s.command(st, r, st.needs(id), &conference.TakeFloor{Id: id, Force: id != string(st.id)})
+	return nil, err
+}
+
+func (s *Server) releaseFloor(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
+	id := r.PathValue("participant")
+	_, err := s.command(st, r, st.needs(id), &conference.ReleaseFloor{Id: id})
+	return nil, err
+}
+
 func (s *Server) disconnect(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
 	id := r.PathValue("participant")
 	return s.command(st, r, st.needs(id), &conference.Disconnect{Id: id, Reason: "Disconnected by another participant"})
+}
+
+// presInMix says whether a client wants what is presented in its composed picture.
+// It is a matter of the client's own media.
+func (s *Server) presInMix(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		State *bool `json:"state"`
+	}](w, r)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.PathValue("participant") != string(st.id):
+		return nil, errRole
+	case body.State == nil:
+		return nil, invalid("state", "missing")
+	}
+	media, err := st.media()
+	if err != nil {
+		return nil, err
+	}
+	media.MixContent(*body.State)
+	return true, nil
 }
 
 // clientMute notes that a client has muted its own microphone: everybody sees
@@ -122,7 +222,7 @@ func (s *Server) avatar(st *seat, _ http.ResponseWriter, r *http.Request) (any, 
 	if err != nil {
 		return nil, err
 	}
-	if v.find(r.PathValue("participant")) == nil {
+	if id := r.PathValue("participant"); v.find(id) == nil || st.waits(v) && id != string(st.id) {
 		return nil, conference.ErrNobody
 	}
 	return nil, errAvatar

@@ -37,8 +37,13 @@ type Offer struct {
 	Publisher bool // the peer only sends
 	Viewer    bool // the peer only receives
 
-	Connected func()             // media can flow; does not block
-	Ended     func(cause string) // the connection is lost; may close the call
+	Connected func() // media can flow; does not block
+
+	// Content asks for room for a stream of what is presented, or tells that
+	// there is none any more. It is called while an offer is answered.
+	Content func(ctx context.Context, on bool) (granted bool)
+
+	Ended func(cause string) // the connection is lost; may close the call
 }
 
 // A Call is a peer connection that was answered. It is safe for concurrent use.

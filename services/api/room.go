@@ -33,6 +33,8 @@ type room struct {
 	raised  map[string]time.Time
 	lit     map[string]time.Time
 	ready   chan struct{} // closed when there is a view
+	notes   []note        // the last ones, oldest first
+	noted   uint64        // how many there have been
 
 	saying sync.Mutex // guards said
 	said   *saying    // of the last view that a stream has told of
@@ -183,6 +185,11 @@ func (m *room) publish(r *conference.Roster, now time.Time) {
 	if first {
 		close(m.ready)
 	}
+	m.signal()
+}
+
+// signal tells the streams that there is something new. Callers hold mu.
+func (m *room) signal() {
 	for c := range m.changes {
 		select {
 		case c <- struct{}{}:
@@ -218,6 +225,7 @@ func (v *view) find(id string) *conference.Participant {
 // as long as the room has seats. Its mailbox is bounded to 1,000 rosters.
 type watcher struct {
 	room  *room
+	refer func(*room, *conference.Transfer)
 	node  *actor.PID
 	owner *actor.PID // nil while it is looked for
 	seen  *conference.Roster
@@ -235,7 +243,7 @@ const (
 // spawnWatcher starts one. Callers hold s.mu.
 func (s *Server) spawnWatcher(m *room, owner *actor.PID) *actor.PID {
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &watcher{room: m, node: s.deps.Node, owner: owner}
+		return &watcher{room: m, refer: s.refer, node: s.deps.Node, owner: owner}
 	}, actors.Supervise(), actors.Mailbox("api", 1000, s.log, s.deps.Actors))
 	s.serial++
 	name := ActorPrefix + "roster/" + strconv.FormatUint(s.serial, 10)
@@ -258,6 +266,10 @@ func (w *watcher) Receive(c actor.Context) {
 		}
 	case *conference.Roster:
 		w.take(m)
+	case *conference.Message, *conference.MoveCamera:
+		w.room.hear(m)
+	case *conference.Transfer:
+		w.refer(w.room, m)
 	case *again:
 		w.find(c)
 	default:

@@ -25,7 +25,20 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET "+base+"status", s.status)
 	mux.HandleFunc("POST "+conferences+"request_token", s.requestToken)
 	mux.HandleFunc("GET "+conferences+"events", s.events)
-	for pattern, f := range map[string]seated{
+	for pattern, f := range s.functions() {
+		mux.HandleFunc(pattern, s.serve(pattern, f))
+	}
+	mux.HandleFunc("GET "+conferences+"theme/{$}", s.theme)
+	for _, e := range s.endpoints() {
+		e.route(mux)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
+	return mux
+}
+
+// functions lists what needs a token.
+func (s *Server) functions() map[string]seated {
+	return map[string]seated{
 		"POST " + conferences + "refresh_token":           s.refreshToken,
 		"POST " + conferences + "release_token":           s.releaseToken,
 		"GET " + conferences + "conference_status":        s.conferenceStatus,
@@ -42,7 +55,7 @@ func (s *Server) routes() *http.ServeMux {
 		"POST " + conferences + "dial":                    s.dial,
 		"POST " + participants + "disconnect":             s.disconnect,
 		"POST " + participants + "mute":                   s.mute(true),
-		"POST " + participants + "unmute":                 s.mute(false),
+		"POST " + participants + "unmute":                 s.unmute,
 		"POST " + participants + "client_mute":            s.clientMute(true),
 		"POST " + participants + "client_unmute":          s.clientMute(false),
 		"POST " + participants + "video_muted":            s.muteVideo(true),
@@ -61,39 +74,33 @@ func (s *Server) routes() *http.ServeMux {
 		"POST " + calls + "disconnect":                    s.hangUp,
 		"POST " + calls + "dtmf":                          s.dtmf,
 		"POST " + calls + "statistics":                    s.statistics,
-		"POST " + conferences + "message":                 lacking(http.StatusNotImplemented, "chat"),
-		"POST " + participants + "message":                lacking(http.StatusForbidden, "chat"),
-		"POST " + participants + "take_floor":             lacking(http.StatusForbidden, "presentation"),
-		"POST " + participants + "release_floor":          lacking(http.StatusForbidden, "presentation"),
-		"POST " + participants + "pres_in_mix":            lacking(http.StatusForbidden, "presentation"),
+		"POST " + conferences + "message":                 s.message,
+		"POST " + participants + "message":                s.message,
+		"POST " + participants + "take_floor":             s.takeFloor,
+		"POST " + participants + "release_floor":          s.releaseFloor,
+		"POST " + participants + "pres_in_mix":            s.presInMix,
 		"POST " + participants + "allowrxpresentation":    lacking(http.StatusForbidden, "presentation"),
 		"POST " + participants + "denyrxpresentation":     lacking(http.StatusForbidden, "presentation"),
-		"POST " + participants + "fecc":                   lacking(http.StatusForbidden, "far end camera control"),
-		"POST " + calls + "fecc":                          lacking(http.StatusForbidden, "far end camera control"),
-		"POST " + participants + "transfer":               lacking(http.StatusForbidden, "transfer"),
-		"POST " + participants + "unlock":                 lacking(http.StatusForbidden, "waiting room"),
-		"POST " + participants + "overlaytext":            lacking(http.StatusForbidden, "overlay text"),
+		"POST " + participants + "fecc":                   s.moveCamera,
+		"POST " + calls + "fecc":                          s.moveFarEnd,
+		"POST " + participants + "transfer":               s.transfer,
+		"POST " + participants + "unlock":                 s.letIn,
+		"POST " + participants + "overlaytext":            s.overlayText,
 		"POST " + participants + "show_live_captions":     lacking(http.StatusForbidden, "live captions"),
 		"POST " + participants + "hide_live_captions":     lacking(http.StatusForbidden, "live captions"),
-		"POST " + participants + "preferred_aspect_ratio": lacking(http.StatusForbidden, "aspect ratio"),
-		"POST " + participants + "notify_not_afk":         lacking(http.StatusForbidden, "presence check"),
-		"POST " + conferences + "set_guests_can_unmute":   lacking(http.StatusNotImplemented, "guests unmuting themselves"),
+		"POST " + participants + "preferred_aspect_ratio": s.aspectRatio,
+		"POST " + participants + "notify_not_afk":         s.notAFK,
+		"POST " + conferences + "set_guests_can_unmute":   s.guestsCanUnmute,
 		"POST " + conferences + "silent_video_detection":  lacking(http.StatusNotImplemented, "silent video detection"),
-		"GET " + conferences + "layout_svgs":              lacking(http.StatusNotImplemented, "layout pictures"),
+		"GET " + conferences + "layout_svgs":              s.layoutSVGs,
 		"POST " + conferences + "breakouts":               lacking(http.StatusNotImplemented, "breakout rooms"),
-		"POST " + conferences + "breakouts/{rest...}":     lacking(http.StatusNotImplemented, "breakout rooms"),
+		"POST " + conferences + "breakouts/{rest...}":     s.breakouts,
+		"POST " + conferences + "participants/breakout":   lacking(http.StatusForbidden, "breakout rooms"),
+		"POST " + conferences + "leavebreakout":           lacking(http.StatusNotImplemented, "breakout rooms"),
 		"POST " + conferences + "breakoutbuzz":            lacking(http.StatusNotImplemented, "breakout rooms"),
 		"POST " + conferences + "clearbreakoutbuzz":       lacking(http.StatusNotImplemented, "breakout rooms"),
 		"POST " + conferences + "video_mixes/{rest...}":   lacking(http.StatusNotImplemented, "video mixes"),
-	} {
-		mux.HandleFunc(pattern, s.serve(pattern, f))
 	}
-	mux.HandleFunc("GET "+conferences+"theme/{$}", s.theme)
-	for _, e := range s.endpoints() {
-		e.route(mux)
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
-	return mux
 }
 
 // serve makes a handler of a function for seated clients.
@@ -101,6 +108,9 @@ func (s *Server) serve(pattern string, f seated) http.HandlerFunc {
 	function := functionOf(pattern)
 	return func(w http.ResponseWriter, r *http.Request) {
 		st, err := s.seated(r)
+		if err != nil && function == "refresh_token" {
+			hesitate(r)
+		}
 		if err == nil {
 			var result any
 			if result, err = f(st, w, r); err == nil {
@@ -126,11 +136,23 @@ func lacking(code int, what string) seated {
 	return func(*seat, http.ResponseWriter, *http.Request) (any, error) { return nil, unsupported(code, what) }
 }
 
+// breakouts refuses in the two ways that functions of conferences and those of
+// participants have.
+func (s *Server) breakouts(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	code := http.StatusNotImplemented
+	if strings.Contains(r.PathValue("rest"), "/participants") {
+		code = http.StatusForbidden
+	}
+	return nil, unsupported(code, "breakout rooms")
+}
+
 // status says whether new callers are welcome.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	n, err := ask[*node.Status](r.Context(), s, s.deps.Node, &node.GetStatus{})
 	if err == nil && n.Draining {
-		err = node.ErrDraining
+		f := *explain(node.ErrDraining)
+		f.text = "Maintenance mode" // as this function says it
+		err = &f
 	}
 	if err != nil {
 		s.fail(w, r, err)

@@ -11,11 +11,14 @@ type saying struct {
 	conference   []byte
 	layout       []byte
 	stage        []byte
+	presenter    []byte // nil while nobody presents
+	presents     string // id of that participant
 }
 
 // entry is one participant of a saying.
 type entry struct {
 	id, role string
+	waits    bool
 	data     []byte
 }
 
@@ -39,7 +42,7 @@ func (m *room) say(v *view) *saying {
 		index:        make(map[string]int, len(v.Participants)),
 	}
 	for i, p := range v.Participants {
-		e := entry{id: p.Id, role: p.Role, data: encode(v.participant(p))}
+		e := entry{id: p.Id, role: p.Role, waits: p.Waiting != "", data: encode(v.participant(p))}
 		if old := was.find(i, p.Id); old != nil && bytes.Equal(old.data, e.data) {
 			e.data = old.data
 		}
@@ -56,8 +59,21 @@ func (m *room) say(v *view) *saying {
 	s.conference = keep(was.conference, v.conference())
 	s.layout = keep(was.layout, v.layout(stage))
 	s.stage = keep(was.stage, stage)
+	if p := v.presenter(); p != nil {
+		s.presenter, s.presents = keep(was.presenter, p), p.UUID
+	}
 	m.said = s
 	return s
+}
+
+// only returns what somebody is told who waits outside: of itself, and of the
+// conference as a whole.
+func (s *saying) only(id string) *saying {
+	alone := &saying{index: map[string]int{}, conference: s.conference}
+	if e := s.find(0, id); e != nil {
+		alone.participants, alone.index[id] = []entry{*e}, 0
+	}
+	return alone
 }
 
 // find returns the entry of a participant, nil if there is none. It is probably

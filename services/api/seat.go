@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"golang.org/x/time/rate"
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
@@ -28,16 +29,24 @@ type seat struct {
 	alias    string // as the client wrote it
 	protocol string
 	name     string
+	referral *referral // nil: it comes by itself
+	pin      string    // that the client has given
+	chats    bool      // takes messages that are for it alone
 	log      *slog.Logger
+
+	messages, cameras *rate.Limiter
 
 	// Set by admit under mu, and not changed after: who has an admitted seat
 	// reads them without.
 	pid  *actor.PID
 	room *room
+	role string // as which it was admitted
+	held bool   // it had to wait then
 
 	done chan struct{} // closed when the seat has ended
 
-	placing sync.Mutex // held while a call is answered, updated or closed, and what the seat leases changes
+	placing sync.Mutex   // held while a call is answered, updated or closed, and what the seat leases changes
+	leased  node.Reserve // what the node was told last; guarded by placing
 
 	mu        sync.Mutex // guards what follows
 	ended     bool
@@ -46,6 +55,7 @@ type seat struct {
 	session   secret      // of a WHIP or WHEP session
 	expiry    *time.Timer // of the token
 	streams   int
+	heard     uint64 // last note of the room that a stream has told of
 	port      *port.Port
 	connected bool // the participant has the port, and closes it
 	call      *call
@@ -72,18 +82,25 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 	// nobody can end: the client's impatience does not count.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), admitPatience)
 	defer cancel()
-	reply, err := actors.Ask[any](ctx, s.deps.System, s.deps.Node, &node.Admit{
+	ask := &node.Admit{
 		Call:       st.id,
 		Alias:      st.alias,
 		Protocol:   st.protocol,
 		Name:       st.name,
+		PIN:        st.pin,
 		Remote:     r.RemoteAddr,
 		Audio:      audio,
 		Video:      video,
 		API:        st.protocol == protocolAPI,
-		Role:       st.role(),
+		Role:       st.wants(),
+		DirectChat: st.chats,
+		Waits:      st.protocol == protocolAPI, // an encoder cannot tell anybody why nothing happens
 		Signalling: st,
-	})
+	}
+	if st.referral != nil {
+		ask.Role, ask.Referred = st.referral.role, true
+	}
+	reply, err := actors.Ask[any](ctx, s.deps.System, s.deps.Node, ask)
 	switch reply := reply.(type) {
 	case *node.Admitted:
 		return st.admitted(reply, s.enter(reply.Room, reply.Conference), r.RemoteAddr)
@@ -101,8 +118,11 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
 	st.server.deps.Metrics.seats.WithLabelValues(st.protocol).Inc()
 	st.log.Info("seat taken", "room", a.Room, "peer", peer, "protocol", st.protocol)
+	_, heard := in.since(0)
 	st.mu.Lock()
-	st.pid, st.room = a.Participant, in
+	st.pid, st.room, st.role, st.heard = a.Participant, in, a.Role, heard
+	st.held = a.Waiting != ""
+	st.pin = "" // nothing more to be done with it
 	ended := st.ended
 	st.mu.Unlock()
 	if ended { // it was disconnected before we knew that it was admitted
@@ -119,8 +139,8 @@ const (
 	protocolWHEP = "whep"
 )
 
-// role is the one to ask for: empty for what the node thinks right.
-func (st *seat) role() string {
+// wants is the role to ask for: empty for what the node thinks right.
+func (st *seat) wants() string {
 	if st.protocol == protocolWHEP {
 		return conference.RoleViewer
 	}
@@ -146,6 +166,9 @@ func (s *Server) newSeat(protocol, alias, name string) *seat {
 		server: s, id: id, alias: alias, protocol: protocol, name: name,
 		log:  s.log.With("call", id),
 		done: make(chan struct{}),
+
+		messages: rate.NewLimiter(messageRate, messageBurst),
+		cameras:  rate.NewLimiter(cameraRate, cameraBurst),
 	}
 }
 

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
 
@@ -56,11 +59,13 @@ type versionJSON struct {
 }
 
 func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error) {
-	// PINs, single sign-on and extensions come with members of their own; a
-	// conference that asks for none of them has no use for what is given.
+	// Single sign-on and extensions come with members of their own; a conference
+	// that asks for neither has no use for what is given.
 	body, err := decode[struct {
 		DisplayName *string `json:"display_name"`
 		CallTag     string  `json:"call_tag"`
+		DirectChat  bool    `json:"supports_direct_chat"`
+		Referral    string  `json:"token"` // from a refer event
 	}](w, r)
 	if err != nil {
 		return nil, err
@@ -76,6 +81,13 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 		return nil, err
 	}
 	st := s.newSeat(protocolAPI, r.PathValue("alias"), cmp.Or(shown, "Guest"))
+	st.chats = body.DirectChat
+	if f := s.referred(body.Referral); f != nil && conference.NormalizeAlias(f.alias) == conference.NormalizeAlias(st.alias) {
+		st.referral = f
+	}
+	if st.pin, err = givenPIN(r.Header.Get("pin")); err != nil {
+		return nil, err
+	}
 	if err := s.admit(r.Context(), st, r, false, false); err != nil {
 		return nil, err
 	}
@@ -83,14 +95,37 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	if err != nil {
 		return nil, err
 	}
+	v, err := st.room.now(r.Context())
+	present := err == nil && !v.OnlyHostsPresent // the event stream tells it as well
 	return &tokenJSON{
 		Token: token, Expires: s.expires(), ParticipantUUID: string(st.id),
 		DisplayName: st.name, ConferenceName: st.room.name, ServiceName: st.room.name,
-		Role: "HOST", CallTag: body.CallTag, CallType: "video",
-		ServiceType: "conference", CurrentServiceType: "conference",
-		Version:    versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version},
-		TrickleICE: true,
+		Role: host(st.role), CallTag: body.CallTag, CallType: "video",
+		ServiceType: "conference", CurrentServiceType: st.serviceType(),
+		Version:    s.version(),
+		TrickleICE: true, ChatEnabled: true, FECCEnabled: true, GuestsCanPresent: present,
 	}, nil
+}
+
+func (s *Server) version() versionJSON { return versionJSON{ID: s.cfg.Version, Pseudo: s.cfg.Version} }
+
+// givenPIN checks what a client calls its PIN.
+func givenPIN(pin string) (string, error) {
+	if len(pin) > maxPIN {
+		return "", invalid("pin", "longer than any")
+	}
+	return strings.TrimSpace(pin), nil
+}
+
+// maxPIN is more than any PIN has, in bytes.
+const maxPIN = 64
+
+// serviceType is where a client is that has just been admitted.
+func (st *seat) serviceType() string {
+	if st.held {
+		return serviceWaiting
+	}
+	return serviceConference
 }
 
 // expires is the life of a token, in seconds.
@@ -101,7 +136,7 @@ func (s *Server) refreshToken(st *seat, _ http.ResponseWriter, _ *http.Request) 
 	if err != nil {
 		return nil, err
 	}
-	role := "HOST"
+	role := host(st.role)
 	if v := st.room.view.Load(); v != nil {
 		if p := v.find(string(st.id)); p != nil {
 			role = host(p.Role)
@@ -117,4 +152,14 @@ func (s *Server) refreshToken(st *seat, _ http.ResponseWriter, _ *http.Request) 
 func (s *Server) releaseToken(st *seat, _ http.ResponseWriter, _ *http.Request) (any, error) {
 	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
 	return true, nil
+}
+
+// hesitate keeps a refusal back for a moment. Clients whose token is no good
+// ask for a new one again at once, until theirs would have expired, and after a
+// restart all of them do.
+func hesitate(r *http.Request) {
+	select {
+	case <-time.After(time.Second):
+	case <-r.Context().Done():
+	}
 }

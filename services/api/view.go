@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
@@ -69,6 +70,12 @@ func (b yesNo) MarshalText() ([]byte, error) {
 	return []byte("NO"), nil
 }
 
+// Where a participant is, as clients know it.
+const (
+	serviceConference = "conference"
+	serviceWaiting    = "waiting_room"
+)
+
 // Roles, as participants and as tokens have them.
 func chair(role string) string {
 	switch role {
@@ -88,13 +95,15 @@ func host(role string) string {
 func (v *view) participant(p *conference.Participant) participantJSON {
 	connected := p.State == conference.StateConnected
 	j := participantJSON{
-		UUID: p.Id, DisplayName: p.Name, OverlayText: p.Name, LocalAlias: v.Room,
+		UUID: p.Id, DisplayName: p.Name, OverlayText: cmp.Or(p.OverlayText, p.Name), LocalAlias: v.Room,
 		CallDirection: "in", Protocol: p.Protocol, Encryption: "On",
-		Role: chair(p.Role), ServiceType: "conference", StartTime: p.JoinedUnixMs / 1000,
+		Role: chair(p.Role), ServiceType: serviceConference, StartTime: p.JoinedUnixMs / 1000,
 		HasMedia:    connected && (p.Audio || p.Video),
 		IsVideoCall: yesNo(p.Video), IsAudioOnlyCall: yesNo(p.Audio && !p.Video),
 		IsMuted: yesNo(p.AudioMuted), IsClientMuted: v.muted[p.Id], IsVideoMuted: p.VideoMuted, IsOnHold: p.Held,
+		IsPresenting:        p.Id != "" && p.Id == v.Presenter,
 		DisconnectSupported: true, MuteSupported: true,
+		TransferSupported: yesNo(p.Api), DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
 		IsStreaming: p.Role == conference.RoleViewer,
 	}
@@ -110,8 +119,11 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 	if p.Outgoing {
 		j.CallDirection = "out"
 	}
-	if !connected && !p.Api {
+	switch {
+	case !connected && !p.Api:
 		j.ServiceType = "connecting"
+	case p.Waiting != "":
+		j.ServiceType = serviceWaiting
 	}
 	if at, ok := v.raised[p.Id]; ok {
 		j.BuzzTime = at.Unix()
@@ -148,7 +160,7 @@ type conferenceJSON struct {
 func (v *view) conference() conferenceJSON {
 	guests, loud, loudGuests := 0, 0, 0
 	for _, p := range v.Participants {
-		if p.Role == conference.RoleViewer {
+		if p.Waiting != "" || p.Role == conference.RoleViewer {
 			continue // says nothing anyway
 		}
 		guest := p.Role == conference.RoleGuest
@@ -163,10 +175,29 @@ func (v *view) conference() conferenceJSON {
 		}
 	}
 	return conferenceJSON{
-		Started: true, Locked: v.Locked,
+		Started: !v.WaitsForHost, Locked: v.Locked,
 		GuestsMuted: guests > 0 && loudGuests == 0,
 		AllMuted:    loud == 0,
+
+		GuestsCanUnmute: !v.GuestsStayMuted, GuestsCanPresent: !v.OnlyHostsPresent, PresentationAllowed: true,
 	}
+}
+
+// presenterJSON is the data of presentation_start.
+type presenterJSON struct {
+	Name string `json:"presenter_name"`
+	URI  string `json:"presenter_uri"`
+	UUID string `json:"presenter_uuid"`
+}
+
+// presenter says who presents; nil for nobody.
+func (v *view) presenter() *presenterJSON {
+	p := v.find(v.Presenter)
+	if p == nil {
+		return nil
+	}
+	j := v.participant(p)
+	return &presenterJSON{Name: j.DisplayName, URI: j.URI, UUID: j.UUID}
 }
 
 // stageJSON is an entry of the data of stage: who speaks, and who spoke before.
@@ -184,7 +215,7 @@ func (v *view) stageOrder() []stageJSON {
 	}
 	for _, id := range v.stage {
 		p := here[id]
-		if p == nil || !p.Audio && !p.Video || p.Role == conference.RoleViewer {
+		if p == nil || !p.Audio && !p.Video || p.Waiting != "" || p.Role == conference.RoleViewer {
 			continue
 		}
 		s := stageJSON{Participant: id, Index: len(list)}

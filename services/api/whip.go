@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/bus"
 )
@@ -17,7 +18,7 @@ import (
 // WHIP (RFC 9725): an encoder posts an offer to /whip/ALIAS and is in the
 // conference. WHEP (draft-ietf-wish-whep-03) is its counterpart: a player posts
 // an offer to /whep/ALIAS and sees and hears the conference. A name for the
-// roster may be given as ?name=. The session's URL is a secret: whoever has it
+// roster may be given as ?name=, a PIN as ?pin=. The session's URL is a secret: whoever has it
 // may end the session.
 //
 // They differ in which way media goes, and in nothing that this file does.
@@ -130,6 +131,9 @@ func (e endpoint) begin(w http.ResponseWriter, r *http.Request) (*seat, *call, e
 		return nil, nil, err
 	}
 	st := s.newSeat(e.protocol, r.PathValue("alias"), cmp.Or(shown, e.name))
+	if st.pin, err = givenPIN(e.pin(r)); err != nil {
+		return nil, nil, err
+	}
 	if err := s.admit(r.Context(), st, r, audio, video); err != nil {
 		return nil, nil, err
 	}
@@ -139,6 +143,16 @@ func (e endpoint) begin(w http.ResponseWriter, r *http.Request) (*seat, *call, e
 		return nil, nil, err
 	}
 	return st, c, nil
+}
+
+// pin returns the PIN of an encoder or a player: ?pin=, or its bearer token where
+// the operator has set none. Without one it comes where guests may.
+func (e endpoint) pin(r *http.Request) string {
+	pin := r.URL.Query().Get("pin")
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); pin == "" && e.token == "" && strings.EqualFold(scheme, "Bearer") {
+		pin = token
+	}
+	return cmp.Or(pin, node.NoPIN)
 }
 
 // bearer checks the token that the operator may have set.
@@ -276,6 +290,9 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, ErrNoCodec):
 		f.status = http.StatusNotAcceptable
+	case f.pin != nil:
+		f.status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	case f.reason == reasonElsewhere:
 		f.status = http.StatusTemporaryRedirect
 		f.retry = 0

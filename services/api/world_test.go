@@ -48,6 +48,8 @@ type world struct {
 
 	mu       sync.Mutex      // guards what follows
 	refuse   any             // what the node replies to Admit, if not nil
+	as       string          // the role that the node lets in as, if not ""
+	wait     string          // what those wait for whom it lets in
 	full     bool            // the node has no room for more video
 	leased   []*node.Reserve // what it has granted, and was told
 	roster   *conference.Roster
@@ -98,6 +100,10 @@ func (w *world) spawn(name string, receive actor.ReceiveFunc) *actor.PID {
 
 // replies are what the node says to those who ask for other rooms.
 var replies = map[string]any{
+	"secret":    node.ErrPIN,
+	"guests":    node.ErrHostPIN,
+	"guessed":   node.ErrWrongPIN,
+	"blocked":   node.ErrPINBlocked,
 	"locked":    conference.Refuse(conference.ErrLocked),
 	"full":      conference.ErrFull,
 	"quiet":     conference.Refuse(conference.ErrNotLive),
@@ -123,17 +129,24 @@ func (w *world) nodeActor(c actor.Context) {
 			pid := c.Spawn(actor.PropsFromFunc(w.participantActor(m)))
 			w.change(func(r *conference.Roster) {
 				r.Participants = append(r.Participants, &conference.Participant{
-					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(m.Role, "host"), Api: m.API,
-					State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
+					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(m.Role, w.as, "host"), Api: m.API,
+					Waiting: w.wait, State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
 				})
 			})
-			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup"})
+			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: w.as, Waiting: w.wait})
 		}
+	case *node.Authorize:
+		w.told = append(w.told, m)
+		if m.PIN == "wrong" {
+			c.Respond(node.ErrWrongPIN)
+			return
+		}
+		c.Respond(&node.Authorized{})
 	case *node.Reserve:
 		switch {
 		case c.Sender() == nil:
 			w.leased = append(w.leased, m)
-		case w.full && m.Video && !w.hasVideo(m.Call):
+		case w.full && (m.Video && !w.hasVideo(m.Call) || m.Content):
 			c.Respond(node.ErrCapacity)
 		default:
 			w.leased = append(w.leased, m)
@@ -194,6 +207,10 @@ func (w *world) conferenceActor(c actor.Context) {
 		w.told = append(w.told, m)
 		if d, ok := m.(*conference.Disconnect); ok && d.Id == "nobody" {
 			c.Respond(conference.Refuse(conference.ErrNobody))
+			return
+		}
+		if d, ok := m.(*conference.TakeFloor); ok && w.roster.Presenter != "" && d.Id != w.roster.Presenter && !d.Force {
+			c.Respond(conference.Refuse(conference.ErrFloor))
 			return
 		}
 		c.Respond(&conference.Done{})
@@ -355,6 +372,7 @@ type fakeCall struct {
 	offers     []string
 	candidates []string
 	video      bool
+	slides     bool // what is presented has a stream, and room
 	closed     bool
 }
 
@@ -412,7 +430,7 @@ func (c *fakeCall) Media() (bool, bool) {
 	return true, c.video
 }
 
-func (c *fakeCall) Update(_ context.Context, sdp string, withVideo bool) (string, error) {
+func (c *fakeCall) Update(ctx context.Context, sdp string, withVideo bool) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !strings.HasPrefix(sdp, "v=0") {
@@ -420,6 +438,9 @@ func (c *fakeCall) Update(_ context.Context, sdp string, withVideo bool) (string
 	}
 	if strings.Contains(sdp, "UNANSWERABLE") {
 		return "", errMalformed
+	}
+	if c.Content != nil {
+		c.slides = c.Content(ctx, strings.Contains(sdp, "slides"))
 	}
 	c.offers, c.video = append(c.offers, sdp), withVideo && strings.Contains(sdp, "m=video")
 	return "v=0 updated", nil

@@ -177,6 +177,8 @@ func (n *fakeNode) receive(c actor.Context) {
 		c.Respond(node.ErrNotFound)
 	case "locked":
 		c.Respond(conference.ErrLocked)
+	case "secret":
+		c.Respond(node.ErrPIN)
 	case "full":
 		c.Respond(conference.ErrFull)
 	case "busy":

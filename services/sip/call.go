@@ -60,6 +60,7 @@ type call struct {
 	peer    *actor.PID           // the participant; nil until admitted
 	told    participant.SetMedia // which media it believes that there is
 	leased  bool                 // the node keeps room for video, besides sound
+	slides  bool                 // and for what is presented, in a stream of its own
 	handed  bool                 // it has got the media
 	hungUp  bool                 // it was the participant who hung up, and need not be told
 
@@ -68,6 +69,10 @@ type call struct {
 	resend time.Duration // until it is sent again; see retransmit
 	sends  int           // how often it has been
 	ours   uint32        // the number of our re-INVITE or UPDATE that is out; 0: none
+
+	room       string     // of the conference
+	conference *actor.PID // its owner when the call was let in
+	floor      *floor     // nil: the peer does not control its presentation
 
 	out      *attempt // our INVITE; nil for an incoming call
 	last     hop      // how the peer was reached last
@@ -120,6 +125,8 @@ func (c *call) newMedia(f flow) {
 		address: c.s.address(f),
 		cname:   strings.ToLower(rand.Text()),
 		lines:   make(map[sdp.Kind]*line),
+		ports:   c.s.deps.Ports,
+		bind:    c.s.cfg.Bind,
 		listen: func() (session, error) {
 			return c.s.listenRTP(rtp.Config{Bind: c.s.cfg.Bind, Ports: c.s.deps.Ports, Log: c.log, Metrics: c.s.deps.RTPMetrics})
 		},
@@ -232,7 +239,7 @@ func (c *call) connect() error {
 	c.state = up
 	c.tell(&participant.Connect{Port: l})
 	c.noteMedia()
-	c.log.Info("dialog established", "audio", c.media.codec(sdp.Audio), "video", c.media.codec(sdp.Video),
+	c.log.Info("dialog established", "audio", c.media.codec(sdp.Audio), "video", c.media.codec(sdp.Video), "presentation", c.media.codec(sdp.Slides),
 		"encrypted", c.media.encrypted(), "setup", time.Since(c.began).Round(time.Millisecond))
 	return nil
 }
@@ -245,6 +252,7 @@ func (c *call) noteMedia() {
 		c.tell(&now)
 	}
 	c.giveBack()
+	c.controlFloor()
 	if held := c.media.held(); held != c.held {
 		c.held = held
 		c.tell(&participant.Hold{On: held})
@@ -266,15 +274,15 @@ func (c *call) hangup(r participant.Reason) {
 	case admitting:
 		if c.invite != nil {
 			c.invite.refuse(hangupStatus(r))
-			c.count(class(c.invite.final()))
+			c.s.metrics.ended(c.direction, c.invite.final())
 		}
 		c.finish(r)
 	case calling:
 		c.state = canceled
 		if r.Code == reasonTimeout {
-			c.count("timeout")
+			c.s.metrics.abandoned(c.direction, resultTimeout)
 		} else {
-			c.count("canceled")
+			c.s.metrics.abandoned(c.direction, resultCanceled)
 		}
 		c.end(r)
 		c.cancelInvite()
@@ -301,6 +309,7 @@ func (c *call) end(r participant.Reason) {
 	for _, a := range []*alarm{&c.refreshing, &c.expiring, &c.ringing, &c.reordering, &c.asking} {
 		a.stop()
 	}
+	c.closeFloor()
 	if c.media != nil && !c.handed {
 		c.media.close()
 	}
@@ -338,10 +347,8 @@ func (c *call) finish(r participant.Reason) {
 	c.release()
 }
 
-// count notes the outcome of the call's INVITE.
-func (c *call) count(result string) {
-	c.s.metrics.calls.WithLabelValues(c.direction, result).Inc()
-	if result == "2xx" {
-		c.s.metrics.setup.WithLabelValues(c.direction).Observe(time.Since(c.began).Seconds())
-	}
+// connected notes that the call's INVITE was answered with 200.
+func (c *call) connected() {
+	c.s.metrics.ended(c.direction, sip.StatusOK)
+	c.s.metrics.setup.WithLabelValues(c.direction).Observe(time.Since(c.began).Seconds())
 }

@@ -47,7 +47,9 @@ func (c *call) answeredBy(seq uint32, res *sip.Response) {
 	}
 	switch {
 	case o.answered != nil && d.remote.tag() == o.tag:
-		_ = c.flowOfACK().WriteMsg(o.answered)
+		f := c.flowOfACK()
+		countSent(c.s.metrics, f, o.answered, true)
+		_ = f.WriteMsg(o.answered)
 		return
 	case o.answered != nil || c.state != calling && c.state != canceled:
 		c.s.dismiss(o.base, res, seq, c.flow)
@@ -65,7 +67,7 @@ func (c *call) answeredBy(seq uint32, res *sip.Response) {
 		c.finish(participant.Reason{Code: reasonDisconnected})
 		return
 	}
-	c.count("2xx")
+	c.connected()
 	c.established(res)
 }
 
@@ -144,7 +146,7 @@ func (s *Server) dismiss(base *dialog, res *sip.Response, seq uint32, f flow) {
 
 func (s *Server) sendPair(ack, bye *sip.Request, f flow) {
 	s.stampVia(ack, f, newBranch())
-	countSent(s.metrics, ack, false)
+	countSent(s.metrics, f, ack, false)
 	if f.WriteMsg(ack) != nil {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 // deliver handles one message, on the goroutine that has read it. It waits for
 // nothing: what takes time goes to the call.
 func (s *Server) deliver(m sip.Message, f flow) {
+	s.metrics.messages.WithLabelValues(received, f.network()).Inc()
 	switch m := m.(type) {
 	case *sip.Request:
 		s.request(m, f)

@@ -19,7 +19,8 @@
 //	         ├ dialog    tags, sequence numbers, route set, target (pure)
 //	         ├ uas, uac  how a call begins
 //	         ├ modify    re-INVITE, UPDATE, hold, session timers
-//	         └ media     offers, answers, RTP sessions, the port
+//	         ├ media     offers, answers, RTP sessions, the port
+//	         └ floor     BFCP with the peer, the roster of the conference
 //
 // # One call
 //

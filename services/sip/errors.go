@@ -39,8 +39,11 @@ func refusalFor(err error) *refusal {
 	if !ok {
 		r = refusals[bus.Internal]
 	}
-	if errors.Is(err, node.ErrCapacity) {
+	switch {
+	case errors.Is(err, node.ErrCapacity):
 		r.reason = "Capacity Exceeded"
+	case errors.Is(err, node.ErrPIN):
+		r.reason = "PIN Required"
 	}
 	if r.code == sip.StatusServiceUnavailable {
 		r.headers = []sip.Header{sip.NewHeader("Retry-After", retryAfter)}
@@ -53,10 +56,16 @@ func refusalFor(err error) *refusal {
 func notAcceptable(err error, agent string) *refusal {
 	r := refuse(sip.StatusNotAcceptableHere, "Not Acceptable Here")
 	if why, ok := errors.AsType[*sdp.Refusal](err); ok {
-		agent = strings.ReplaceAll(agent, " ", "-")
-		r.headers = append(r.headers, header("Warning", "%d %s %s", why.Warning, agent, quote(printable(why.Text, 200))))
+		r.headers = append(r.headers, warning(agent, why.Warning, why.Text))
 	}
 	return r
+}
+
+// miscellaneous is the code of a warning for people (RFC 3261 section 20.43).
+const miscellaneous = 399
+
+func warning(agent string, code int, text string) sip.Header {
+	return header("Warning", "%d %s %s", code, strings.ReplaceAll(agent, " ", "-"), quote(printable(text, 200)))
 }
 
 // A callError is how a call that we placed has failed: by a response, or

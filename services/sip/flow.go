@@ -39,11 +39,12 @@ func (c *counted) WriteMsg(m sip.Message) error {
 	if prev, ok := c.last.Swap(message{m}).(message); ok {
 		again = prev.Message == m
 	}
-	countSent(c.metrics, m, again)
+	countSent(c.metrics, c.flow, m, again)
 	return c.flow.WriteMsg(m)
 }
 
-func countSent(metrics *Metrics, m sip.Message, again bool) {
+func countSent(metrics *Metrics, f flow, m sip.Message, again bool) {
+	metrics.messages.WithLabelValues(sent, f.network()).Inc()
 	if again {
 		metrics.retransmissions.WithLabelValues(sent).Inc()
 		return

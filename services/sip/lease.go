@@ -23,7 +23,9 @@ func (c *call) lease() error {
 	}
 	ctx, cancel := context.WithTimeout(c.s.life, leasePatience)
 	defer cancel()
-	_, err := actors.Ask[*node.Reserved](ctx, c.s.deps.System, c.s.deps.Node, &node.Reserve{Call: c.id, Audio: true, Video: true})
+	_, err := actors.Ask[*node.Reserved](ctx, c.s.deps.System, c.s.deps.Node, &node.Reserve{
+		Call: c.id, Audio: true, Video: true, Content: c.slides,
+	})
 	if err == nil {
 		c.leased = true
 		return nil
@@ -39,29 +41,64 @@ func (c *call) lease() error {
 // for it. It fails when nothing else is in it.
 func (c *call) afford(a *sdp.Agreement) (*sdp.Agreement, error) {
 	if a.Stream(sdp.Video) == nil {
-		return a, nil
+		return c.affordSlides(a), nil
 	}
 	err := c.lease()
 	if err == nil {
-		return a, nil
+		return c.affordSlides(a), nil
 	}
-	if a = a.Without(sdp.Video); len(a.Streams) == 0 {
+	if a = a.Without(sdp.Slides).Without(sdp.Video); len(a.Streams) == 0 {
 		return nil, err
 	}
 	return a, nil
 }
 
+// affordSlides leaves out of an agreement what is presented, in a stream of its
+// own, where there is no room for it, or no picture beside it. It is seen in the
+// composed picture then.
+func (c *call) affordSlides(a *sdp.Agreement) *sdp.Agreement {
+	switch {
+	case a.Stream(sdp.Slides) == nil || c.slides:
+		return a
+	case a.Stream(sdp.Video) == nil:
+		return a.Without(sdp.Slides)
+	}
+	ctx, cancel := context.WithTimeout(c.s.life, leasePatience)
+	defer cancel()
+	_, err := actors.Ask[*node.Reserved](ctx, c.s.deps.System, c.s.deps.Node, &node.Reserve{
+		Call: c.id, Audio: true, Video: true, Content: true,
+	})
+	if err == nil {
+		c.slides = true
+		return a
+	}
+	c.log.Info("presentation refused", "err", err)
+	if !errors.Is(err, node.ErrCapacity) {
+		c.leaseWithoutSlides() // it may be granted yet, when nobody waits for it any more
+	}
+	return a.Without(sdp.Slides)
+}
+
+func (c *call) leaseWithoutSlides() {
+	c.slides = false
+	c.s.deps.System.Root.Send(c.s.deps.Node, &node.Reserve{Call: c.id, Audio: true, Video: c.leased})
+}
+
 // giveBack ends the lease for video that the call does not have, unless the
 // answer to an offer of ours may still take it.
 func (c *call) giveBack() {
-	if c.leased && c.media.offer == nil && !c.media.has(sdp.Video) {
+	switch {
+	case c.media.offer != nil:
+	case c.leased && !c.media.has(sdp.Video):
 		c.leaseSound()
+	case c.slides && !c.media.has(sdp.Slides):
+		c.leaseWithoutSlides()
 	}
 }
 
 // leaseSound keeps room for sound only: also for a call that has switched all
 // off, as it may be back with sound at any moment and is not to be refused then.
 func (c *call) leaseSound() {
-	c.leased = false
+	c.leased, c.slides = false, false
 	c.s.deps.System.Root.Send(c.s.deps.Node, &node.Reserve{Call: c.id, Audio: true})
 }

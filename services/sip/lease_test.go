@@ -63,18 +63,7 @@ func (h *house) leased(want float64) {
 // refused is how often the node had no room.
 func (h *house) refused() float64 {
 	h.Helper()
-	families, err := h.Reg.Gather()
-	if err != nil {
-		h.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.Metric {
-			if f.GetName() == "skybridge_node_admissions_total" && m.Label[0].GetValue() == "capacity" {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	return 0
+	return h.counter("skybridge_node_admissions_total", "capacity")
 }
 
 // mLine is the m-line of a kind, without what follows the port.

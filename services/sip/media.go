@@ -36,6 +36,8 @@ type session interface {
 type media struct {
 	log      *slog.Logger
 	listen   func() (session, error)
+	ports    *rtp.PortRange // of floor control
+	bind     netip.Addr
 	address  netip.Addr // where peers reach us
 	config   port.Config
 	keyFrame func() // asks the peer for a key frame by signalling
@@ -50,7 +52,8 @@ type media struct {
 	closed bool
 	port   *port.Port // nil until started
 	lines  map[sdp.Kind]*line
-	expiry *time.Timer // see abandon
+	floor  *floorSocket // nil: none
+	expiry *time.Timer  // see abandon
 }
 
 // A line is the sockets behind one m-line.
@@ -95,14 +98,25 @@ func (m *media) openAgreed(a *sdp.Agreement) error {
 	for i := range a.Streams {
 		kinds = append(kinds, a.Streams[i].Kind)
 	}
-	return m.open(kinds...)
+	if err := m.open(kinds...); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return errMediaClosed
+	}
+	return m.openFloorSocket(a)
 }
 
 // local is our side of the transport, for a description.
 func (m *media) local() sdp.Local {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return sdp.Local{Address: m.address, Audio: m.endpoint(sdp.Audio), Video: m.endpoint(sdp.Video)}
+	return sdp.Local{
+		Address: m.address, Audio: m.endpoint(sdp.Audio), Video: m.endpoint(sdp.Video), Slides: m.endpoint(sdp.Slides),
+		Floor: sdp.Endpoint{Port: m.floor.port()},
+	}
 }
 
 func (m *media) endpoint(k sdp.Kind) sdp.Endpoint {
@@ -141,7 +155,11 @@ func (m *media) apply(a *sdp.Agreement) error {
 	if m.port == nil {
 		return nil
 	}
-	for _, k := range []sdp.Kind{sdp.Audio, sdp.Video} {
+	if a.Floor == nil && m.floor != nil { // an endpoint that owns the socket has been closed, or is
+		m.floor.close()
+		m.floor = nil
+	}
+	for _, k := range []sdp.Kind{sdp.Audio, sdp.Video, sdp.Slides} {
 		s, l := a.Stream(k), m.lines[k]
 		switch {
 		case s == nil && l == nil:
@@ -167,8 +185,11 @@ func (m *media) apply(a *sdp.Agreement) error {
 }
 
 func (m *media) handler(k sdp.Kind) rtp.Handler {
-	if k == sdp.Audio {
+	switch k {
+	case sdp.Audio:
 		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP}
+	case sdp.Slides:
+		return rtp.Handler{RTP: m.port.ContentRTP, RTCP: m.port.ContentRTCP}
 	}
 	return rtp.Handler{RTP: m.port.VideoRTP, RTCP: m.port.VideoRTCP}
 }
@@ -180,6 +201,10 @@ func (m *media) set(k sdp.Kind, s *sdp.Stream, l *line) {
 		m.port.SetAudio(nil)
 	case k == sdp.Audio:
 		m.port.SetAudio(m.audio(s, l))
+	case k == sdp.Slides && s == nil:
+		m.port.SetContent(nil)
+	case k == sdp.Slides:
+		m.port.SetContent(m.video(s, l))
 	case s == nil:
 		m.port.SetVideo(nil)
 	default:
@@ -256,8 +281,8 @@ func (m *media) close() { m.once.Do(m.free) }
 func (m *media) free() {
 	m.mu.Lock()
 	m.closed = true
-	p, lines := m.port, m.lines
-	m.lines = nil
+	p, lines, control := m.port, m.lines, m.floor
+	m.lines, m.floor = nil, nil
 	if m.expiry != nil {
 		m.expiry.Stop()
 	}
@@ -268,6 +293,7 @@ func (m *media) free() {
 	for _, l := range lines {
 		_ = l.Close()
 	}
+	control.close()
 }
 
 // abandon sees to it that the media is freed after d, if the participant that

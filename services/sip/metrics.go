@@ -3,6 +3,7 @@ package sip
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +14,8 @@ import (
 // anything else that a peer chooses.
 type Metrics struct {
 	calls           *prometheus.CounterVec
+	failures        *prometheus.CounterVec
+	messages        *prometheus.CounterVec
 	setup           *prometheus.HistogramVec
 	dialogs         prometheus.Gauge
 	requests        *prometheus.CounterVec
@@ -31,7 +34,15 @@ var setupBuckets = []float64{0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.
 // NewMetrics registers the metrics with reg, or with nothing if reg is nil.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	f := promauto.With(reg)
-	return &Metrics{
+	m := &Metrics{
+		failures: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "skybridge_sip_failures_total",
+			Help: "Calls that came to nothing, by direction and the status code of the final response to their INVITE; timeout, canceled and failed stand beside the codes.",
+		}, []string{"direction", "code"}),
+		messages: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "skybridge_sip_messages_total",
+			Help: "Messages that were received, or sent, by transport; retransmissions included.",
+		}, []string{"direction", "transport"}),
 		calls: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "skybridge_sip_calls_total",
 			Help: "Calls by direction and by the class of the final response to their INVITE; canceled, timeout and failed stand beside 2xx to 6xx.",
@@ -78,6 +89,60 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Panics that were contained in the message or the call that caused them.",
 		}),
 	}
+	m.prepare()
+	return m
+}
+
+// prepare makes every series: a rate needs a value before the first event.
+func (m *Metrics) prepare() {
+	for _, direction := range []string{incoming, outgoing} {
+		m.setup.WithLabelValues(direction)
+		for _, result := range []string{"2xx", "3xx", "4xx", "5xx", "6xx", resultTimeout, resultCanceled, resultFailed} {
+			m.calls.WithLabelValues(direction, result)
+		}
+		for _, code := range codes {
+			m.failures.WithLabelValues(direction, codeLabel(code))
+		}
+		for _, other := range []string{"other", resultTimeout, resultCanceled, resultFailed} {
+			m.failures.WithLabelValues(direction, other)
+		}
+	}
+	for _, direction := range []string{received, sent} {
+		m.retransmissions.WithLabelValues(direction)
+		m.requests.WithLabelValues(direction, "other")
+		for _, method := range methods {
+			m.requests.WithLabelValues(direction, methodLabel(method))
+		}
+		for _, code := range []int{100, 200, 300, 400, 500, 600} {
+			m.responses.WithLabelValues(direction, class(code))
+		}
+		for _, transport := range []string{"UDP", "TCP", "TLS"} {
+			m.messages.WithLabelValues(direction, transport)
+		}
+	}
+	for _, transport := range []string{"UDP", "TCP", "TLS"} {
+		m.malformed.WithLabelValues(transport)
+		if transport != "UDP" {
+			m.connections.WithLabelValues(transport)
+		}
+	}
+	for _, reason := range []string{dropFlood, dropConnection, dropSlow, dropUnmatched, dropOverflow} {
+		m.dropped.WithLabelValues(reason)
+	}
+}
+
+// ended counts a call whose INVITE got a final response.
+func (m *Metrics) ended(direction string, code int) {
+	m.calls.WithLabelValues(direction, class(code)).Inc()
+	if code >= 300 {
+		m.failures.WithLabelValues(direction, codeLabel(code)).Inc()
+	}
+}
+
+// abandoned counts a call that ended without one.
+func (m *Metrics) abandoned(direction, result string) {
+	m.calls.WithLabelValues(direction, result).Inc()
+	m.failures.WithLabelValues(direction, result).Inc()
 }
 
 // Values of labels.
@@ -87,6 +152,10 @@ const (
 
 	incoming = "incoming"
 	outgoing = "outgoing"
+
+	resultTimeout  = "timeout"
+	resultCanceled = "canceled"
+	resultFailed   = "failed"
 
 	dropFlood      = "flood"      // more messages from one source than allowed
 	dropConnection = "connection" // more connections than allowed
@@ -104,6 +173,17 @@ var methods = []string{
 func methodLabel(method string) string {
 	if _, known := slices.BinarySearch(methods, method); known {
 		return strings.ToLower(method)
+	}
+	return "other"
+}
+
+// codes are the status codes that are counted by number; everything else is
+// "other". In order.
+var codes = []int{302, 400, 401, 403, 404, 408, 415, 420, 480, 481, 486, 487, 488, 491, 500, 503, 504, 600, 603}
+
+func codeLabel(code int) string {
+	if _, known := slices.BinarySearch(codes, code); known {
+		return strconv.Itoa(code)
 	}
 	return "other"
 }

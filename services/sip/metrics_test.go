@@ -48,6 +48,8 @@ func TestMetricsLint(t *testing.T) {
 		"skybridge_sip_setup_seconds incoming": 1, "skybridge_sip_setup_seconds outgoing": 1,
 		"skybridge_sip_requests_total received invite": 2, "skybridge_sip_requests_total sent invite": 1,
 		"skybridge_sip_requests_total received bye": 2, "skybridge_sip_connections TCP": 1,
+		"skybridge_sip_failures_total 404 incoming": 1, "skybridge_sip_failures_total 302 incoming": 0,
+		"skybridge_sip_messages_total received TCP": 4, // INVITE, ACK, BYE; INVITE, whose ACK never comes
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)

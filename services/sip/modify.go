@@ -193,6 +193,9 @@ func (c *call) propose() ([]byte, *refusal) {
 	if len(caps.Video) > 0 && c.lease() != nil {
 		caps.Video = nil
 	}
+	if c.media.has(sdp.Slides) {
+		caps.Slides, caps.Floor = c.s.deps.Media.Slides, c.s.deps.Media.Floor
+	}
 	if err := c.media.open(kinds(caps)...); err != nil {
 		return nil, c.why(err)
 	}

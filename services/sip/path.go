@@ -105,7 +105,7 @@ func (c *call) requestIn(d *dialog, req *sip.Request, on func(*sip.Response, err
 // section 13.2.2.4).
 func (c *call) acknowledge(ack *sip.Request) {
 	c.along(c.dialog, ack, func(f flow) error {
-		countSent(c.s.metrics, ack, false)
+		countSent(c.s.metrics, f, ack, false)
 		return f.WriteMsg(ack)
 	}, func(error) {})
 }

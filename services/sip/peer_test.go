@@ -147,13 +147,20 @@ func (h *house) roster(room string) []*conference.Participant {
 // packets is how much RTP was exchanged.
 func (h *house) packets(direction string) float64 {
 	h.Helper()
+	return h.counter("skybridge_rtp_packets_total", direction)
+}
+
+// counter returns a counter of the registry by the value of its first label; 0
+// if nothing was counted.
+func (h *house) counter(name, label string) float64 {
+	h.Helper()
 	families, err := h.Reg.Gather()
 	if err != nil {
 		h.Fatal(err)
 	}
 	for _, f := range families {
 		for _, m := range f.Metric {
-			if f.GetName() == "skybridge_rtp_packets_total" && m.Label[0].GetValue() == direction {
+			if f.GetName() == name && m.Label[0].GetValue() == label {
 				return m.GetCounter().GetValue()
 			}
 		}

@@ -279,6 +279,9 @@ func kinds(c *sdp.Capabilities) []sdp.Kind {
 	}
 	if len(c.Video) > 0 {
 		kinds = append(kinds, sdp.Video)
+		if c.Slides {
+			kinds = append(kinds, sdp.Slides)
+		}
 	}
 	return kinds
 }
@@ -288,6 +291,9 @@ func kinds(c *sdp.Capabilities) []sdp.Kind {
 // there.
 func (s *Server) capabilities(f flow, offering bool) *sdp.Capabilities {
 	c := s.deps.Media
+	if offering { // who wants slides offers them: some refuse calls for what they do not know
+		c.Slides, c.Floor = false, 0
+	}
 	switch {
 	case s.cfg.Crypto == CryptoRequired:
 		c.Crypto = sdp.CryptoRequired

@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -238,7 +239,8 @@ func (tx *clientTx) collect(on func(*sip.Response, error), again <-chan *sip.Res
 			on(res, nil)
 		case <-tx.machine.Done():
 			if !final {
-				on(nil, tx.machine.Err())
+				// Terminate of sipgo says that it is done before it says why.
+				on(nil, cmp.Or(tx.machine.Err(), sip.ErrTransactionTerminated))
 			}
 			return
 		}

@@ -296,7 +296,7 @@ func (t *transport) answer(req *sip.Request, f flow, res *sip.Response) {
 	if u, ok := f.(*udpFlow); ok {
 		f = &udpFlow{socket: u.socket, to: replyTo(v, u.to)}
 	}
-	countSent(t.metrics, res, false)
+	countSent(t.metrics, f, res, false)
 	if err := f.WriteMsg(res); err != nil {
 		t.log.Debug("response not sent", "peer", f.peer(), "err", err)
 	}

@@ -297,13 +297,15 @@ func (c *call) fail(err error) {
 		c.finish(participant.Reason{Code: reasonDisconnected})
 		return
 	}
-	result := "failed"
-	if e, ok := errors.AsType[*callError](err); ok && e.err == nil {
-		result = class(e.code)
-	} else if ok {
-		result = "timeout"
+	e, ok := errors.AsType[*callError](err)
+	switch {
+	case ok && e.err == nil:
+		c.s.metrics.ended(c.direction, e.code)
+	case ok:
+		c.s.metrics.abandoned(c.direction, resultTimeout)
+	default:
+		c.s.metrics.abandoned(c.direction, resultFailed)
 	}
-	c.count(result)
 	c.log.Info("dialog failed", "err", err)
 	c.finish(endedBy(err))
 }

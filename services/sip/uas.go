@@ -3,6 +3,7 @@ package sip
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -34,7 +35,7 @@ func (s *Server) invite(tx *serverTx) {
 	c.dialog = uasDialog(tx.req, tx.tag)
 	if why := s.register(c); why != nil {
 		tx.refuse(why)
-		s.metrics.calls.WithLabelValues(incoming, class(why.code)).Inc()
+		s.metrics.ended(incoming, why.code)
 		return
 	}
 	c.release = c.flow.hold()
@@ -65,6 +66,7 @@ func (c *call) incoming() {
 		Call:       c.id,
 		Alias:      c.alias,
 		Protocol:   "sip",
+		PIN:        node.NoPIN, // nobody has been asked for one
 		Name:       name,
 		Remote:     printable(req.from.raw, 200),
 		Audio:      c.media.wants(sdp.Audio),
@@ -106,7 +108,7 @@ func (c *call) admit(ask *node.Admit, then func(*node.Admitted, *node.Redirect, 
 
 // admittedAs notes the call's place.
 func (c *call) admittedAs(in *node.Admitted) {
-	c.peer = in.Participant
+	c.peer, c.room, c.conference = in.Participant, in.Room, in.Conference
 	c.log = c.log.With("room", in.Room)
 	c.log.Info("dialog began", c.about...)
 }
@@ -173,6 +175,9 @@ func (c *call) admitted(in *node.Admitted, elsewhere *node.Redirect, err error) 
 // why maps an error to a response, and logs those that are nobody's business.
 func (c *call) why(err error) *refusal {
 	r := refusalFor(err)
+	if errors.Is(err, node.ErrPIN) {
+		r.headers = append(r.headers, warning(c.s.cfg.UserAgent, miscellaneous, "PIN required"))
+	}
 	if r.code == sip.StatusInternalServerError {
 		c.log.Error("call failed", "err", err)
 	}
@@ -184,7 +189,7 @@ func (c *call) refuseInvite(why *refusal) {
 	// Those who try all doors fill no disk.
 	c.s.refused.Do(func() { c.log.Info("dialog refused", append(c.about, "status", why.code, "text", why.reason)...) })
 	c.invite.refuse(why)
-	c.count(class(c.invite.final()))
+	c.s.metrics.ended(c.direction, c.invite.final())
 	c.finish(participant.Reason{Code: reasonFailed, Text: why.reason})
 }
 
@@ -216,7 +221,7 @@ func (c *call) answerInvite(body []byte) {
 	res := c.ok(c.invite, c.session.answerHeaders(e)...)
 	setSDP(res, body)
 	c.state = answered
-	c.count("2xx")
+	c.connected()
 	if err := c.sendAnswer(c.invite, res); err != nil {
 		// The connection has gone while the call was let in. Nothing is
 		// dialled to tell somebody who cannot be there any more.
@@ -230,11 +235,12 @@ func (c *call) describe() ([]byte, error) {
 	m := c.media
 	if m.offer != nil {
 		// What the answer does not take is closed again.
-		if err := m.open(kinds(&c.s.deps.Media)...); err != nil {
+		if err := m.open(kinds(c.s.capabilities(c.flow, true))...); err != nil {
 			return nil, err
 		}
 		return m.offer.Describe(m.local()), nil
 	}
+	m.agreed = c.affordSlides(m.agreed)
 	if err := m.openAgreed(m.agreed); err != nil {
 		return nil, err
 	}
@@ -369,6 +375,6 @@ func (c *call) canceledByPeer() {
 	}
 	c.log.Info("dialog canceled")
 	c.invite.reply(sip.StatusRequestTerminated, "Request Terminated")
-	c.count("canceled")
+	c.s.metrics.abandoned(c.direction, resultCanceled)
 	c.finish(participant.Reason{Code: reasonHangup, Text: "Canceled"})
 }

@@ -16,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // validity stays below the 825 days that some clients accept at most.
@@ -42,6 +44,16 @@ func Certificate(dir string, hosts []string) (tls.Certificate, error) {
 		return cert, fmt.Errorf("store certificate: %w", err)
 	}
 	return tls.X509KeyPair(certPEM, keyPEM)
+}
+
+// Expiry is the metric that says when a certificate ends.
+func Expiry(cert tls.Certificate) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "skybridge_web_certificate_expiry_timestamp_seconds",
+		Help: "When the certificate of HTTPS and of SIP over TLS expires, as Unix time. It is read at start.",
+	})
+	g.Set(float64(cert.Leaf.NotAfter.Unix()))
+	return g
 }
 
 func stale(leaf *x509.Certificate) bool {

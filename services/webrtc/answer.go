@@ -66,8 +66,20 @@ func (c *choice) canonical() string {
 type identity struct {
 	session uint64
 	version int    // grows with every answer (RFC 3264 section 8)
-	stream  string // of both tracks, so that peers play them in sync
+	stream  string // of sound and picture, so that peers play them in sync
 	sources map[kind]uint32
+
+	// Sources that answers have named, by mid. They stay there when nothing is
+	// sent: Chromium shows nothing of one that goes and comes back.
+	named map[string]uint32
+}
+
+// streamOf names the stream of a track. What is presented is none of the others'.
+func (id identity) streamOf(k kind) string {
+	if k == content {
+		return id.stream + "-slides"
+	}
+	return id.stream
 }
 
 // answer writes our answer over the transport that pion has made for it.
@@ -132,6 +144,17 @@ func (c *choice) answer(t transport, id identity) string {
 		if s.levelExt != 0 && st.audio != nil {
 			line("a=extmap:%d %s", s.levelExt, sdp.AudioLevelURI)
 		}
+		if s.content != "" {
+			// Applications tell their pictures apart by it, in the answer too.
+			line("a=content:%s", s.content)
+		}
+		named := id.named[s.mid]
+		if c.roles[i] == taken && st.send {
+			named = id.sources[s.kind()]
+		}
+		if named != 0 {
+			line("a=ssrc:%d cname:%s", named, id.stream)
+		}
 		if c.roles[i] == parked {
 			line("a=inactive")
 			continue
@@ -139,9 +162,8 @@ func (c *choice) answer(t transport, id identity) string {
 		c.midLine(line, s)
 		st.simulcastLines(line)
 		line("a=%s", st.direction())
-		if ssrc := id.sources[kind(s.media)]; st.send && ssrc != 0 {
-			line("a=msid:%s %s", id.stream, s.media)
-			line("a=ssrc:%d cname:%s", ssrc, id.stream)
+		if st.send && named != 0 {
+			line("a=msid:%s %s", id.streamOf(s.kind()), s.kind())
 		}
 	}
 	return b.String()
@@ -174,7 +196,10 @@ func (s *stream) parameters() string {
 	// The profile is the offer's; the level is ours where the peer allows the
 	// directions to differ, and no more than the offer's otherwise (RFC 6184
 	// section 8.2.2).
-	const ours = 31 // 1280x720 at 30 Hz: no tile is larger
+	ours := uint8(31) // 1280x720 at 30 Hz: no tile is larger
+	if s.section.kind() == content {
+		ours = 40 // 1920x1080
+	}
 	p, asymmetric := parseH264(s.codec.params["profile-level-id"]), s.codec.params["level-asymmetry-allowed"] == "1"
 	if asymmetric || p.level > ours {
 		p.level = ours
@@ -225,7 +250,7 @@ func join(types []uint8) string {
 // candidates, for peers that restart ICE without a new offer (RFC 9725 section
 // 4.3.3).
 func (d *description) restarted(ufrag, pwd string, candidates []string) *description {
-	again := &description{grouped: d.grouped, noVideo: d.noVideo, way: d.way}
+	again := &description{grouped: d.grouped, noVideo: d.noVideo, way: d.way, slides: d.slides}
 	for _, s := range d.sections {
 		s := *s
 		s.transport.ufrag, s.transport.pwd, s.transport.candidates = ufrag, pwd, candidates

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pion "github.com/pion/webrtc/v4"
@@ -27,6 +28,11 @@ type Offer struct {
 	// It must not block, nor close the call.
 	Connected func()
 
+	// Content is asked whether there is room for what is presented, in a stream
+	// of its own, before the peer is promised one, and told when it takes none any
+	// more. nil: there never is. It is called while an offer is answered.
+	Content func(ctx context.Context, on bool) (granted bool)
+
 	// Ended is called at most once, when the peer has closed the connection or
 	// cannot be reached any more, with a word for why: "closed", "failed" or
 	// "timeout". It is not called after Close, which it may itself call.
@@ -45,6 +51,7 @@ type Call struct {
 	changed chan struct{} // pion's state may have; capacity 1, conflated
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
+	up      atomic.Bool // it was connected once
 
 	negotiation sync.Mutex // held while an offer is answered; guards what follows
 	choice      *choice
@@ -55,7 +62,8 @@ type Call struct {
 
 	mu     sync.Mutex // guards what follows
 	closed bool
-	told   bool // Ended was called
+	told   bool   // Ended was called
+	slides string // mid of the section for what is presented; "": none
 }
 
 func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
@@ -63,7 +71,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.way = wayOf(o.Publisher, o.Viewer)
+	d.way, d.slides = wayOf(o.Publisher, o.Viewer), o.Content != nil
 	choice, err := e.choose(d, nil)
 	if err != nil {
 		return nil, err
@@ -82,7 +90,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	}
 	c := &Call{
 		engine: e, log: e.log.With("call", o.ID), offer: o, pc: pc, began: time.Now(),
-		id:      identity{session: rand.Uint64() >> 2, stream: fmt.Sprintf("skybridge-%08x", rand.Uint32()), sources: map[kind]uint32{}},
+		id:      identity{session: rand.Uint64() >> 2, stream: fmt.Sprintf("skybridge-%08x", rand.Uint32()), sources: map[kind]uint32{}, named: map[string]uint32{}},
 		changed: make(chan struct{}, 1), done: make(chan struct{}),
 		held: map[kind]*stream{}, tracks: map[kind]*track{},
 	}
@@ -131,7 +139,7 @@ func (c *Call) Update(ctx context.Context, offerSDP string, withVideo bool) (str
 	if err != nil {
 		return "", err
 	}
-	d.noVideo, d.way = !withVideo, wayOf(c.offer.Publisher, c.offer.Viewer)
+	d.noVideo, d.way, d.slides = !withVideo, wayOf(c.offer.Publisher, c.offer.Viewer), c.offer.Content != nil
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	return c.renegotiate(ctx, d)
@@ -163,6 +171,7 @@ func (c *Call) renegotiate(ctx context.Context, d *description) (string, error) 
 // negotiate takes a choice through pion and installs its streams on the port.
 // Callers hold negotiation.
 func (c *Call) negotiate(ctx context.Context, next *choice) error {
+	c.admitSlides(ctx, next)
 	err := c.pc.SetRemoteDescription(pion.SessionDescription{Type: pion.SDPTypeOffer, SDP: next.canonical()})
 	if err != nil {
 		// What pion refuses although we understood it is in candidates,
@@ -170,7 +179,7 @@ func (c *Call) negotiate(ctx context.Context, next *choice) error {
 		return invalid("sdp: %v", err)
 	}
 	for _, s := range next.streams() {
-		k := kind(s.section.media)
+		k := s.section.kind()
 		if c.tracks[k] != nil {
 			continue
 		}
@@ -203,10 +212,31 @@ func (c *Call) negotiate(ctx context.Context, next *choice) error {
 	c.id.version++
 	c.choice, c.text = next, next.answer(ours.sections[0].transport, c.id)
 	for _, s := range next.streams() {
-		c.held[kind(s.section.media)] = s
+		c.held[s.section.kind()] = s
+		if s.send {
+			c.id.named[s.section.mid] = c.id.sources[s.section.kind()]
+		}
 	}
 	c.install()
 	return nil
+}
+
+// admitSlides asks for room for what is presented. Without any the section stays
+// what it is between presentations: agreed on, and inactive.
+func (c *Call) admitSlides(ctx context.Context, next *choice) {
+	s, mid := next.content, ""
+	if s != nil {
+		mid = s.section.mid
+	}
+	c.mu.Lock()
+	c.slides = mid
+	c.mu.Unlock()
+	if c.offer.Content == nil {
+		return
+	}
+	if on := s != nil && (s.send || s.recv); !c.offer.Content(ctx, on) && on {
+		s.send, s.recv = false, false
+	}
 }
 
 // Close ends the call towards the peer, takes its streams off the port and
@@ -231,6 +261,7 @@ func (c *Call) shut() bool {
 	c.mu.Unlock()
 	c.offer.Port.SetAudio(nil)
 	c.offer.Port.SetVideo(nil)
+	c.offer.Port.SetContent(nil)
 	if err := c.pc.GracefulClose(); err != nil {
 		c.log.Debug("close peer connection", "err", err)
 	}
@@ -266,7 +297,6 @@ func (c *Call) poke() {
 func (c *Call) watch() {
 	late := time.NewTimer(c.engine.cfg.patience.setup)
 	defer late.Stop()
-	connected := false
 	for {
 		select {
 		case <-c.done:
@@ -278,34 +308,47 @@ func (c *Call) watch() {
 		}
 		switch c.pc.ConnectionState() {
 		case pion.PeerConnectionStateConnected:
-			if connected {
-				continue
+			if !c.up.Swap(true) {
+				late.Stop()
+				c.connected()
 			}
-			connected = true
-			late.Stop()
-			c.connected()
 		case pion.PeerConnectionStateFailed:
 			c.lose("failed")
 			return
 		case pion.PeerConnectionStateClosed:
-			c.lose("closed")
+			cause := "closed"
+			if !c.up.Load() {
+				cause = "failed" // a handshake; nobody can say goodbye before it
+			}
+			c.lose(cause)
 			return
 		}
 	}
 }
 
 func (c *Call) connected() {
-	transport := "udp"
+	transport, candidate := "udp", candidateTypes[0]
 	if pair, err := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair(); err == nil && pair != nil {
-		transport = pair.Local.Protocol.String()
+		transport, candidate = pair.Local.Protocol.String(), pair.Remote.Typ.String()
 	}
 	took := time.Since(c.began)
-	c.engine.metrics.connected.WithLabelValues(transport).Inc()
+	c.engine.metrics.connected.WithLabelValues(transport, candidate).Inc()
 	c.engine.metrics.setup.Observe(took.Seconds())
-	c.log.Info("call connected", "transport", transport, "took", took.Round(time.Millisecond))
+	c.log.Info("call connected", "transport", transport, "candidate", candidate, "took", took.Round(time.Millisecond))
 	if c.offer.Connected != nil {
 		c.offer.Connected()
 	}
+}
+
+// stage is how far the call has ever come. DTLS begins when ICE has found a way.
+func (c *Call) stage() string {
+	switch {
+	case c.up.Load():
+		return stageConnected
+	case c.pc.SCTP().Transport().State() == pion.DTLSTransportStateNew:
+		return stageICE
+	}
+	return stageDTLS
 }
 
 // lose tells that the connection has ended by itself. The callback may call
@@ -318,8 +361,9 @@ func (c *Call) lose(cause string) {
 	if silent {
 		return
 	}
-	c.engine.metrics.lost.WithLabelValues(cause).Inc()
-	c.log.Info("call lost", "cause", cause)
+	stage := c.stage()
+	c.engine.metrics.lost.WithLabelValues(cause, stage).Inc()
+	c.log.Info("call lost", "cause", cause, "stage", stage)
 	if c.offer.Ended != nil {
 		c.engine.callbacks.Go(func() { c.offer.Ended(cause) })
 	}

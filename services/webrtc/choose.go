@@ -16,6 +16,21 @@ type choice struct {
 	picks []*stream // likewise; nil for those that are refused
 	audio *stream   // nil: not taken
 	video *stream
+
+	content *stream // what is presented
+}
+
+// slot is where the stream of a kind goes; nil for kinds that are not handled.
+func (c *choice) slot(k kind) **stream {
+	switch k {
+	case audio:
+		return &c.audio
+	case video:
+		return &c.video
+	case content:
+		return &c.content
+	}
+	return nil
 }
 
 // A role is what becomes of a section.
@@ -54,23 +69,20 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 	n := len(o.sections)
 	c := &choice{offer: o, roles: make([]role, n), picks: make([]*stream, n)}
 	for i, s := range o.sections {
-		k := kind(s.media)
-		if (k != audio && k != video) || !o.usable(s) {
+		k := s.kind()
+		slot := c.slot(k)
+		if slot == nil || !o.usable(s) {
 			continue
 		}
 		if !o.grouped && (c.audio != nil || c.video != nil) {
 			continue // without a bundle there is a transport for one section only
-		}
-		slot := &c.audio
-		if k == video {
-			slot = &c.video
 		}
 		old := held[k]
 		if old != nil && old.section.mid != s.mid && o.uses(old.section.mid) {
 			slot = nil
 		}
 		switch {
-		case slot == nil || *slot != nil || k == video && o.noVideo:
+		case slot == nil || *slot != nil || k != audio && o.noVideo || k == content && !o.slides:
 			if c.picks[i] = e.pick(s, nil); c.picks[i] != nil {
 				c.roles[i] = parked
 			}
@@ -92,10 +104,23 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 	if err := c.via.check(); err != nil {
 		return nil, err
 	}
-	if c.audio != nil && c.video != nil && slices.Contains(c.audio.types(), c.video.codec.pt) {
-		return nil, invalid("sdp: payload type %d has two meanings in one bundle", c.video.codec.pt)
+	if err := c.checkTypes(); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// checkTypes wants one meaning of each payload type (RFC 9143 section 9.1).
+func (c *choice) checkTypes() error {
+	for _, s := range []*stream{c.video, c.content} {
+		if c.audio != nil && s != nil && slices.Contains(c.audio.types(), s.codec.pt) {
+			return invalid("sdp: payload type %d has two meanings in one bundle", s.codec.pt)
+		}
+	}
+	if v, s := c.video, c.content; v != nil && s != nil && v.codec.pt == s.codec.pt && v.format != s.format {
+		return invalid("sdp: payload type %d has two meanings in one bundle", s.codec.pt)
+	}
+	return nil
 }
 
 // transport is that of the first section that we use. Sections that only live
@@ -164,7 +189,7 @@ func (e *Engine) pick(s *section, old *stream) *stream {
 
 // match makes a stream of an offered codec that we have, or nil.
 func (e *Engine) match(s *section, m mapping) *stream {
-	k, mode := kind(s.media), number(m.params["packetization-mode"])
+	k, mode := s.kind().medium(), number(m.params["packetization-mode"])
 	f := find(k, m.name, m.clock, mode)
 	if f == nil {
 		return nil

@@ -248,6 +248,20 @@ func TestAnswerText(t *testing.T) {
 		t.Error(err)
 	}
 
+	t.Run("content", func(t *testing.T) {
+		offer := strings.NewReplacer(
+			"a=mid:1\r\n", "a=mid:1\r\na=content:main\r\n", "a=mid:2\r\n", "a=mid:2\r\na=content:slides\r\n",
+		).Replace(sample(t, "chromium-slides-data.sdp"))
+		_, answer, err := decide(everything(), offer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sections := strings.Split(answer, "m=video")
+		if strings.Count(answer, "a=content:") != 2 || !strings.Contains(sections[1], "a=content:main\r\n") || !strings.Contains(sections[2], "a=content:slides\r\n") {
+			t.Errorf("the pictures are not told apart:\n%s", answer)
+		}
+	})
+
 	t.Run("receive only", func(t *testing.T) {
 		_, answer, err := decide(everything(), sample(t, "chromium-sendonly.sdp"))
 		if err != nil {
@@ -255,6 +269,21 @@ func TestAnswerText(t *testing.T) {
 		}
 		if strings.Contains(answer, "a=ssrc:") || strings.Count(answer, "a=recvonly") != 2 {
 			t.Errorf("we receive only, and answered\n%s", answer)
+		}
+	})
+
+	t.Run("a source that was sent before", func(t *testing.T) {
+		d, err := parse(sample(t, "chromium-sendonly.sdp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := everything().choose(d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := c.answer(transport{}, identity{stream: "s", sources: map[kind]uint32{audio: 11, video: 22}, named: map[string]uint32{"1": 22}})
+		if strings.Count(answer, "a=ssrc:22 cname:s") != 1 || strings.Contains(answer, "a=ssrc:11") || strings.Contains(answer, "a=msid:") {
+			t.Errorf("the picture's source is not named any more:\n%s", answer)
 		}
 	})
 }

@@ -7,15 +7,24 @@ import (
 	pion "github.com/pion/webrtc/v4"
 )
 
-// A kind is a medium that we handle.
+// A kind is what a stream is for. A call has one of each at most.
 type kind string
 
 const (
-	audio kind = "audio"
-	video kind = "video"
+	audio   kind = "audio"
+	video   kind = "video"  // of the camera, and what is composed for the peer
+	content kind = "slides" // video as well: what somebody presents (RFC 4796)
 )
 
-func (k kind) pion() pion.RTPCodecType { return pion.NewRTPCodecType(string(k)) }
+// medium is what the kind is in SDP and for pion.
+func (k kind) medium() kind {
+	if k == content {
+		return video
+	}
+	return k
+}
+
+func (k kind) pion() pion.RTPCodecType { return pion.NewRTPCodecType(string(k.medium())) }
 
 // A format is one that pion is told of. fmtp is the only one of its kind that
 // it will ever see: the canonical offer repeats it, the answer does not.

@@ -94,32 +94,39 @@ func (c *Call) install() {
 			Out:           c.tracks[audio],
 		}
 	}
-	var v *port.Video
-	if s := c.choice.video; s != nil {
-		v = &port.Video{
-			Codec:      s.video,
-			SendType:   s.codec.pt,
-			RecvType:   s.codec.pt,
-			Mode:       s.mode,
-			MaxPayload: maxPayload,
-			Width:      s.limits.width,
-			Height:     s.limits.height,
-			FrameRate:  s.limits.rate,
-			MaxBitrate: s.limits.bps,
-			NACK:       slices.Contains(s.feedback, "nack"),
-			PLI:        slices.Contains(s.feedback, "nack pli"),
-			FIR:        slices.Contains(s.feedback, "ccm fir"),
-			REMB:       slices.Contains(s.feedback, "goog-remb"),
-			Send:       s.send,
-			Recv:       s.recv,
-			SSRC:       c.id.sources[video],
-			CNAME:      c.id.stream,
-			Out:        c.tracks[video],
-		}
-		v.Layers, v.LayerExt = s.portLayers()
-	}
 	c.offer.Port.SetAudio(a)
-	c.offer.Port.SetVideo(v)
+	c.offer.Port.SetVideo(c.portVideo(c.choice.video))
+	c.offer.Port.SetContent(c.portVideo(c.choice.content))
+}
+
+// portVideo is what the port is told of a picture; nil of none.
+func (c *Call) portVideo(s *stream) *port.Video {
+	if s == nil {
+		return nil
+	}
+	k := s.section.kind()
+	v := &port.Video{
+		Codec:      s.video,
+		SendType:   s.codec.pt,
+		RecvType:   s.codec.pt,
+		Mode:       s.mode,
+		MaxPayload: maxPayload,
+		Width:      s.limits.width,
+		Height:     s.limits.height,
+		FrameRate:  s.limits.rate,
+		MaxBitrate: s.limits.bps,
+		NACK:       slices.Contains(s.feedback, "nack"),
+		PLI:        slices.Contains(s.feedback, "nack pli"),
+		FIR:        slices.Contains(s.feedback, "ccm fir"),
+		REMB:       slices.Contains(s.feedback, "goog-remb"),
+		Send:       s.send,
+		Recv:       s.recv,
+		SSRC:       c.id.sources[k],
+		CNAME:      c.id.stream,
+		Out:        c.tracks[k],
+	}
+	v.Layers, v.LayerExt = s.portLayers()
+	return v
 }
 
 // maxPayload is the most RTP payload in a packet, in bytes, the same as for telephones,
@@ -141,7 +148,11 @@ func (s *stream) codecName() string {
 func (c *Call) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 	p := c.offer.Port
 	rtpTo, rtcpTo := p.AudioRTP, p.AudioRTCP
-	if t.Kind() == pion.RTPCodecTypeVideo {
+	switch {
+	case t.Kind() != pion.RTPCodecTypeVideo:
+	case c.isSlides(r):
+		rtpTo, rtcpTo = p.ContentRTP, p.ContentRTCP
+	default:
 		rtpTo, rtcpTo = p.VideoRTP, p.VideoRTCP
 	}
 	c.spawn(func() { readPackets(t, rtpTo) })
@@ -150,6 +161,16 @@ func (c *Call) onTrack(t *pion.TrackRemote, r *pion.RTPReceiver) {
 		read = func(b []byte) (int, interceptor.Attributes, error) { return r.ReadSimulcast(b, rid) }
 	}
 	c.spawn(func() { readSenderReports(read, rtcpTo) })
+}
+
+// isSlides reports whether a receiver is of the section for what is presented.
+func (c *Call) isSlides(r *pion.RTPReceiver) bool {
+	c.mu.Lock()
+	mid := c.slides
+	c.mu.Unlock()
+	return mid != "" && slices.ContainsFunc(c.pc.GetTransceivers(), func(t *pion.RTPTransceiver) bool {
+		return t.Receiver() == r && t.Mid() == mid
+	})
 }
 
 // readPackets hands over what a remote stream carries until it ends.
@@ -191,8 +212,11 @@ func readSenderReports(
 // of reports, and requests to send again, anew, or less.
 func (c *Call) readReports(k kind, ssrc uint32, s *pion.RTPSender) {
 	to := c.offer.Port.AudioRTCP
-	if k == video {
+	switch k {
+	case video:
 		to = c.offer.Port.VideoRTCP
+	case content:
+		to = c.offer.Port.ContentRTCP
 	}
 	about := func(r rtcp.ReceptionReport) bool { return r.SSRC != ssrc }
 	readRTCP(s.Read, to, func(p rtcp.Packet) rtcp.Packet {

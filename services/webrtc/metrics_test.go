@@ -11,8 +11,8 @@ func TestMetricNames(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := NewMetrics(reg)
 	m.refuse(ErrNoCodec)
-	m.connected.WithLabelValues("udp").Inc()
-	m.lost.WithLabelValues("failed").Inc()
+	m.connected.WithLabelValues("udp", "host").Inc()
+	m.lost.WithLabelValues("failed", stageICE).Inc()
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)

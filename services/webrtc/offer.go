@@ -26,6 +26,7 @@ type description struct {
 	grouped  bool       // there is a BUNDLE group
 	noVideo  bool       // we take none of it; see [Call.Update]
 	way      way        // whether the peer is one that only sends, or only watches
+	slides   bool       // we take what is presented, in a stream of its own
 }
 
 // transport is how to reach a peer. All sections of a call share one.
@@ -46,7 +47,8 @@ type section struct {
 	transport transport // with what the session says
 
 	mid      string
-	offered  bool // the port is not zero, or the section only lives in its bundle
+	content  string // "main" or "slides" (RFC 4796); empty: not said
+	offered  bool   // the port is not zero, or the section only lives in its bundle
 	bundled  bool
 	mux      bool // rtcp-mux
 	rsize    bool // rtcp-rsize
@@ -63,6 +65,14 @@ type section struct {
 	sources  []string      // values of a=ssrc, of the first source only
 	ssrc     uint32        // of the first source; 0: not declared
 	stream   string        // value of a=msid
+}
+
+// kind is what the section is for; one that we do not handle is not of ours.
+func (s *section) kind() kind {
+	if k := kind(s.media); k != video || s.content != string(content) {
+		return k
+	}
+	return content
 }
 
 // A mapping is one payload type of a section.
@@ -216,6 +226,12 @@ func read(m *sdp.MediaDescription, defaults []sdp.Attribute) *section {
 		switch a.Key {
 		case "mid":
 			s.mid = a.Value
+		case "content":
+			for _, c := range []string{"main", "slides"} {
+				if strings.Contains(a.Value, c) {
+					s.content = c
+				}
+			}
 		case "bundle-only":
 			s.offered = true
 		case "rtcp-mux":

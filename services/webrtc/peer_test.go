@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/sdp/v3"
 	pion "github.com/pion/webrtc/v4"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/media/port"
@@ -482,6 +484,7 @@ func TestPeerCloses(t *testing.T) {
 	if got := await(t, "the end", s.ended); got != "closed" {
 		t.Errorf("ended: %s", got)
 	}
+	wantLost(t, e, stageConnected)
 	if _, err := s.Update(t.Context(), sample(t, "chromium-audio.sdp"), true); err == nil {
 		s.Close()
 	}
@@ -502,6 +505,41 @@ func TestPeerVanishes(t *testing.T) {
 	if got := await(t, "the end", s.ended); got != "failed" {
 		t.Errorf("ended: %s", got)
 	}
+	wantLost(t, e, stageConnected)
+}
+
+// TestImpostor offers a fingerprint that is not its certificate's: packets find
+// their way, and the handshake fails.
+func TestImpostor(t *testing.T) {
+	e := engine(t, quick)
+	b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
+	fingerprint := regexp.MustCompile(`(a=fingerprint:sha-256 )[0-9A-Fa-f]{2}`)
+	offer := fingerprint.ReplaceAllStringFunc(b.offer(nil), func(s string) string {
+		if strings.HasSuffix(s, "00") {
+			return s[:len(s)-2] + "01"
+		}
+		return s[:len(s)-2] + "00"
+	})
+	s := answer(t, e, offer)
+	b.accept(s.SDP())
+	if got := await(t, "the end", s.ended); got != "failed" {
+		t.Errorf("ended: %s", got)
+	}
+	wantLost(t, e, stageDTLS)
+}
+
+// wantLost wants one call counted as lost, and at this stage.
+func wantLost(t *testing.T, e *Engine, stage string) {
+	t.Helper()
+	for _, s := range []string{stageICE, stageDTLS, stageConnected} {
+		n := 0.
+		for _, cause := range []string{"closed", "failed", "timeout"} {
+			n += testutil.ToFloat64(e.metrics.lost.WithLabelValues(cause, s))
+		}
+		if want := map[bool]float64{true: 1}[s == stage]; n != want {
+			t.Errorf("%v calls lost at stage %s, want %v", n, s, want)
+		}
+	}
 }
 
 func TestPeerNeverCalls(t *testing.T) {
@@ -511,6 +549,7 @@ func TestPeerNeverCalls(t *testing.T) {
 	if got != "timeout" && got != "failed" {
 		t.Errorf("ended: %s", got)
 	}
+	wantLost(t, e, stageICE)
 }
 
 func TestCloseFromEnded(t *testing.T) {

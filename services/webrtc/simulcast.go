@@ -91,9 +91,10 @@ func (s *stream) simulcastLines(line func(string, ...any)) {
 
 // midLine writes the extension that names a section, where pion needs it: with
 // a simulcast in the bundle it goes by nothing else for sources that are not
-// declared.
+// declared, and with two pictures it must tell them apart.
 func (c *choice) midLine(line func(string, ...any), s *section) {
-	if c.video != nil && c.video.simulcast != nil && s.midExt != 0 {
+	several := c.content != nil || c.video != nil && c.video.simulcast != nil
+	if several && s.midExt != 0 {
 		line("a=extmap:%d %s", s.midExt, sdp.SDESMidURI)
 	}
 }

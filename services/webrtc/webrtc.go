@@ -16,6 +16,10 @@
 // Simulcast (RFC 8853) is taken as it is offered. pion is shown its layers for as
 // long as the call, see simulcast.go.
 //
+// A section with a=content:slides is for what is presented (RFC 4796). It is agreed
+// on from the first offer, and carries something when there is room for it, see
+// [Offer].
+//
 // # Transport
 //
 // All calls share one port number: a UDP socket per local address and a TCP

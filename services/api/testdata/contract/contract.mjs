@@ -2,7 +2,13 @@
 // is the first argument. The room "standup" has somebody in it already. The package validates what it gets; an answer that is
 // not of its shape, or of a status that it does not know, throws.
 import assert from "node:assert/strict";
-import * as api from "@pexip/infinity-api";
+import * as contract from "@pexip/infinity-api";
+
+// What of the package asks the server for nothing.
+const helpers = ["withToken", "withPin", "getErrorCode", "ValidationError", "NonJSONResponseError"];
+const called = new Set();
+const api = Object.fromEntries(Object.entries(contract).map(([name, f]) =>
+  [name, helpers.includes(name) ? f : (...args) => { called.add(name); return f(...args); }]));
 
 const host = process.argv[2];
 const alias = "standup";
@@ -39,6 +45,8 @@ await check("requestToken", () => {
 });
 for (const [name, status, text] of [
   ["nowhere", 404, "Neither conference nor gateway found"],
+  ["guessed", 403, "Invalid PIN"],
+  ["blocked", 403, "Participant exceeded PIN entry retries"],
   ["locked", 403, "The conference is locked"],
   ["full", 503, "Participant limit reached"],
   ["busy", 503, "capacity exceeded"],
@@ -51,11 +59,19 @@ for (const [name, status, text] of [
     assert.equal(res.data.result, text);
   });
 }
+for (const [name, guest_pin] of [["secret", "required"], ["guests", "none"]]) {
+  await check(`requestToken ${name}`, async () => {
+    const res = await join("Ada", name);
+    assert.equal(res.status, 403);
+    assert.equal(res.data.result.pin, "required");
+    assert.equal(res.data.result.guest_pin, guest_pin);
+  });
+}
 await check("words of errors", () => {
   // Where the client library has a code for what we say, we say it right.
   for (const [text, code] of [
     ["Neither conference nor gateway found", "#pex154"], ["Participant limit reached", "#pex194"], ["System in maintenance mode", "#pex110"],
-    ["Invalid token", "#pex113"], ["Invalid role", "#pex100"], ["Timer expired awaiting token refresh", "#pex113"],
+    ["Invalid token", "#pex113"], ["Invalid role", "#pex100"], ["Invalid PIN", "#pex101"], ["Participant exceeded PIN entry retries", "#pex192"], ["Timer expired awaiting token refresh", "#pex113"],
     ["Disconnected by another participant", "#pex124"], ["Conference terminated by another participant", "#pex125"],
     ["Signaling node disconnected", "#pex129"], ["Media process disconnected", "#pex130"], ["Call disconnected", "#pex151"],
   ]) assert.equal(api.getErrorCode(text), code, text);
@@ -82,18 +98,57 @@ const succeeds = {
   roleParticipant: { params: him, body: { role: "chair" } },
   disconnectParticipant: { params: him },
   dtmfParticipant: { body: { digits: "1*" } },
+  messageConference: { body: { type: "text/plain", payload: "hi" } },
+  messageParticipant: { params: him, body: { type: "application/json", payload: "{}" } },
+  feccParticipant: { params: him, body: { action: "start", target: "x", movement: [{ axis: "pan", direction: "left" }], timeout: 1000 } },
+  unlockParticipant: { params: him },
+  setGuestsCanUnmute: { body: { setting: true } },
+  overlaytextParticipant: { params: him, body: { text: "x" } },
+  preferredAspectRatio: { body: { aspect_ratio: 1.7 } }, notifyNotAFK: {},
+  transferParticipant: { params: him, body: { role: "host", conference_alias: "other" } },
+  presInMixParticipant: { body: { state: true } }, takeFloor: { then: nothing }, releaseFloor: { then: nothing },
 };
 for (const [name, { params, body, then = yes }] of Object.entries(succeeds)) {
   await check(name, async () => then(await ask(api[name], params, body)));
 }
-const participant = { allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined, takeFloor: undefined, releaseFloor: undefined,
-  showLiveCaptions: undefined, hideLiveCaptions: undefined, notifyNotAFK: undefined, unlockParticipant: undefined,
-  overlaytextParticipant: { text: "x" }, presInMixParticipant: { state: true }, preferredAspectRatio: { aspect_ratio: 1.7 },
-  transferParticipant: { role: "host", conference_alias: "other" }, messageParticipant: { type: "text/plain", payload: "hi" },
-  feccParticipant: { action: "start", target: "x", movement: [] } };
-for (const [name, body] of Object.entries(participant)) {
-  await check(name, async () => refused(await ask(api[name], him, body)));
+// What is not done: functions of participants know 403, the others nothing but success.
+const call = { breakoutUuid: "b", callUuid: "c", mixName: "m" };
+const text = { type: "text/plain", payload: "hi" };
+const layout = { transforms: { layout: "1:7" } };
+const move = { breakout_uuid: "b", participants: [] };
+const lacking = {
+  allowrxpresentationParticipant: undefined, denyrxpresentationParticipant: undefined,
+  showLiveCaptions: undefined, hideLiveCaptions: undefined,
+  breakoutMoveParticipantsFromMain: move, breakoutCallsWebrtcParticipant: { call_type: "WEBRTC", sdp: "v=0" },
+  breakoutMuteParticipant: undefined, breakoutUnmuteParticipant: undefined, breakoutClientMuteParticipant: undefined,
+  breakoutClientUnmuteParticipant: undefined, breakoutVideoMuteParticipant: undefined, breakoutVideoUnmuteParticipant: undefined,
+  breakoutMoveParticipants: move, breakoutOverlaytextParticipant: { text: "x" }, breakoutTakeFloor: undefined, breakoutReleaseFloor: undefined,
+  breakoutAck: {}, breakoutDisconnectCall: undefined, breakoutNewCandidate: { candidate: "x", mid: "0" }, breakoutUpdate: { sdp: "v=0" },
+  breakoutShowLiveCaptions: undefined, breakoutHideLiveCaptions: undefined, breakoutUnlockParticipant: undefined,
+  breakoutDisconnectParticipant: undefined, breakoutBuzzParticipant: undefined, breakoutClearbuzzParticipant: undefined,
+  breakoutTransferParticipant: { role: "host", conference_alias: "other" }, breakoutFeccParticipant: { action: "start", target: "x", movement: [] },
+  breakoutSpotlightonParticipant: undefined, breakoutSpotlightoffParticipant: undefined, breakoutDtmfParticipant: { digits: "1" },
+};
+for (const [name, body] of Object.entries(lacking)) {
+  await check(name, async () => refused(await ask(api[name], { ...him, ...call }, body)));
 }
+await check("callsRtmpParticipant", async () => refused(await ask(api.callsRtmpParticipant, {}, { call_type: "RTMP" })));
+const absent = {
+  silentVideoDetection: { config: {} }, guestBreakoutBuzz: undefined, guestClearBreakoutBuzz: undefined, guestLeaveBreakout: undefined,
+  videoMixesCreate: { mix_name: "m" }, videoMixesConfigure: { transform_layout: {} }, videoMixesDelete: undefined,
+  breakouts: { name: "b" }, breakoutsMessage: text, breakoutsDisconnect: undefined, breakoutsEmpty: undefined, breakoutDisconnect: undefined,
+  breakoutTransformLayout: layout, breakoutMuteguests: undefined, breakoutUnmuteguests: undefined, breakoutLock: undefined,
+  breakoutUnlock: undefined, breakoutRequestGuestToken: undefined, breakoutMessageConference: text, hostBreakoutBuzz: undefined,
+  hostClearBreakoutBuzz: undefined, breakoutClearAllBuzz: undefined, breakoutVideoMixesCreate: { mix_name: "m" },
+  breakoutVideoMixesConfigure: { transform_layout: {} }, breakoutVideoMixesDelete: undefined,
+};
+for (const [name, body] of Object.entries(absent)) {
+  await check(name, () => assert.rejects(ask(api[name], call, body), /Unexpected status 501/));
+}
+await check("layoutSvgs", async () => {
+  const res = await ask(api.layoutSvgs);
+  assert.match(res.data.result["1:7"], /^<svg /);
+});
 await check("conferenceStatus", async () => {
   const res = await ask(api.conferenceStatus);
   assert.equal(res.data.result.started, true);
@@ -112,19 +167,15 @@ await check("avatarJpgParticipant", async () => {
   const res = await ask(api.avatarJpgParticipant);
   assert.equal(res.status, 404);
 });
-for (const [name, body] of Object.entries({ messageConference: { type: "text/plain", payload: "hi" }, setGuestsCanUnmute: { setting: true }, layoutSvgs: undefined, guestBreakoutBuzz: undefined })) {
-  await check(name, () => assert.rejects(ask(api[name], {}, body), /Unexpected status 501/));
-}
-
 // The event stream: what comes is of the shapes of the functions above.
 const stream = await fetch(`${host}/api/client/v2/conferences/${alias}/events?token=${ada.token}`);
-let text = "";
+let seen = "";
 for await (const chunk of stream.body) {
-  text += Buffer.from(chunk).toString();
-  if (text.includes("event: stage")) break;
+  seen += Buffer.from(chunk).toString();
+  if (seen.includes("event: stage")) break;
 }
 await check("events", async () => {
-  const names = [...text.matchAll(/^event: (\w+)\ndata: (.*)$/gm)].map((m) => [m[1], JSON.parse(m[2])]);
+  const names = [...seen.matchAll(/^event: (\w+)\ndata: (.*)$/gm)].map((m) => [m[1], JSON.parse(m[2])]);
   const created = names.filter(([n]) => n === "participant_create").map(([, d]) => d);
   const reply = (result) => async () => new Response(JSON.stringify({ status: "success", result }), { headers: { "content-type": "application/json" } });
   await api.participants({ fetcher: reply(created), host, params: { conferenceAlias: alias } });
@@ -159,5 +210,9 @@ await check("refreshToken", async () => {
 });
 await check("disconnect", async () => yes(await ask(api.disconnect)));
 await check("releaseToken", async () => yes(await ask(api.releaseToken, {}, { reason: "User initiated disconnect" })));
+
+await check("every function of the package was called", () => {
+  assert.deepEqual(Object.keys(contract).filter((name) => !helpers.includes(name) && !called.has(name)), []);
+});
 
 process.exit(failed ? 1 : 0);

@@ -1,0 +1,336 @@
+package embedded_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/skybridge-media/skybridge/bus"
+	"github.com/skybridge-media/skybridge/bus/embedded"
+	"github.com/skybridge-media/skybridge/bus/natsbus"
+)
+
+// TestAccess holds the users of the embedded server to what they may do.
+func TestAccess(t *testing.T) {
+	var users []embedded.User
+	for _, a := range bus.Accesses() {
+		users = append(users, embedded.User{Password: "secret-of-" + a.Name, Access: a})
+	}
+	s := start(t, embedded.Config{Dir: t.TempDir(), Users: users})
+	urls := map[string]string{}
+	for _, u := range users {
+		urls[u.Name] = s.URLFor("127.0.0.1", u)
+	}
+	testAccess(t, urls)
+}
+
+// TestDocumentedAccess does the same with the configuration that docs/subjects.md
+// shows for a server of one's own.
+func TestDocumentedAccess(t *testing.T) {
+	page, err := os.ReadFile("../../docs/subjects.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```conf\n(.*?)```").FindSubmatch(page)
+	if block == nil {
+		t.Fatal("docs/subjects.md has no configuration of a NATS server")
+	}
+	dir := t.TempDir()
+	text := strings.ReplaceAll(string(block[1]), "/var/lib/nats", dir)
+	for _, a := range bus.Accesses() {
+		text = strings.Replace(text, "$SKYBRIDGE_"+strings.ToUpper(a.Name), "secret-of-"+a.Name, 1)
+	}
+	path := filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := server.ProcessConfigFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !opts.SyncAlways {
+		t.Error("the documented server does not sync always")
+	}
+	opts.Port, opts.HTTPPort, opts.NoSigs, opts.NoLog = server.RANDOM_PORT, 0, true, true
+	opts.Host = "127.0.0.1"
+	s, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("not ready")
+	}
+	urls := map[string]string{}
+	for _, a := range bus.Accesses() {
+		urls[a.Name] = strings.Replace(s.ClientURL(), "nats://", "nats://"+a.Name+":secret-of-"+a.Name+"@", 1)
+	}
+	testAccess(t, urls)
+}
+
+// who is a client with what the server has refused it.
+type who struct {
+	*nats.Conn
+	mu     sync.Mutex // guards denied
+	denied []string
+}
+
+func logIn(t *testing.T, url string) *who {
+	t.Helper()
+	w := &who{}
+	nc, err := nats.Connect(url, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.denied = append(w.denied, err.Error())
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	w.Conn = nc
+	return w
+}
+
+// mayPublish reports whether the server lets a message through.
+func (w *who) mayPublish(t *testing.T, subject string) bool {
+	t.Helper()
+	return w.allowed(t, func() error { return w.Publish(subject, []byte("{}")) })
+}
+
+func (w *who) mayListen(t *testing.T, subject string) bool {
+	t.Helper()
+	return w.allowed(t, func() error { _, err := w.SubscribeSync(subject); return err })
+}
+
+func (w *who) allowed(t *testing.T, f func() error) bool {
+	t.Helper()
+	w.mu.Lock()
+	before := len(w.denied)
+	w.mu.Unlock()
+	if err := errors.Join(f(), w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	// The refusal came before the answer to the flush, but another goroutine
+	// tells of it.
+	for range 20 {
+		w.mu.Lock()
+		denied := len(w.denied) > before
+		w.mu.Unlock()
+		if denied {
+			return false
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	return true
+}
+
+// testAccess tries out what nodes and integrations may do. A node of the real
+// thing must come up with its rights alone.
+func testAccess(t *testing.T, urls map[string]string) {
+	t.Helper()
+	b, err := natsbus.Connect(t.Context(), natsbus.Config{URL: urls[bus.AccessNode], Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close(t.Context()) })
+	if err := b.Publish(t.Context(), bus.NodeStarted{Node: "n1"}); err != nil {
+		t.Fatal(err)
+	}
+
+	anonymous := strings.Replace(urls[bus.AccessObserve], bus.AccessObserve+":secret-of-"+bus.AccessObserve+"@", "", 1)
+	for _, url := range []string{anonymous, strings.Replace(urls[bus.AccessObserve], "secret", "guess", 1)} {
+		if nc, err := nats.Connect(url); err == nil {
+			nc.Close()
+			t.Error("admitted without the right password")
+		}
+	}
+
+	node, control, observe := logIn(t, urls[bus.AccessNode]), logIn(t, urls[bus.AccessControl]), logIn(t, urls[bus.AccessObserve])
+	everybody := map[string]*who{bus.AccessNode: node, bus.AccessControl: control, bus.AccessObserve: observe}
+	const n, c, o = 1, 2, 4
+	tests := []struct {
+		subject         string
+		publish, listen int // who may
+	}{
+		{"sky.evt.participant.joined.r.p", n, n | c | o},
+		{"sky.evt.>", 0, n | c | o},
+		{"sky.api.conference.list", n | c | o, n},
+		{"sky.api.conference.get", n | c | o, n},
+		{"sky.api.node.list", n | c | o, n},
+		{"sky.api.conference.disconnect", n | c, n},
+		{"sky.api.participant.mute", n | c, n},
+		{"sky.api.>", 0, n},
+		{"sky.a.n1.x.u", n, n},
+		{"sky.a.>", 0, n},
+		{"sky.hb.n1.x", n, n},
+		{"sky.srv.x", n, n},
+		{"sky.>", 0, n},
+		{">", 0, 0},
+		{"_INBOX.mine", n, n | c | o},
+		{"_INBOX.sky.n1.x", n, n},
+		{"$SRV.INFO", n | c | o, n},
+		{"$SRV.PING.skybridge", n | c | o, n},
+		{"$KV.sky-records.conference.x", n, n},
+		{"$KV.sky-sessions.node.n1", n, n},
+		{"$JS.API.STREAM.DELETE.SKYBRIDGE_EVT", 0, n},
+		{"$JS.API.STREAM.PURGE.SKYBRIDGE_EVT", 0, n},
+		{"$JS.API.STREAM.CREATE.MINE", 0, n},
+		{"$JS.API.STREAM.MSG.GET.KV_sky-records", 0, n},
+		{"$JS.API.DIRECT.GET.KV_sky-records.x", 0, n},
+		{"$JS.API.CONSUMER.CREATE.KV_sky-records.x.y", 0, n},
+	}
+	names := map[int]string{n: bus.AccessNode, c: bus.AccessControl, o: bus.AccessObserve}
+	for _, tt := range tests {
+		for bit, name := range names {
+			w := everybody[name]
+			deletes := strings.HasPrefix(tt.subject, "$JS.API.") && bit == n
+			if !strings.HasSuffix(tt.subject, ">") && !deletes {
+				if got, want := w.mayPublish(t, tt.subject), tt.publish&bit != 0; got != want {
+					t.Errorf("%s may publish to %s: %v, want %v", name, tt.subject, got, want)
+				}
+			}
+			if got, want := w.mayListen(t, tt.subject), tt.listen&bit != 0; got != want {
+				t.Errorf("%s may listen to %s: %v, want %v", name, tt.subject, got, want)
+			}
+		}
+	}
+
+	// A wildcard does not let through what is denied.
+	ear, err := observe.SubscribeSync("_INBOX.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := observe.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, subject := range []string{"_INBOX.sky.n1.secret", "_INBOX.mine"} {
+		if err := node.Publish(subject, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := ear.NextMsg(10 * time.Second); err != nil || m.Subject != "_INBOX.mine" {
+		t.Errorf("the observer hears %v, %v", m, err)
+	}
+
+	// Who observes may keep a durable consumer on the events.
+	js, err := jetstream.New(observe.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := js.CreateOrUpdateConsumer(t.Context(), natsbus.Stream, jetstream.ConsumerConfig{Durable: "mine", AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Subject() != "sky.evt.node.started.n1" && !strings.HasPrefix(m.Subject(), "sky.evt.participant.joined") {
+		t.Errorf("the first event is at %s", m.Subject())
+	}
+	if err := m.DoubleAck(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTLS admits over the network only who speaks TLS and trusts the certificate;
+// in the process nobody needs to.
+func TestTLS(t *testing.T) {
+	certificate, pool := selfSigned(t)
+	user := embedded.User{Password: "secret-of-the-node", Access: bus.Accesses()[0]}
+	s := start(t, embedded.Config{
+		Dir: t.TempDir(), Users: []embedded.User{user}, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+	})
+	url := s.URLFor("127.0.0.1", user)
+	if !strings.HasPrefix(url, "tls://node:") {
+		t.Errorf("the URL is %s", url)
+	}
+	for name, tt := range map[string]struct {
+		url     string
+		options []nats.Option
+		ok      bool
+	}{
+		"trusted":    {url, []nats.Option{nats.Secure(&tls.Config{RootCAs: pool})}, true},
+		"untrusted":  {url, nil, false},
+		"in process": {strings.Replace(url, "tls:", "nats:", 1), []nats.Option{nats.InProcessServer(s)}, true},
+	} {
+		nc, err := nats.Connect(tt.url, append(tt.options, nats.Timeout(5*time.Second))...)
+		if err == nil {
+			nc.Close()
+		}
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	// A client that asks for no TLS gets it all the same, or nothing.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url[strings.Index(url, "@"):], "@"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(conn, "CONNECT {\"user\":\"node\",\"pass\":\"secret-of-the-node\"}\r\nPING\r\n")
+	said, err := io.ReadAll(conn)
+	if strings.Contains(string(said), "PONG") || !strings.Contains(string(said), `"tls_required":true`) {
+		t.Errorf("without TLS it says %s (%v)", said, err)
+	}
+
+	b, err := natsbus.Connect(t.Context(), natsbus.Config{URL: s.URL(), InProcess: s, Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish(t.Context(), bus.NodeStarted{Node: "n1"}); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := b.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"time"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/node"
+)
+
+// Transfers: a host sends a client to another conference of this server. The
+// client is told where to ("refer"), with a token that opens the door there in
+// place of a PIN.
+
+// referralLife is how long a client has to follow.
+const referralLife = time.Minute
+
+// A referral is what such a token stands for.
+type referral struct {
+	alias, role string
+	expiry      *time.Timer
+}
+
+// referJSON is the data of refer.
+type referJSON struct {
+	Alias  string `json:"alias"`
+	Token  string `json:"token"`
+	Target string `json:"target"`
+}
+
+func (s *Server) transfer(st *seat, w http.ResponseWriter, r *http.Request) (any, error) {
+	body, err := decode[struct {
+		Role  string `json:"role"`
+		Alias string `json:"conference_alias"`
+		PIN   string `json:"pin"`
+	}](w, r)
+	if err != nil {
+		return nil, err
+	}
+	roles := map[string]string{"host": conference.RoleHost, "guest": conference.RoleGuest}
+	pin, err := givenPIN(body.PIN)
+	switch {
+	case err != nil:
+		return nil, err
+	case roles[body.Role] == "":
+		return nil, invalid("role", "want host or guest")
+	case conference.NormalizeAlias(body.Alias) == "":
+		return nil, invalid("conference_alias", "not an alias")
+	}
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if !st.mayHost(v) {
+		return nil, errRole
+	}
+	if _, err := ask[*node.Authorized](r.Context(), s, s.deps.Node, &node.Authorize{Alias: body.Alias, Role: roles[body.Role], PIN: pin}); err != nil {
+		return nil, err
+	}
+	return s.command(st, r, conference.RoleHost, &conference.Transfer{
+		Id: r.PathValue("participant"), Alias: body.Alias, Role: roles[body.Role],
+	})
+}
+
+// refer makes the token for a client of this process that is transferred; it is
+// told on its next event stream, or the one it has.
+func (s *Server) refer(m *room, t *conference.Transfer) {
+	s.mu.Lock()
+	here := false
+	for st := range s.seats {
+		here = here || string(st.id) == t.Id && st.protocol == protocolAPI
+	}
+	if !here || s.closed {
+		s.mu.Unlock()
+		return
+	}
+	token := newToken()
+	key := secret(sha256.Sum256([]byte(token)))
+	s.referrals[key] = &referral{t.Alias, t.Role, time.AfterFunc(referralLife, func() { s.referred(token) })}
+	s.mu.Unlock()
+	m.note(note{to: t.Id, event: "refer", data: encode(referJSON{t.Alias, token, "conference"})})
+}
+
+// referred takes a referral, which is good once; nil if there is none.
+func (s *Server) referred(token string) *referral {
+	key := secret(sha256.Sum256([]byte(token)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.referrals[key]
+	if f != nil {
+		f.expiry.Stop()
+		delete(s.referrals, key)
+	}
+	return f
+}

@@ -1,0 +1,203 @@
+package bfcp_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/skybridge-media/skybridge/media/sdp"
+	"github.com/skybridge-media/skybridge/services/sip/bfcp"
+)
+
+// A line is a TCP connection of which a test writes and reads every message.
+type line struct {
+	*testing.T
+	net.Conn
+}
+
+func (l *line) write(m bfcp.Message) {
+	l.Helper()
+	m.Version = bfcp.StreamVersion
+	l.writeAs(m)
+}
+
+func (l *line) writeAs(m bfcp.Message) {
+	l.Helper()
+	b, err := m.Marshal()
+	if err != nil {
+		l.Fatal(err)
+	}
+	for i := range b { // however the network cuts it
+		if _, err := l.Write(b[i : i+1]); err != nil {
+			l.Fatal(err)
+		}
+	}
+}
+
+func (l *line) read() *bfcp.Message {
+	l.Helper()
+	_ = l.SetReadDeadline(time.Now().Add(20 * time.Second))
+	b := make([]byte, 12)
+	if _, err := io.ReadFull(l, b); err != nil {
+		l.Fatal(err)
+	}
+	b = append(b, make([]byte, 4*int(binary.BigEndian.Uint16(b[2:])))...)
+	if _, err := io.ReadFull(l, b[12:]); err != nil {
+		l.Fatal(err)
+	}
+	m, err := bfcp.Parse(b)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return m
+}
+
+// ended fails unless the other side closes the connection.
+func (l *line) ended() {
+	l.Helper()
+	_ = l.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if b, err := io.ReadAll(l); err != nil && isTimeout(err) {
+		l.Errorf("still open: %v, %x", err, b)
+	}
+}
+
+func isTimeout(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
+}
+
+func dial(t *testing.T, addr netip.AddrPort) *line {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return &line{t, conn}
+}
+
+func TestConnections(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr).AddrPort()
+	server := newLive()
+	server.start(t)(bfcp.Listen(l, server.config(sdp.FloorServer, netip.AddrPort{})))
+
+	first := dial(t, addr)
+	first.write(message(bfcp.Hello))
+	if got := first.read(); got.Primitive != bfcp.HelloAck || got.Transaction != 7 || got.Version != 1 || got.Response {
+		t.Errorf("got %+v", got)
+	}
+	server.wait(t, bfcp.Ready{})
+
+	// A stranger is told so, and changes nothing.
+	stranger := dial(t, addr)
+	guess := message(bfcp.Hello)
+	guess.Conference++
+	stranger.write(guess)
+	if got := stranger.read(); brief([]*bfcp.Message{got}) != "Error: conference does not exist" {
+		t.Errorf("got %q", brief([]*bfcp.Message{got}))
+	}
+	version2 := message(bfcp.Hello)
+	first.writeAs(version2)
+	if got := first.read(); brief([]*bfcp.Message{got}) != "Error: unsupported version" {
+		t.Errorf("got %q", brief([]*bfcp.Message{got}))
+	}
+
+	// News has no transaction, and nobody acknowledges it.
+	server.SetPresenter(&bfcp.Presenter{Name: "Alice"})
+	if got := first.read(); got.Primitive != bfcp.FloorStatus || got.Transaction != 0 {
+		t.Errorf("got %+v", got)
+	}
+
+	// The peer connects anew before it has noticed that the old connection is
+	// broken.
+	second := dial(t, addr)
+	second.write(message(bfcp.FloorRequest, floor))
+	first.ended()
+	server.wait(t, bfcp.Ready{})
+	if got := second.read(); got.Primitive != bfcp.FloorStatus {
+		t.Errorf("got %+v", got)
+	}
+	server.wait(t, bfcp.Requested{ID: 2, Priority: 2})
+	server.Grant(2)
+	if got := brief([]*bfcp.Message{second.read()}); got != "FloorRequestStatus: 2 of 9 granted" {
+		t.Errorf("got %q", got)
+	}
+
+	// There is no way to find the next message after one that is not read.
+	if _, err := second.Write([]byte{0x20, 11, 0xff, 0xff, 1, 2, 3, 4, 0, 7, 0, 9}); err != nil {
+		t.Fatal(err)
+	}
+	second.ended()
+	server.wait(t, bfcp.Lost{Err: errors.New("bfcp: incorrect message length: 262140 octets, limit 16384")})
+
+	// What was granted stays: the presentation may go on.
+	third := dial(t, addr)
+	third.write(message(bfcp.FloorRequestQuery, bfcp.Number(bfcp.FloorRequestID, 2)))
+	server.wait(t, bfcp.Ready{})
+	if got := brief([]*bfcp.Message{third.read(), third.read()}); got != "FloorStatus: 2 of 9 granted; FloorRequestStatus: 2 of 9 granted" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Who has to connect connects again.
+func TestReconnect(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client := newLive()
+	client.start(t)(bfcp.Dial(nil, client.config(sdp.FloorClient, l.Addr().(*net.TCPAddr).AddrPort())))
+	for range 2 {
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := &line{t, conn}
+		hello := peer.read()
+		if hello.Primitive != bfcp.Hello {
+			t.Errorf("got %+v", hello)
+		}
+		peer.write(numbered(hello.Transaction, message(bfcp.HelloAck)))
+		client.wait(t, bfcp.Ready{})
+		if query := peer.read(); query.Primitive != bfcp.FloorQuery {
+			t.Errorf("got %+v", query)
+		}
+		// News is not acknowledged: the next message is the answer to what
+		// follows.
+		peer.write(numbered(0, message(bfcp.FloorStatus, floor)))
+		peer.write(message(bfcp.FloorRequest, floor))
+		if got := brief([]*bfcp.Message{peer.read()}); got != "Error: unknown primitive" {
+			t.Errorf("got %q", got)
+		}
+		_ = conn.Close()
+		client.wait(t, bfcp.Lost{Err: io.EOF})
+	}
+}
+
+// A client that waits for connections greets on each.
+func TestPassiveClient(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr).AddrPort()
+	client := newLive()
+	client.start(t)(bfcp.Listen(l, client.config(sdp.FloorClient, netip.AddrPort{})))
+	for range 2 { // the second while the Hello to the first is not answered
+		peer := dial(t, addr)
+		peer.write(numbered(0, message(bfcp.FloorStatus, floor)))
+		client.wait(t, bfcp.Ready{})
+		if got := peer.read(); got.Primitive != bfcp.Hello {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
