@@ -126,6 +126,7 @@ func TestWebStatesInside(t *testing.T) {
 	j.press("#leave-more", "#menu button.bad")
 	j.press("#menu button.bad", "#dialog .danger")
 	j.press("#dialog .danger", "#rejoin")
+	j.c.do(t, until(`document.getElementById("ended-why").textContent === "You have ended the meeting for all."`))
 	j.state("ended", nil)
 }
 

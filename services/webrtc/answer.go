@@ -152,18 +152,18 @@ func (c *choice) answer(t transport, id identity) string {
 		if c.roles[i] == taken && st.send {
 			named = id.sources[s.kind()]
 		}
-		if named != 0 {
-			line("a=ssrc:%d cname:%s", named, id.stream)
-		}
 		if c.roles[i] == parked {
 			line("a=inactive")
-			continue
+		} else {
+			c.midLine(line, s)
+			st.simulcastLines(line)
+			line("a=%s", st.direction())
+			if st.send && named != 0 {
+				line("a=msid:%s %s", id.streamOf(s.kind()), s.kind()) // pion wants it before the source
+			}
 		}
-		c.midLine(line, s)
-		st.simulcastLines(line)
-		line("a=%s", st.direction())
-		if st.send && named != 0 {
-			line("a=msid:%s %s", id.streamOf(s.kind()), s.kind())
+		if named != 0 {
+			line("a=ssrc:%d cname:%s", named, id.stream)
 		}
 	}
 	return b.String()

@@ -66,7 +66,7 @@ export class BarView {
 
   #endAll() {
     confirm("End the meeting for all?", "Everybody in the room will be disconnected.", "End for all",
-      () => this.session.seat.post("disconnect").then(() => this.session.end("You have ended the meeting for all.")).catch(complain));
+      () => this.session.endAll().catch(complain));
   }
 
   get #raised() { return this.room.self?.buzz_time > 0; }

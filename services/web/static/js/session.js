@@ -222,6 +222,18 @@ export class Session extends Emitter {
 
   get canChat() { return this.chat && !this.lacks.has("chat"); }
 
+  /** Ends the meeting for everybody, ourselves included. */
+  async endAll() {
+    this.farewell = "You have ended the meeting for all.";
+    try {
+      await this.seat.post("disconnect");
+      this.end();
+    } catch (err) {
+      this.farewell = undefined;
+      throw err;
+    }
+  }
+
   /** Leaves, or notes that it is over. @param {string} [why] */
   end(why) {
     if (this.state === "ended") return;
@@ -229,6 +241,6 @@ export class Session extends Emitter {
     this.presentation.yield();
     this.call?.close();
     this.seat.leave();
-    this.#become("ended", why);
+    this.#become("ended", this.farewell ?? why); // the server tells us what we did
   }
 }
