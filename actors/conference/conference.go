@@ -30,7 +30,8 @@
 // does not wait itself: a locked room, and one that waits for its host, takes no
 // viewers. When only viewers are left they stay for as long as the conference
 // would linger without them; then they are disconnected and it ends. Where guests
-// are disconnected because their hosts have left, viewers are as well.
+// are disconnected because their hosts have left, viewers are as well, and so they
+// are when everybody else waits for a host.
 //
 // # Messages
 //

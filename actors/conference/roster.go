@@ -42,7 +42,7 @@ type roster struct {
 	speaker   string
 	stayMuted bool           // guests may not unmute themselves
 	begun     bool           // guests need not wait for a host
-	alone     time.Time      // since when guests are without a host; zero: they are not
+	alone     time.Time      // since when guests, or viewers, are without a host; zero: they are not
 	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/services/api"
 )
@@ -124,6 +125,12 @@ func TestWHEPToken(t *testing.T) {
 	}
 	if a := w.do("POST", "/whep/standup", "v=0", append(offered, "Authorization", "Bearer watch")...); a.Code != http.StatusCreated {
 		t.Errorf("with: %d %s", a.Code, a.Body)
+	}
+	if got := w.admitted[0].PIN; got != node.NoPIN {
+		t.Errorf("the token was taken for a PIN: %q", got)
+	}
+	if a := w.do("POST", "/whep/standup?pin=1234", "v=0", append(offered, "Authorization", "Bearer watch")...); a.Code != http.StatusCreated || w.admitted[1].PIN != "1234" {
+		t.Errorf("with a PIN as well: %d %s, %q", a.Code, a.Body, w.admitted[1].PIN)
 	}
 	if a := w.do("POST", "/whip/standup", "v=0", offered...); a.Code != http.StatusCreated {
 		t.Errorf("publishers need none: %d %s", a.Code, a.Body)
