@@ -253,7 +253,7 @@ func TestWebControls(t *testing.T) {
 	c.do(t, until(`document.getElementById("toasts").textContent.includes("Calling sip:carol")`))
 
 	c.do(t, chromedp.KeyEvent("k"), chromedp.WaitVisible(".keys"), chromedp.Click(".keys button:nth-child(5)"), chromedp.KeyEvent("#"), until(`document.querySelector(".pressed").textContent === "5#"`), chromedp.KeyEvent("\u001b"))
-	c.do(t, until(`document.querySelector(".toast.bad") === null`))
+	c.do(t, until(`!document.querySelector("dialog[open]") && document.querySelector(".toast.bad") === null`))
 	c.do(t, until(`document.getElementById("quality").dataset.grade !== "unknown"`), chromedp.KeyEvent("q"), until(`[...document.querySelectorAll("#dialog tbody tr")].some((r) => r.textContent.match(/Bit rate[1-9]/))`), chromedp.KeyEvent("\u001b"))
 
 	// The camera goes off and on.
