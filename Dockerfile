@@ -1,6 +1,6 @@
 # The engine on Debian: the codec libraries are Debian's, so both stages are.
 FROM golang:1.26-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends pkg-config libopus-dev libvpx-dev libopenh264-dev libyuv-dev && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends pkg-config libopus-dev libvpx-dev libopenh264-dev libyuv-dev flite1-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
@@ -8,7 +8,7 @@ COPY . .
 RUN go build -trimpath -o /skybridge ./cmd/skybridge
 
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libopus0 libvpx7 libopenh264-7 libyuv0 && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libopus0 libvpx7 libopenh264-7 libyuv0 libflite1 && rm -rf /var/lib/apt/lists/* \
  && useradd --system --home-dir /var/lib/skybridge --create-home skybridge
 COPY --from=build /skybridge /usr/local/bin/skybridge
 USER skybridge

@@ -11,7 +11,7 @@
 // The receiver's package owns the message types, with one exception: what a
 // conference tells its participants, its transcoder and the nodes is in
 // package conference, because those import it and not the other way round.
-// Imports point one way: node, participant, transcoder, conference. Commands
+// Imports point one way: node, testcall, participant, transcoder, conference. Commands
 // are imperative (conference.Mute), events past tense (participant.Left),
 // queries Get- with the bare noun as reply (conference.GetRoster,
 // conference.Roster). Messages are pointers to structs and immutable from the

@@ -129,11 +129,11 @@ type (
 		ID         string `json:"participant" jsonschema:"id of the participant, and of its call"`
 		Node       string `json:"node" jsonschema:"node that has the call"`
 		Name       string `json:"name" jsonschema:"display name"`
-		Protocol   string `json:"protocol" jsonschema:"sip, webrtc or whip"`
+		Protocol   string `json:"protocol" jsonschema:"sip, webrtc, whip, whep or test"`
 		Remote     string `json:"remote" jsonschema:"the peer's URI or address"`
 		Outgoing   bool   `json:"outgoing" jsonschema:"true when we called them"`
 		State      string `json:"state" jsonschema:"connecting or connected"`
-		Role       string `json:"role" jsonschema:"host or guest"`
+		Role       string `json:"role" jsonschema:"host, guest or viewer"`
 		Audio      bool   `json:"audio" jsonschema:"the call has sound"`
 		Video      bool   `json:"video" jsonschema:"the call has a picture"`
 		AudioMuted bool   `json:"audio_muted" jsonschema:"the others do not hear it"`

@@ -186,7 +186,7 @@ func parseEvents(t *testing.T) map[string]eventDoc {
 	t.Helper()
 	docs := map[string]eventDoc{}
 	var withSubject []string
-	for _, path := range []string{"event.go", "participant.go", "presentation.go", "message.go"} {
+	for _, path := range []string{"event.go", "participant.go", "presentation.go", "message.go", "testcall.go"} {
 		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

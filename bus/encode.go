@@ -103,6 +103,7 @@ func Events() []Event {
 		PresentationStarted{},
 		PresentationStopped{},
 		MessageSent{},
+		TestCallFinished{},
 		NodeStarted{},
 		NodeStopped{},
 		NodeLost{},

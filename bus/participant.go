@@ -5,13 +5,13 @@ type ParticipantJoined struct {
 	Room        string `json:"room"`        // name of the room
 	Participant string `json:"participant"` // id of the participant, and of its call
 	Node        string `json:"node"`        // node that has the call
-	Protocol    string `json:"protocol"`    // "sip", "webrtc" or "whip"
+	Protocol    string `json:"protocol"`    // "sip", "webrtc", "whip", "whep" or "test"
 	Name        string `json:"name"`        // display name
 	Remote      string `json:"remote"`      // the peer's URI or address
 	Outgoing    bool   `json:"outgoing"`    // true when we called them
 	Audio       bool   `json:"audio"`       // the call has sound
 	Video       bool   `json:"video"`       // the call has a picture
-	Role        string `json:"role"`        // "host" or "guest"
+	Role        string `json:"role"`        // "host", "guest" or "viewer"
 }
 
 // Subject implements [Event].

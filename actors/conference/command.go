@@ -75,16 +75,22 @@ func (x *conference) disconnect(c actor.Context, m *Disconnect) {
 		x.reply(c, nil)
 		return
 	}
-	x.ending = true
+	x.dismissAll(c, reasonDisconnected, m.Reason)
+	x.reply(c, nil)
+	x.idle(c, reasonDisconnected)
+}
+
+// dismissAll lets nobody in any more and tells everybody to go, so that the
+// conference ends for that reason.
+func (x *conference) dismissAll(c actor.Context, reason, text string) {
+	x.ending = reason
 	for _, j := range x.joining {
 		x.refuse(c, j.sender, ErrEnded)
 	}
 	x.joining = nil
 	for len(x.roster.members) > 0 {
-		x.dismiss(c, x.roster.members[0], reasonEnded, m.Reason)
+		x.dismiss(c, x.roster.members[0], reasonEnded, text)
 	}
-	x.reply(c, nil)
-	x.idle(c, reasonDisconnected)
 }
 
 // dismiss takes a participant out and tells it to go. The conference does not

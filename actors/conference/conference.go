@@ -21,6 +21,18 @@
 // them; an older one is ignored by the receiver. A lost message is repaired by
 // the next one.
 //
+// # Viewers
+//
+// A participant with [RoleViewer] (WHEP) sees and hears, and that is all: it has
+// no tile, cannot become host or guest, cannot present, and is not counted,
+// neither towards the room's limit nor as somebody who keeps the conference
+// going. It is let in only where somebody else is, inside and not waiting, and
+// does not wait itself: a locked room, and one that waits for its host, takes no
+// viewers. When only viewers are left they stay for as long as the conference
+// would linger without them; then they are disconnected and it ends. Where guests
+// are disconnected because their hosts have left, viewers are as well, and so they
+// are when everybody else waits for a host.
+//
 // # Messages
 //
 // What participants write to each other is no state: it goes to the subscribers
@@ -100,6 +112,10 @@ type Config struct {
 	// Linger is how long the conference outlives its last participant, so that
 	// a dropped caller can come back to it as it was.
 	Linger time.Duration
+
+	// Test makes the room a service for test calls (package testcall): each
+	// caller has a conference of its own, for so long. Zero: it is a room.
+	Test time.Duration
 }
 
 // GuestsNeedPIN reports whether nobody enters without a PIN.
@@ -142,7 +158,7 @@ type conference struct {
 	counted   int // participants in the metrics
 	stopTimer func() bool
 	limits    limits
-	ending    bool // everybody has been told to go; nobody comes in any more
+	ending    string // why everybody has been told to go; nobody comes in any more then
 	closed    bool
 }
 
@@ -329,8 +345,8 @@ func (x *conference) idle(c actor.Context, reason string) {
 	}
 	switch {
 	case !x.empty() || x.closed:
-	case x.ending:
-		x.end(c, reasonDisconnected)
+	case x.ending != "":
+		x.end(c, x.ending)
 	default:
 		linger := x.Linger
 		if x.roster.started.IsZero() {
@@ -341,15 +357,19 @@ func (x *conference) idle(c actor.Context, reason string) {
 	}
 }
 
-// empty reports whether nobody is here, nor on the way in or out.
+// empty reports whether nobody but viewers is here, nor on the way in or out.
 func (x *conference) empty() bool {
-	return len(x.roster.members) == 0 && len(x.joining) == 0 && len(x.dismissed) == 0
+	return x.roster.active() == 0 && len(x.joining) == 0 && len(x.dismissed) == 0
 }
 
 func (x *conference) endIfIdle(c actor.Context, reason string) {
-	if x.empty() {
+	switch {
+	case !x.empty(): // somebody joined while the timer was already firing
+	case len(x.roster.members) == 0:
 		x.end(c, reason)
-	} // else somebody joined while the timer was already firing
+	default:
+		x.dismissAll(c, reason, "Nobody is in the conference any more")
+	}
 }
 
 // end closes the door; the parent stops the actor.

@@ -83,7 +83,7 @@ type Participant struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Protocol      string                 `protobuf:"bytes,3,opt,name=protocol,proto3" json:"protocol,omitempty"` // "sip", "webrtc", "whip"
+	Protocol      string                 `protobuf:"bytes,3,opt,name=protocol,proto3" json:"protocol,omitempty"` // "sip", "webrtc", "whip", "whep", "test"
 	Remote        string                 `protobuf:"bytes,4,opt,name=remote,proto3" json:"remote,omitempty"`     // URI or address
 	Outgoing      bool                   `protobuf:"varint,5,opt,name=outgoing,proto3" json:"outgoing,omitempty"`
 	State         string                 `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`  // "connecting" or "connected"
@@ -94,7 +94,7 @@ type Participant struct {
 	Held          bool                   `protobuf:"varint,11,opt,name=held,proto3" json:"held,omitempty"`
 	Speaking      bool                   `protobuf:"varint,12,opt,name=speaking,proto3" json:"speaking,omitempty"`
 	Spotlight     bool                   `protobuf:"varint,13,opt,name=spotlight,proto3" json:"spotlight,omitempty"`
-	Role          string                 `protobuf:"bytes,14,opt,name=role,proto3" json:"role,omitempty"` // "host" or "guest"
+	Role          string                 `protobuf:"bytes,14,opt,name=role,proto3" json:"role,omitempty"` // "host", "guest" or "viewer"
 	JoinedUnixMs  int64                  `protobuf:"varint,15,opt,name=joined_unix_ms,json=joinedUnixMs,proto3" json:"joined_unix_ms,omitempty"`
 	Address       *Address               `protobuf:"bytes,16,opt,name=address,proto3" json:"address,omitempty"` // the participant actor
 	HandRaised    bool                   `protobuf:"varint,17,opt,name=hand_raised,json=handRaised,proto3" json:"hand_raised,omitempty"`

@@ -37,7 +37,7 @@ func (r *roster) each(id string, f func(i int)) error {
 		return nil
 	}
 	for i, p := range r.members {
-		if p.Role != RoleHost {
+		if p.Role == RoleGuest {
 			f(i)
 		}
 	}
@@ -112,8 +112,11 @@ func (r *roster) setRole(id, role string) error {
 		return ErrRole
 	}
 	i := r.find(id)
-	if i < 0 {
+	switch {
+	case i < 0:
 		return ErrNobody
+	case r.members[i].Role == RoleViewer:
+		return ErrViewer
 	}
 	if r.change(i, func(p *Participant) { p.Role = role }) {
 		r.fact(bus.ParticipantRole{Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(r.members[i].Address), Role: role})

@@ -13,6 +13,8 @@ func (r *roster) takeFloor(id string, force bool) error {
 	}
 	host := r.members[i].Role == RoleHost
 	switch {
+	case r.members[i].Role == RoleViewer:
+		return ErrViewer
 	case r.members[i].Waiting != "":
 		return ErrWaiting
 	case r.presenter == id:

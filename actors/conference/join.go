@@ -1,7 +1,6 @@
 package conference
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,11 +20,11 @@ func (x *conference) join(c actor.Context, m *Join) {
 	case p.GetId() == "" || p.GetAddress().GetId() == "":
 		x.refuse(c, c.Sender(), ErrParticipant)
 		return
-	case x.closed || x.ending:
+	case x.closed || x.ending != "":
 		x.refuse(c, c.Sender(), ErrEnded)
 		return
 	}
-	if err := x.roster.admissible(p.Id, cmp.Or(p.Role, RoleHost), m.Waits); err != nil && m.Epoch == 0 {
+	if err := x.roster.admissible(p, m.Waits); err != nil && m.Epoch == 0 {
 		x.refuse(c, c.Sender(), err)
 		return
 	}

@@ -77,7 +77,7 @@ func (x *conference) rejoin(c actor.Context, m *Rejoin) {
 	case transcoder == nil || m.Last == nil || m.Last.Room != x.Name:
 		x.reply(c, ErrParticipant)
 		return
-	case x.closed || x.ending:
+	case x.closed || x.ending != "":
 		x.reply(c, ErrEnded)
 		return
 	case x.media.node != "" && x.media.node != transcoder.Address:

@@ -59,6 +59,8 @@ var (
 	ErrMediaElse   = &bus.Error{Code: bus.Conflict, Text: "conference: media is on another node"}
 	ErrNobody      = &bus.Error{Code: bus.NotFound, Text: "conference: no such participant"}
 	ErrLayout      = &bus.Error{Code: bus.Invalid, Text: "conference: unknown layout"}
+	ErrNotLive     = &bus.Error{Code: bus.Conflict, Text: "conference: nobody to watch"}
+	ErrViewer      = &bus.Error{Code: bus.Conflict, Text: "conference: a viewer only watches"}
 	ErrRole        = &bus.Error{Code: bus.Invalid, Text: "conference: unknown role"}
 	ErrFloor       = &bus.Error{Code: bus.Forbidden, Text: "conference: somebody else presents"}
 	ErrPresent     = &bus.Error{Code: bus.Forbidden, Text: "conference: guests may not present"}

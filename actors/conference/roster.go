@@ -12,8 +12,9 @@ import (
 
 // Roles, and states of a participant.
 const (
-	RoleHost  = "host"
-	RoleGuest = "guest"
+	RoleHost   = "host"
+	RoleGuest  = "guest"
+	RoleViewer = "viewer" // only sees and hears; see the package comment
 
 	StateConnecting = "connecting"
 	StateConnected  = "connected"
@@ -41,7 +42,7 @@ type roster struct {
 	speaker   string
 	stayMuted bool           // guests may not unmute themselves
 	begun     bool           // guests need not wait for a host
-	alone     time.Time      // since when guests are without a host; zero: they are not
+	alone     time.Time      // since when guests, or viewers, are without a host; zero: they are not
 	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 
@@ -58,16 +59,33 @@ func newRoster(cfg Config, epoch uint64, here place) *roster {
 }
 
 // admissible says why a newcomer may not enter, not even to wait.
-func (r *roster) admissible(id, role string, waits bool) error {
+func (r *roster) admissible(p *Participant, waits bool) error {
+	viewer := p.Role == RoleViewer
+	waitsFor := r.waitsFor(cmp.Or(p.Role, RoleHost))
 	switch {
-	case r.find(id) >= 0:
+	case r.find(p.Id) >= 0:
 		return nil
-	case !waits && r.waitsFor(role) == WaitLock:
+	case waitsFor == WaitLock && (viewer || !waits):
 		return ErrLocked
-	case r.cfg.Limit > 0 && len(r.members) >= r.cfg.Limit:
+	case viewer && (waitsFor != "" || !r.inside((*Participant).active)):
+		return ErrNotLive
+	case !viewer && r.cfg.Limit > 0 && r.active() >= r.cfg.Limit:
 		return ErrFull
 	}
 	return nil
+}
+
+// active reports whether p does more than watch, or will when it has been let in.
+func (p *Participant) active() bool { return p.Role != RoleViewer }
+
+// active counts the members that are, waiting ones included.
+func (r *roster) active() (n int) {
+	for _, p := range r.members {
+		if p.active() {
+			n++
+		}
+	}
+	return n
 }
 
 // admit lets p in and reports whether it is new here. Joining twice is joining
@@ -80,7 +98,7 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 		return false, nil
 	}
 	if !again {
-		if err := r.admissible(p.Id, cmp.Or(p.Role, RoleHost), waits); err != nil {
+		if err := r.admissible(p, waits); err != nil {
 			return false, err
 		}
 	}

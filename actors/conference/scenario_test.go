@@ -238,6 +238,9 @@ func (s *stage) participant(d *datadriven.TestData, id string) *conference.Parti
 	if d.HasArg("guest") {
 		p.Role = conference.RoleGuest
 	}
+	if d.HasArg("viewer") {
+		p.Role = conference.RoleViewer
+	}
 	p.Api = d.HasArg("api")
 	if d.HasArg("waiting") {
 		p.Waiting, p.JoinedUnixMs = conference.WaitLock, 1 // long ago

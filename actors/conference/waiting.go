@@ -26,7 +26,8 @@ const (
 	// waitLimit is how long somebody may wait.
 	waitLimit = 15 * time.Minute
 
-	// guestsLimit is how long guests may go on without a host.
+	// guestsLimit is how long guests may go on without a host, and viewers while
+	// everybody else waits for one.
 	guestsLimit = time.Minute
 )
 
@@ -108,8 +109,8 @@ func (r *roster) review(now time.Time) {
 		return
 	}
 	isHost := func(p *Participant) bool { return p.Role == RoleHost }
-	anybody := func(*Participant) bool { return true }
-	if len(r.members) > 0 && !r.inside(anybody) {
+	anybody := (*Participant).active
+	if r.active() > 0 && !r.inside(anybody) {
 		if r.begun {
 			r.begun = false // the next host begins anew
 			r.version++
@@ -122,8 +123,10 @@ func (r *roster) review(now time.Time) {
 	if !r.begun && r.inside(func(p *Participant) bool { return isHost(p) && p.State == StateConnected }) {
 		r.begin()
 	}
-	switch alone := r.begun && r.inside(anybody) && !r.inside(isHost); {
-	case !alone:
+	guests := r.begun && r.inside(anybody) && !r.inside(isHost)
+	viewers := len(r.members) > r.active() && r.active() > 0 && !r.inside(anybody) // of a conference that others wait for
+	switch {
+	case !guests && !viewers:
 		r.alone = time.Time{}
 	case r.alone.IsZero():
 		r.alone = now

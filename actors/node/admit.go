@@ -22,7 +22,7 @@ type followLater struct{ call participant.ID }
 
 // admit finds the conference for a call, and then starts its actor.
 func (n *node) admit(c actor.Context, m *Admit) {
-	k := &call{id: m.Call, asker: c.Sender(), admit: m}
+	k := &call{id: m.Call, asker: c.Sender(), admit: m, viewer: m.Role == conference.RoleViewer}
 	if err := n.admissible(m); err != nil {
 		n.answer(c, k, err)
 		return
@@ -37,21 +37,26 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		return
 	}
 	k.role = cmp.Or(k.role, conference.RoleHost)
+	if cfg.Test > 0 {
+		cfg = testRoom(cfg, k.id)
+	}
 	n.calls[k.id] = k
 	n.measure()
 
 	r := n.room(cfg)
-	if !n.lease(k, r, mediumOf(m.Audio, m.Video)) {
+	if !n.lease(k, r, mediumOf(m.Audio, m.Video, k.viewer)) {
 		n.overflow(c, r, k)
 		return
 	}
 	need := toEnter
-	if n.draining {
+	if n.draining || k.viewer {
 		need = toLook // into running conferences only
 	}
 	n.want(c, r, waiter{need, func(c actor.Context, err error) {
 		switch {
 		case n.calls[k.id] != k: // the node is stopping
+		case errors.Is(err, errNoConference) && k.viewer && !n.draining:
+			n.drop(c, k, conference.ErrNotLive)
 		case errors.Is(err, errNoConference):
 			n.drop(c, k, ErrDraining)
 		case err != nil:
@@ -110,6 +115,7 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
 	if k := n.calls[m.ID]; k != nil {
+		n.test(c, k)
 		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name, Role: k.role, Waiting: m.Waiting})
 	}
 }

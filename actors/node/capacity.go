@@ -64,14 +64,17 @@ func (c Capacity) weight(calls float64) Units {
 // demand is what there is in one conference on this node.
 type demand struct {
 	video, audio int // calls with video, and calls with audio only
+	watching     int // viewers with video, and with audio only
+	listening    int
 	content      int // calls with a stream for what is presented
 	seats        int // of the layout: how many are seen at once
 	shared       bool
+	echo         bool // what comes from them goes back: it is encoded twice
 	open         bool // there is media, whoever uses it
 }
 
 func demandOf(cfg conference.Config) demand {
-	d := demand{shared: cfg.SelfView}
+	d := demand{shared: cfg.SelfView, echo: cfg.Test > 0}
 	layout, err := compose.Parse(cfg.Layout)
 	if err != nil {
 		layout, _ = compose.Parse(compose.Default)
@@ -90,6 +93,9 @@ func demandOf(cfg conference.Config) demand {
 // Where oneself is shown as well, all receive one picture. The first call pays
 // for it, the others that are seen for being decoded.
 //
+// Viewers see what everybody sees who is not seen: the first of them may need
+// that encoded for it, the others cost what sending takes.
+//
 // Likewise with sound: so many are heard at once and need a mix of their own,
 // the others share one.
 //
@@ -102,21 +108,25 @@ func (d demand) units(c Capacity) (u Units) {
 	if !c.limited() {
 		return 0
 	}
-	own, shown := min(d.video, d.seats+1), 0
+	all := d.video + d.watching
+	own, shown := min(d.video+min(d.watching, 1), d.seats+1), 0
 	if d.shared {
-		own, shown = min(d.video, 1), min(max(0, d.video-1), d.seats)
+		own, shown = min(all, 1), min(max(0, d.video-1), d.seats)
 	}
-	viewers := d.video - own - shown
+	viewers := all - own - shown
 	heard := min(d.audio, max(0, mix.DefaultHeard+1-own-shown))
+	if d.echo && own > 0 {
+		own++
+	}
 	u += Units(own) * HDUnit
 	u += Units(shown) * c.weight(c.Shown)
 	u += Units(viewers) * c.weight(c.Viewers)
 	u += Units(heard) * c.weight(c.Audio)
-	u += Units(d.audio-heard) * c.weight(c.Listeners)
+	u += Units(d.audio-heard+d.listening) * c.weight(c.Listeners)
 	if d.content > 0 {
 		u += HDUnit + Units(d.content-1)*c.weight(c.Viewers)
 	}
-	if d.open && d.video == 0 && d.audio == 0 {
+	if d.open && all == 0 && d.audio == 0 {
 		u = HDUnit
 	}
 	return u

@@ -2,6 +2,7 @@ package node
 
 import (
 	"testing"
+	"time"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
 )
@@ -55,12 +56,18 @@ func TestDemand(t *testing.T) {
 		{"sound", conference.Config{}, demand{audio: 8}, 0.8},
 		{"sound, and listeners", conference.Config{}, demand{audio: 109}, 9*0.1 + 100*0.01},
 		{"pictures and sound", conference.Config{}, demand{video: 4, audio: 7}, 4 + 5*0.1 + 2*0.01},
+		{"viewers of two", conference.Config{}, demand{video: 2, watching: 101}, 3 + 100*0.05},
+		{"viewers of many", conference.Config{Layout: "1+0"}, demand{video: 4, watching: 100}, 2 + 102*0.05},
+		{"viewers of what all share", conference.Config{SelfView: true}, demand{video: 2, watching: 100}, 1 + 0.5 + 100*0.05},
+		{"viewers that only listen", conference.Config{}, demand{audio: 2, listening: 100}, 2*0.1 + 100*0.01},
+		{"a test call", conference.Config{Layout: "1+0", Test: time.Minute}, demand{video: 1}, 2},
+		{"a test call without a picture", conference.Config{Layout: "1+0", Test: time.Minute}, demand{audio: 1}, 0.1},
 		{"something presented", conference.Config{}, demand{video: 4, content: 1}, 5},
 		{"to three", conference.Config{SelfView: true}, demand{video: 4, content: 4}, 1 + 3*0.5 + 1 + 3*0.05},
 		{"an unknown layout", conference.Config{Layout: "1+33"}, demand{video: 10}, 9 + 0.05},
 	} {
 		d := demandOf(tt.cfg)
-		tt.d.seats, tt.d.shared = d.seats, d.shared
+		tt.d.seats, tt.d.shared, tt.d.echo = d.seats, d.shared, d.echo
 		if got := tt.d.units(round); got != Units(tt.want*float64(HDUnit)+0.5) {
 			t.Errorf("%s: %v HD calls, want %v", tt.what, got.HD(), tt.want)
 		}
@@ -80,7 +87,7 @@ func TestDemandIsMonotone(t *testing.T) {
 					d := demandOf(cfg)
 					d.video, d.audio = pictures, sounds
 					now := d.units(capacity)
-					for _, m := range []medium{audio, video} {
+					for _, m := range []medium{audio, video, listening, watching} {
 						more := d
 						more.add(m, 1)
 						if then := more.units(capacity); then < now {

@@ -1,9 +1,12 @@
 package node
 
 import (
+	"errors"
 	"math"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
 )
 
 // ledger is what the conferences here have leased of the node's capacity. What
@@ -18,13 +21,19 @@ type ledger struct {
 type medium int
 
 const (
-	nothing medium = iota
+	nothing   medium = iota
+	listening        // a viewer's
+	watching
 	audio
 	video
 )
 
-func mediumOf(hasAudio, hasVideo bool) medium {
+func mediumOf(hasAudio, hasVideo, viewer bool) medium {
 	switch {
+	case viewer && hasVideo:
+		return watching
+	case viewer && hasAudio:
+		return listening
 	case hasVideo:
 		return video
 	case hasAudio:
@@ -39,6 +48,10 @@ func (d *demand) add(m medium, n int) {
 		d.video += n
 	case audio:
 		d.audio += n
+	case watching:
+		d.watching += n
+	case listening:
+		d.listening += n
 	}
 }
 
@@ -136,7 +149,8 @@ func (n *node) setCapacity(c Capacity) {
 // reserve changes what a call leases. Less than it has is always granted, also
 // where a mix of its own costs more than its part of a picture for many did.
 func (n *node) reserve(c actor.Context, m *Reserve) {
-	k, want := n.calls[m.Call], mediumOf(m.Audio, m.Video)
+	k := n.calls[m.Call]
+	want := mediumOf(m.Audio, m.Video, k != nil && k.viewer)
 	var reply any = &Reserved{}
 	switch {
 	case k == nil || k.leasedIn == nil:
@@ -177,12 +191,14 @@ func (n *node) overflow(c actor.Context, r *room, k *call) {
 		return
 	}
 	need := toEnter
-	if n.draining {
+	if n.draining || k.viewer {
 		need = toLook
 	}
 	n.lookUp(c, r.cfg, need, true, func(c actor.Context, f *Found, err error) {
 		switch {
 		case n.calls[k.id] != k: // the node is stopping
+		case errors.Is(err, errNoConference) && k.viewer:
+			n.drop(c, k, conference.ErrNotLive)
 		case err != nil:
 			n.drop(c, k, err)
 		case f.Here || f.Contacts == Contacts{}:

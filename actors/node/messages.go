@@ -21,15 +21,15 @@ type (
 	Admit struct {
 		Call     participant.ID // from [NewCall]
 		Alias    string         // what was dialled: the user part of a URI, or a room name
-		Protocol string         // "sip", "webrtc" or "whip"
+		Protocol string         // "sip", "webrtc", "whip" or "whep"
 		Outgoing bool           // we called them
 		Name     string         // display name, may be empty
 		Remote   string         // the peer's URI or address, for the roster
 		Audio    bool           // media that the call wants
 		Video    bool
 		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host" or "guest"; empty means host. A PIN decides it where the room has any
-		PIN      string // what the caller has given; [NoPIN] to come as a guest without; empty for nothing yet
+		Role     string // "host", "guest" or "viewer"; empty means host. A PIN decides between host and guest where the room has any
+		PIN      string // what the caller has given; [NoPIN] to come as a guest, or to watch, without; empty for nothing yet
 
 		Referred   bool // was sent here by a host of another conference: Role is as authorized, and no PIN is needed
 		Waits      bool // to be let into a locked conference, rather than to be refused
@@ -106,7 +106,7 @@ type (
 		Participant *actor.PID
 		Conference  *actor.PID // its owner, on this node or another
 		Room        string     // the room's name
-		Role        string     // "host" or "guest"
+		Role        string     // "host", "guest" or "viewer"
 		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
 

@@ -52,6 +52,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/bus/claim"
@@ -99,6 +100,9 @@ type Deps struct {
 	// NewBridge makes the media of a conference; see transcoder.Deps.
 	NewBridge func(room string, notify func(event any)) transcoder.Bridge
 
+	// TestCall is what test calls are made with; required if a room has Test.
+	TestCall testcall.Media
+
 	// Dialer places outgoing calls. nil: there are none.
 	Dialer Dialer
 }
@@ -110,6 +114,7 @@ type Collectors struct {
 	Conference  *conference.Metrics
 	Transcoder  *transcoder.Metrics
 	Participant *participant.Metrics
+	TestCall    *testcall.Metrics // required if a room has Test
 }
 
 // Start starts the node actor of a system. It fails when the rooms contradict

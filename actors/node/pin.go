@@ -25,9 +25,19 @@ type doors struct {
 	wrong map[string][]time.Time // by key of the room; the last maxWrong+1 of the window
 }
 
-// enter returns the role of a caller. One that we have called, or that was
-// referred, needs no PIN.
+// enter returns the role of a caller. Viewers need a PIN where guests do, and
+// stay viewers with any.
 func (d *doors) enter(cfg conference.Config, m *Admit, now time.Time) (role string, err error) {
+	role, err = d.check(cfg, m, now)
+	if err == nil && m.Role == conference.RoleViewer {
+		role = conference.RoleViewer
+	}
+	return role, err
+}
+
+// check returns the role that a PIN is for. Who we have called, or who was
+// referred, needs none.
+func (d *doors) check(cfg conference.Config, m *Admit, now time.Time) (role string, err error) {
 	switch {
 	case m.Outgoing || m.Referred || cfg.HostPIN == "":
 		return m.Role, nil

@@ -44,6 +44,12 @@ func TestDoors(t *testing.T) {
 		{name: "both, none given", cfg: both, err: ErrPIN},
 		{name: "both, to be a guest", cfg: both, pin: NoPIN, err: ErrPIN},
 		{name: "referred", cfg: both, referred: true, role: "guest", want: "guest"},
+		{name: "a viewer where no PIN is needed", cfg: open, pin: NoPIN, role: "viewer", want: "viewer"},
+		{name: "a viewer where guests need none", cfg: free, pin: NoPIN, role: "viewer", want: "viewer"},
+		{name: "a viewer where guests need one", cfg: both, pin: NoPIN, role: "viewer", err: ErrPIN},
+		{name: "a viewer with the host PIN", cfg: both, pin: "1234", role: "viewer", want: "viewer"},
+		{name: "a viewer with the guest PIN", cfg: both, pin: "5678", role: "viewer", want: "viewer"},
+		{name: "a viewer with a wrong PIN", cfg: free, pin: "0000", role: "viewer", err: ErrWrongPIN},
 		{name: "called by us", cfg: both, outgoing: true, role: "guest", want: "guest"},
 	}
 	for _, tt := range tests {

@@ -52,6 +52,9 @@ func (s *stage) play(d *datadriven.TestData) string {
 		if d.HasArg("guest") {
 			m.Role = conference.RoleGuest
 		}
+		if d.HasArg("viewer") {
+			m.Role = conference.RoleViewer
+		}
 		return s.admit(n, m) + "\n"
 	case "authorize":
 		m := &node.Authorize{Alias: arg(1), Role: arg(2)}

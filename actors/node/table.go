@@ -79,6 +79,7 @@ type call struct {
 	leasedIn *room // whose demand it is part of
 	leases   medium
 	content  bool // and it leases for a stream of what is presented
+	viewer   bool
 }
 
 // obey notes who owns the conference on another node, and watches it; nil when

@@ -4,6 +4,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/skybridge-media/skybridge/media/bridge"
+	"github.com/skybridge-media/skybridge/media/port"
 )
 
 // ID identifies a participant for its lifetime. It is unique in the cluster
@@ -63,6 +64,19 @@ type (
 	// token). The participant leaves the conference and stops. A Reason without
 	// a code means "hangup". No reply.
 	Ended struct{ Reason Reason }
+)
+
+// Queries.
+type (
+	// GetStats asks what the call's media has been through. The reply is *Stats.
+	GetStats struct{}
+
+	// Stats is the reply to GetStats. Media is zero for a call that is not
+	// Connected, and for media that keeps no account.
+	Stats struct {
+		Connected bool
+		Media     port.Stats
+	}
 )
 
 // Commands of the node, the participant's parent. A conference sends

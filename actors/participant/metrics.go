@@ -19,7 +19,7 @@ type Metrics struct {
 
 // Closed sets of labels; anything else is "other".
 var (
-	protocols = []string{"sip", "webrtc", "whip"}
+	protocols = []string{"sip", "webrtc", "whip", "whep", "test"}
 	reasons   = []string{
 		"hangup", "disconnected", "conference_ended", "media_lost", "node_stopping", "timeout", "failed",
 	}

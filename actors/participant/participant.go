@@ -175,6 +175,8 @@ func (p *participant) Receive(c actor.Context) {
 		p.endedBySignalling(c, m.Reason)
 	case *End:
 		p.end(c, m.Reason)
+	case *GetStats:
+		c.Respond(p.stats())
 	case *timedOut:
 		p.timedOut(c, m.in)
 	case *rejoin:
@@ -261,6 +263,15 @@ func (p *participant) rename(c actor.Context, name string) {
 	p.Name = name
 	p.publish(bus.ParticipantRenamed{Room: p.Room, Participant: string(p.ID), Node: p.Node, Name: name})
 	p.update(c)
+}
+
+// stats is how the media of the call is.
+func (p *participant) stats() *Stats {
+	s := &Stats{Connected: p.state == connected}
+	if media, ok := p.port.(interface{ Stats() port.Stats }); ok && s.Connected {
+		s.Media = media.Stats()
+	}
+	return s
 }
 
 func (p *participant) isAdmitted() bool { return !p.admitted.IsZero() }

@@ -22,7 +22,7 @@ func plan(r *conference.Roster) *bridge.Plan {
 			VideoMuted: m.VideoMuted,
 			Held:       m.Held || m.Waiting != "",
 			Spotlight:  m.Spotlight,
-			NoTile:     m.State != conference.StateConnected || !m.Audio && !m.Video,
+			NoTile:     m.State != conference.StateConnected || !m.Audio && !m.Video || m.Role == conference.RoleViewer,
 		})
 	}
 	return p

@@ -29,6 +29,7 @@ func TestPlan(t *testing.T) {
 			{Id: "c", Name: "Cy", State: conference.StateConnecting, Audio: true, Video: true},
 			{Id: "d", Name: "only the API", State: conference.StateConnected, Api: true},
 			{Id: "e", Name: "inside", OverlayText: "outside", State: conference.StateConnected, Audio: true, Video: true, Waiting: conference.WaitLock},
+			{Id: "f", Name: "Viewer", State: conference.StateConnected, Audio: true, Video: true, Role: conference.RoleViewer},
 		}
 		b.Send(pid, r)
 		b.Settle()
@@ -38,6 +39,7 @@ func TestPlan(t *testing.T) {
 			{ID: "c", Name: "Cy", NoTile: true},
 			{ID: "d", Name: "only the API", NoTile: true},
 			{ID: "e", Name: "outside", Held: true},
+			{ID: "f", Name: "Viewer", NoTile: true},
 		}}
 		if got := bridges.Open()[0].Plan(); !reflect.DeepEqual(got, want) {
 			b.Errorf("plan\n%+v, want\n%+v", got, want)

@@ -19,6 +19,8 @@ import (
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/resample"
+	media "github.com/skybridge-media/skybridge/media/rtp"
+	"github.com/skybridge-media/skybridge/media/sdp"
 )
 
 // ErrEnded is what waiting for a call returns when the other side ends it.
@@ -51,6 +53,10 @@ type Config struct {
 
 	// Tap, if set, sees every audio payload as it arrives, borrowed.
 	Tap func(payload []byte, at time.Time)
+
+	// Lose, if set, is asked of every packet that is sent whether the network
+	// loses it. It is called from several goroutines.
+	Lose func(k sdp.Kind) bool
 
 	Audio *codecs.Audio // what to offer; nil: no audio
 	Video *codecs.Video // what to offer; nil: no video
@@ -92,6 +98,21 @@ func tapped(tap func([]byte, time.Time), next func(*rtp.Packet, time.Time)) func
 		tap(p.Payload, arrived)
 		next(p, arrived)
 	}
+}
+
+// lossy is a network that loses packets.
+type lossy struct {
+	media.Writer
+	kind sdp.Kind
+	lose func(sdp.Kind) bool
+}
+
+// WriteRTP implements [media.Writer].
+func (l lossy) WriteRTP(h *rtp.Header, payload []byte) error {
+	if l.lose(l.kind) {
+		return nil
+	}
+	return l.Writer.WriteRTP(h, payload)
 }
 
 // engine plays and records: it stands where a bridge stands for a server.

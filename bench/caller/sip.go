@@ -230,6 +230,9 @@ func (s *SIP) connect(agreed *sdp.Agreement) error {
 			return err
 		}
 		local := port.Local{SSRC: l.ssrc, CNAME: s.cfg.Name, Out: l}
+		if s.cfg.Lose != nil {
+			local.Out = lossy{l, k, s.cfg.Lose}
+		}
 		if k == sdp.Audio {
 			s.port.SetAudio(port.AgreedAudio(stream, local))
 			l.Start(rtp.Handler{RTP: tapped(s.cfg.Tap, s.port.AudioRTP), RTCP: s.port.AudioRTCP})

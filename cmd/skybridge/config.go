@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/media/compose"
 )
 
@@ -39,6 +41,8 @@ type config struct {
 	Ops      string
 
 	SRTP     string
+	WHIPFile string // holds the token of who may publish
+	WHEPFile string // likewise of who may watch
 	MaxCalls int
 	Capacity float64 // HD calls; zero: measure
 	Reserved int     // CPUs
@@ -59,6 +63,8 @@ type room struct {
 	Limit    int
 	Layout   string
 	SelfView string
+	Type     string        // roomConference, also if empty, or roomTest
+	Duration time.Duration // of test calls
 
 	HostPIN, GuestPIN string
 	AllowGuests       *bool // nil: if there is a guest PIN
@@ -68,6 +74,19 @@ type room struct {
 	line  int            // where it begins
 	lines map[string]int // where each of its settings is
 }
+
+// Types of rooms.
+const (
+	roomConference = "conference"
+	roomTest       = "test-call"
+
+	// adHocTest is the test call of who opens rooms for any alias. It is not
+	// called "test", as people like to call rooms that.
+	adHocTest = "test-call"
+
+	// maxTest bounds a test call, which takes twice what another call does.
+	maxTest = 10 * time.Minute
+)
 
 // maxCapacity bounds what can be set, in HD calls: more than any machine has.
 const maxCapacity = 1_000_000
@@ -93,7 +112,7 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Public, "public-address", "", "`address` at which others reach us, when it is not the one we bind to (static NAT)")
 	fs.Uint16Var(&c.SIPPort, "sip-port", 5060, "`port` for SIP over UDP and TCP; 0 picks a free one, here and below")
 	fs.Uint16Var(&c.SIPSPort, "sips-port", 5061, "`port` for SIP over TLS")
-	fs.Uint16Var(&c.HTTPS, "https-port", 8443, "`port` for the web page, the client API and WHIP")
+	fs.Uint16Var(&c.HTTPS, "https-port", 8443, "`port` for the web page, the client API, WHIP and WHEP")
 	fs.Var(&c.RTP, "rtp-ports", "UDP `ports` for media of SIP calls, FIRST-LAST")
 	fs.Uint16Var(&c.WebRTC, "webrtc-port", 8444, "`port` for media of browsers, UDP and TCP")
 	fs.StringVar(&c.NATS, "nats", "", "`URL` of a NATS cluster with JetStream; empty runs an embedded server")
@@ -101,6 +120,8 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.Var(&c.NATSBind, "nats-bind", "`address` of the embedded NATS server; any but a loopback address is for TLS only")
 	fs.StringVar(&c.Ops, "ops", "127.0.0.1:9464", "`address` for /metrics, /healthz, /readyz and profiles, plain HTTP; empty for none")
 	fs.StringVar(&c.SRTP, "srtp", "optional", "`when` SIP calls use SRTP: off, optional (if it is offered) or required")
+	fs.StringVar(&c.WHIPFile, "whip-token-file", "", "`file` with the bearer token that publishers (WHIP) must have; empty: anybody may publish")
+	fs.StringVar(&c.WHEPFile, "whep-token-file", "", "`file` with the bearer token that viewers (WHEP) must have; empty: anybody may watch")
 	fs.IntVar(&c.MaxCalls, "max-calls", 0, "most `calls` this node takes at a time; 0 means as many as --rtp-ports allow")
 	fs.Float64Var(&c.Capacity, "capacity", 0, "how many HD `calls` this node's CPU can carry, each with a picture of its own; 0 measures it")
 	fs.IntVar(&c.Reserved, "reserved-cpus", 0, "`number` of CPUs that calls leave to other programs, when --capacity is measured")
@@ -139,6 +160,11 @@ func (c *config) validate() (problems []error) {
 	}
 	if !slices.Contains([]string{"off", "optional", "required"}, c.SRTP) {
 		wrong("srtp", "%q is not one of off, optional, required", c.SRTP)
+	}
+	for field, file := range map[string]string{"whip-token-file": c.WHIPFile, "whep-token-file": c.WHEPFile} {
+		if _, err := readToken(file); err != nil {
+			wrong(field, "%v", err)
+		}
 	}
 	if c.MaxCalls < 0 {
 		wrong("max-calls", "%d is negative", c.MaxCalls)
@@ -205,10 +231,25 @@ func validateRooms(rooms []room) (problems []error) {
 		if why := badLayout(r.Layout); r.Layout != "" && why != "" {
 			wrong("layout", "%s", why)
 		}
+		switch {
+		case r.Type != "" && r.Type != roomConference && r.Type != roomTest:
+			wrong("type", "%q is neither %s nor %s", r.Type, roomConference, roomTest)
+		case r.Type != roomTest && r.lines["duration"] > 0:
+			wrong("duration", "only a room of type %s has one", roomTest)
+		case r.Type == roomTest && r.Duration != 0 && (r.Duration < testcall.MinDuration || r.Duration > maxTest):
+			wrong("duration", "%v is not between %v and %v", r.Duration, testcall.MinDuration, maxTest)
+		}
+		for _, field := range []string{"limit", "layout", "self-view", "host-pin", "guest-pin", "allow-guests", "guests-can-present"} {
+			if r.Type == roomTest && r.lines[field] > 0 {
+				wrong(field, "a room of type %s has none", roomTest)
+			}
+		}
 		if why := badSelfView(r.SelfView); r.SelfView != "" && why != "" {
 			wrong("self-view", "%s", why)
 		}
-		r.validatePINs(wrong)
+		if r.Type != roomTest {
+			r.validatePINs(wrong)
+		}
 	}
 	return problems
 }
@@ -262,13 +303,29 @@ func (c *config) conferences() []conference.Config {
 		if layout == "" {
 			layout = "1+7"
 		}
+		if r.Type == roomTest {
+			out = append(out, conference.Config{Name: r.Name, Aliases: r.Aliases, Test: cmp.Or(r.Duration, testcall.DefaultDuration)})
+			continue
+		}
 		out = append(out, conference.Config{
 			Name: r.Name, Aliases: r.Aliases, Limit: r.Limit, Layout: layout, SelfView: r.SelfView == "shown",
 			HostPIN: r.HostPIN, GuestPIN: r.GuestPIN, AllowGuests: isTrue(r.AllowGuests, r.GuestPIN != ""),
 			OnlyHostsPresent: !isTrue(r.GuestsCanPresent, true),
 		})
 	}
+	if c.AdHoc && !c.leads(adHocTest) {
+		out = append(out, conference.Config{Name: adHocTest, Test: testcall.DefaultDuration})
+	}
 	return out
+}
+
+// leads reports whether a configured room has that name or alias.
+func (c *config) leads(alias string) bool {
+	return slices.ContainsFunc(c.Rooms, func(r room) bool {
+		return slices.ContainsFunc(append([]string{r.Name}, r.Aliases...), func(a string) bool {
+			return conference.NormalizeAlias(a) == alias
+		})
+	})
 }
 
 // isTrue returns what was set, or what is so otherwise.

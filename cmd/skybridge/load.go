@@ -186,6 +186,10 @@ func (r *room) set(key string, n *yaml.Node) error {
 		err = n.Decode(&r.Layout)
 	case "self-view":
 		err = n.Decode(&r.SelfView)
+	case "type":
+		err = n.Decode(&r.Type)
+	case "duration":
+		err, want = n.Decode(&r.Duration), "a time, such as 90s"
 	case "host-pin":
 		r.HostPIN, err = pin(n)
 	case "guest-pin":
@@ -195,7 +199,7 @@ func (r *room) set(key string, n *yaml.Node) error {
 	case "guests-can-present":
 		err, want = yesNo(n, &r.GuestsCanPresent), "true or false"
 	default:
-		return errors.New("no such setting; there are name, aliases, limit, layout, self-view, host-pin, guest-pin, allow-guests and guests-can-present")
+		return errors.New("no such setting; there are name, aliases, limit, layout, self-view, type, duration, host-pin, guest-pin, allow-guests and guests-can-present")
 	}
 	if err != nil {
 		return fmt.Errorf("want %s", want)

@@ -18,6 +18,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus/claim"
 	"github.com/skybridge-media/skybridge/bus/natsbus"
@@ -39,7 +40,7 @@ func TestMetricsPage(t *testing.T) {
 	_ = []any{
 		actors.NewMetrics(reg), conference.NewMetrics(reg), node.NewMetrics(reg), participant.NewMetrics(reg), transcoder.NewMetrics(reg),
 		claim.NewMetrics(reg), natsbus.NewMetrics(reg), remote.NewMetrics(reg), bridge.NewMetrics(reg), portMetrics(reg, "sip"), rtp.NewMetrics(reg),
-		api.NewMetrics(reg), sip.NewMetrics(reg), webrtc.NewMetrics(reg),
+		testcall.NewMetrics(reg), api.NewMetrics(reg), sip.NewMetrics(reg), webrtc.NewMetrics(reg),
 	}
 	reg.MustRegister(buildInfo(), processors(), newLogWriter(io.Discard).lost(), &rtp.PortRange{}, &disk{}, web.Expiry(tls.Certificate{Leaf: &x509.Certificate{}}))
 	const file = "../../docs/metrics.md"

@@ -24,6 +24,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/bus/claim"
@@ -301,8 +302,9 @@ func (s *server) startNode(context.Context) error {
 		Log: s.log.With("part", "actors"), Events: s.bus, Directory: s.claims, Dialer: s.sip,
 		Metrics: node.Collectors{
 			Node: node.NewMetrics(s.metrics), Actors: s.actors, Conference: conference.NewMetrics(s.metrics),
-			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics),
+			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics), TestCall: testcall.NewMetrics(s.metrics),
 		},
+		TestCall: s.testCalls(),
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
 			return bridge.New(bridge.Config{Log: s.log.With("part", "media", "room", room), Metrics: bridges, Notify: notify, Workers: s.workers})
 		},
@@ -323,8 +325,8 @@ func (s *server) contacts() node.Contacts {
 	return node.Contacts{SIP: at(s.sipPort), SIPS: at(s.sipsPort), HTTPS: "https://" + at(s.httpsPort)}
 }
 
-// listenHTTP binds two ports: one for the page, the client API and WHIP, one
-// for what operators' tools read.
+// listenHTTP binds two ports: one for the page, the client API, WHIP and
+// WHEP, one for what operators' tools read.
 func (s *server) listenHTTP(context.Context) error {
 	var err error
 	if s.https, err = net.Listen("tcp", s.config.address(s.config.HTTPS)); err != nil {
@@ -344,13 +346,22 @@ func (s *server) listenHTTP(context.Context) error {
 }
 
 func (s *server) serveHTTP(context.Context) error {
-	clients := api.New(api.Config{Version: version()}, api.Deps{
+	publish, err := readToken(s.config.WHIPFile)
+	if err != nil {
+		return fmt.Errorf("whip-token-file: %w", err)
+	}
+	watch, err := readToken(s.config.WHEPFile)
+	if err != nil {
+		return fmt.Errorf("whep-token-file: %w", err)
+	}
+	clients := api.New(api.Config{Version: version(), WHIPToken: publish, WHEPToken: watch}, api.Deps{
 		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Actors: s.actors, Ports: s.ports, Workers: s.workers,
 		System: s.system, Node: s.node, Media: browsers{s.webrtc},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", clients)
 	mux.Handle("/whip/", clients)
+	mux.Handle("/whep/", clients)
 	mux.Handle("/", web.New())
 	s.serve("https", s.https, s.tls, mux)
 	s.onStop(func(context.Context) error { clients.Close(); return nil }) // first, so that clients hear why

@@ -29,6 +29,9 @@ const (
 	// maxLetters is how much of a name is looked at. More does not fit a tile.
 	maxLetters = 64
 
+	// maxLine is that for a line of text on a whole picture.
+	maxLine = 128
+
 	// maxTexts is how many rendered texts a lettering keeps: a name per tile
 	// in two sizes for a hundred participants. At about 10 kB each, 2 MB.
 	maxTexts = 200
@@ -138,17 +141,20 @@ func shorten(face font.Face, words string, room int) string {
 
 // clean makes a name from outside fit for a label: composed letters, one line,
 // nothing invisible that changes how the rest is shown.
-func clean(name string) string {
+func clean(name string) string { return tidy(name, maxLetters) }
+
+// tidy is clean for at most that many letters.
+func tidy(name string, letters int) string {
 	var b strings.Builder
 	n := 0
-	for _, r := range norm.NFC.String(name[:min(len(name), 8*maxLetters)]) {
+	for _, r := range norm.NFC.String(name[:min(len(name), 8*letters)]) {
 		switch {
 		case unicode.IsSpace(r):
 			r = ' '
 		case !unicode.IsGraphic(r), unicode.Is(unicode.Mn, r), unicode.Is(unicode.Me, r):
 			continue
 		}
-		if n++; n > maxLetters {
+		if n++; n > letters {
 			break
 		}
 		b.WriteRune(r)

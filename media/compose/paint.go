@@ -182,3 +182,25 @@ func border(tile *yuv.Picture) {
 		edge.Fill(accent)
 	}
 }
+
+// Write puts lines of text into the upper left part of a picture, each on paper
+// of its own, large enough to be read where the picture is shown in half the size.
+// What does not fit is cut.
+func (p *Painter) Write(pic *yuv.Picture, lines []string) {
+	size := max(pic.Height/18, 11)
+	margin := even(size)
+	y := margin
+	for _, line := range lines {
+		line = tidy(line, maxLine)
+		if line == "" || pic.Width < 2*margin+4*size {
+			continue
+		}
+		t := p.lettering.render(text{words: line, size: size, room: pic.Width - 2*margin, ink: labelInk, bg: labelPaper})
+		if y+t.Height > pic.Height {
+			return
+		}
+		at := pic.Window(margin, y, t.Width, t.Height)
+		yuv.Copy(&at, t)
+		y += t.Height
+	}
+}

@@ -1,13 +1,13 @@
 // Package api serves browsers and other HTTP clients that join conferences: the
-// client API, in the shape of the Pexip Client REST API v2, and WHIP
-// (RFC 9725).
+// client API, in the shape of the Pexip Client REST API v2; WHIP (RFC 9725) for
+// those who publish, and WHEP (draft-ietf-wish-whep) for those who watch.
 //
 // # Seats
 //
 // request_token asks the node actor to admit a participant, and what holds it
 // here is a seat: the token, which must be refreshed before it expires, the
-// media call if there is one, and the event streams. A WHIP session is a seat
-// without a token. A seat ends when its token is released or expires, when its
+// media call if there is one, and the event streams. A WHIP or WHEP session is a
+// seat without a token. A seat ends when its token is released or expires, when its
 // participant is disconnected, and when its media is lost for good; the
 // participant and its media end with it.
 //
@@ -31,7 +31,7 @@
 // with reason "elsewhere", the base URL of that node in "alternate" and, for
 // the same request, in the Location header. It is not a redirect: a client that
 // followed one unknowingly would take its token back to this node, which does
-// not know it. WHIP has redirects, and gets 307 (RFC 9725 section 4.5).
+// not know it. WHIP and WHEP have redirects, and get 307 (RFC 9725 section 4.5).
 package api
 
 import (
@@ -61,6 +61,7 @@ type Config struct {
 	Seats     int           // most participants here at a time; zero means 5000
 	Streams   int           // most event streams of a seat; zero means 4
 	WHIPToken string        // bearer token that WHIP clients must have; empty means none
+	WHEPToken string        // likewise for WHEP
 
 	lostGrace time.Duration // for tests; zero means 5 s: how long a seat may be without its call
 }
@@ -99,7 +100,7 @@ type Server struct {
 	mu        sync.Mutex // guards what follows
 	seats     map[*seat]struct{}
 	tokens    map[secret]*seat
-	sessions  map[secret]*seat // of WHIP
+	sessions  map[secret]*seat // of WHIP and WHEP
 	rooms     map[string]*room
 	referrals map[secret]*referral
 	serial    uint64 // of watchers
@@ -132,8 +133,8 @@ func New(cfg Config, deps Deps) *Server {
 	return s
 }
 
-// ServeHTTP implements [http.Handler] for the paths below /api/client/v2/ and
-// /whip/.
+// ServeHTTP implements [http.Handler] for the paths below /api/client/v2/,
+// /whip/ and /whep/.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -153,8 +154,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, DELETE, OPTIONS")
 		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-Match, Last-Event-ID, pin, token")
 		h.Set("Access-Control-Max-Age", "86400")
-		h.Set("Accept-Post", "application/sdp")
-		w.WriteHeader(http.StatusNoContent)
+		w.WriteHeader(describe(r.URL.EscapedPath(), h))
 		return
 	}
 	s.mux.ServeHTTP(w, r)

@@ -464,6 +464,9 @@ func TestWHIPPIN(t *testing.T) {
 		{"/whip/standup?pin=1234", "", "1234"},
 		{"/whip/standup", "5678", "5678"},
 		{"/whip/standup?pin=1234", "5678", "1234"},
+		{"/whep/standup", "", "none"},
+		{"/whep/standup?pin=1234", "", "1234"},
+		{"/whep/standup", "5678", "5678"},
 	} {
 		header := []string{"Content-Type", "application/sdp"}
 		if tt.bearer != "" {

@@ -55,7 +55,7 @@ type callJSON struct {
 // answer answers an offer and makes it the call of the seat.
 func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 	s := st.server
-	audio, video, err := s.deps.Media.Inspect(sdp)
+	audio, video, err := s.inspect(st.protocol, sdp)
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +75,15 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 		return nil, err
 	}
 	c := &call{id: uuid.NewString(), etag: newToken(), audio: audio, video: video}
-	c.Call, err = s.deps.Media.Answer(r.Context(), Offer{
-		ID: string(st.id), SDP: sdp, Port: media,
+	offer := Offer{
+		ID: string(st.id), SDP: sdp, Port: media, Publisher: st.protocol == protocolWHIP, Viewer: st.protocol == protocolWHEP,
 		Connected: func() { st.connect(c) },
-		Content:   st.slides,
 		Ended:     func(string) { st.lose(c) },
-	})
+	}
+	if st.protocol == protocolAPI { // only they can take the floor
+		offer.Content = st.slides
+	}
+	c.Call, err = s.deps.Media.Answer(r.Context(), offer)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +98,17 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 		st.lost.Stop()
 	}
 	return c, nil
+}
+
+// inspect says which media of an offer would be answered.
+func (s *Server) inspect(protocol, sdp string) (audio, video bool, err error) {
+	switch protocol {
+	case protocolWHIP:
+		return s.deps.Media.InspectPublisher(sdp)
+	case protocolWHEP:
+		return s.deps.Media.InspectViewer(sdp)
+	}
+	return s.deps.Media.Inspect(sdp)
 }
 
 // lease asks the node for what media takes, before it is promised to the
@@ -196,10 +210,10 @@ func (st *seat) connect(c *call) {
 }
 
 // lose is told that a call has ended by itself. A browser that starts again has
-// a moment to do so; a WHIP client has no way to.
+// a moment to do so; those that have no token have no way to.
 func (st *seat) lose(c *call) {
 	grace := st.server.cfg.lostGrace
-	if st.protocol == protocolWHIP {
+	if st.protocol != protocolAPI {
 		grace = 0
 	}
 	st.placing.Lock()

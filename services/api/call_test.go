@@ -327,10 +327,13 @@ func TestWHIP(t *testing.T) {
 		!strings.HasPrefix(session, "/whip/standup/") || len(etag) < 10 {
 		t.Fatalf("got %d %q %v", a.Code, a.Body, a.Header)
 	}
-	if got := w.admitted[0]; got.Protocol != "whip" || got.Name != "Camera 1" || !got.Audio || !got.Video || got.API {
+	if got := w.admitted[0]; got.Protocol != "whip" || got.Name != "Camera 1" || !got.Audio || !got.Video || got.API || got.Role != "" {
 		t.Errorf("admitted %+v", got)
 	}
 	far := w.media.last(t)
+	if !far.Publisher || far.Viewer {
+		t.Errorf("answered as %+v", far.Offer)
+	}
 	far.Connected()
 	await[*participant.Connect](w)
 
@@ -356,6 +359,18 @@ func TestWHIP(t *testing.T) {
 	if a := patch("a=candidate:1", "If-Match", etag); a.Code != http.StatusPreconditionFailed {
 		t.Errorf("with the tag before the restart: %d %s", a.Code, a.Body)
 	}
+	// RFC 9725 section 4.3.3: "any WHIP session receiving updated ice-pwd and
+	// ice-ufrag attributes MUST consider the request as performing an ICE restart".
+	etag = restarted.Header.Get("ETag")
+	if a := patch("a=ice-ufrag:y\r\na=ice-pwd:yy\r\n", "If-Match", etag); a.Code != http.StatusOK || a.Header.Get("ETag") == etag {
+		t.Errorf("new credentials: %d %q %v", a.Code, a.Body, a.Header)
+	}
+	if a := patch("a=ice-ufrag:z", "If-Match", `"*"`); a.Code != http.StatusOK {
+		t.Errorf("any tag, as the examples quote it: %d %s", a.Code, a.Body)
+	}
+	if a := w.do("GET", session, ""); a.Code != http.StatusNoContent {
+		t.Errorf("get: %d %s", a.Code, a.Body)
+	}
 	if a := w.do("PATCH", session, "x", "Content-Type", "text/plain", "If-Match", "*"); a.Code != http.StatusUnsupportedMediaType {
 		t.Errorf("other content: %d %s", a.Code, a.Body)
 	}
@@ -380,7 +395,8 @@ func TestWHIPRefused(t *testing.T) {
 		{"no content", "POST", "/whip/standup", "application/sdp", "", 400, ""},
 		{"broken", "POST", "/whip/standup", "application/sdp", "rubbish", 400, ""},
 		{"no codec", "POST", "/whip/standup", "application/sdp", "v=0 AMR", 406, ""},
-		{"get", "GET", "/whip/standup", "", "", 405, "Allow"},
+		{"other direction", "POST", "/whip/standup", "application/sdp", "v=0 a=recvonly", 400, ""},
+		{"get no session", "GET", "/whip/standup/x", "", "", 404, ""},
 		{"put", "PUT", "/whip/standup", "application/sdp", "v=0", 405, "Allow"},
 		{"post to a session", "POST", "/whip/standup/x", "application/sdp", "v=0", 405, "Allow"},
 		{"patch nothing", "PATCH", "/whip/standup/x", "application/trickle-ice-sdpfrag", "a=x", 404, ""},

@@ -41,6 +41,7 @@ const (
 	reasonUnsupported = "unsupported" // this server does not do that
 	reasonElsewhere   = "elsewhere"   // another node does: see alternate
 	reasonCapacity    = "capacity"    // nothing free
+	reasonNotLive     = "not_live"    // nobody to watch
 	reasonLocked      = "locked"      // the conference lets nobody in
 	reasonRole        = "role"        // hosts may, this participant is a guest
 	reasonPIN         = "pin"         // one is required, or it is wrong
@@ -87,6 +88,7 @@ var known = []struct {
 	{node.ErrWrongPIN, failure{reason: reasonPIN, text: "Invalid PIN"}},
 	{node.ErrPINBlocked, failure{reason: reasonBlocked, text: "Participant exceeded PIN entry retries"}},
 	{conference.ErrLocked, failure{reason: reasonLocked, text: "The conference is locked"}},
+	{conference.ErrNotLive, failure{reason: reasonNotLive, text: "Nobody is in the conference yet", retry: 5}},
 	{conference.ErrFull, failure{reason: "full", text: "Participant limit reached"}},
 	{conference.ErrFloor, failure{reason: reasonFloor, text: "Another participant is presenting"}},
 	{conference.ErrPresent, failure{reason: reasonRole, text: "Invalid role"}},
@@ -182,7 +184,7 @@ func (s *Server) note(r *http.Request, f *failure, err error) {
 }
 
 // path is what of a URL may be logged: query parameters hold tokens, and so do
-// the paths of WHIP sessions.
+// the paths of WHIP and WHEP sessions.
 func path(r *http.Request) string {
 	if r.Pattern != "" {
 		return r.Pattern

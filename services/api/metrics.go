@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics counts what the client API and WHIP do. No label ever carries a
+// Metrics counts what the client API, WHIP and WHEP do. No label ever carries a
 // room, a participant or a token.
 type Metrics struct {
 	seats    *prometheus.GaugeVec
@@ -22,7 +22,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		seats: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "skybridge_api_seats_active",
-			Help: "Participants that joined through HTTP on this node, by protocol: webrtc (the client API) or whip.",
+			Help: "Participants that joined through HTTP on this node, by protocol: webrtc (the client API), whip or whep.",
 		}, []string{"protocol"}),
 		streams: f.NewGauge(prometheus.GaugeOpts{
 			Name: "skybridge_api_streams_active",

@@ -15,6 +15,11 @@ type Media interface {
 	// answering. It fails as Answer does.
 	Inspect(sdp string) (audio, video bool, err error)
 
+	// InspectPublisher and InspectViewer do the same for peers that only send,
+	// and that only receive.
+	InspectPublisher(sdp string) (audio, video bool, err error)
+	InspectViewer(sdp string) (audio, video bool, err error)
+
 	// Answer answers an offer. It fails with ErrNoCodec, or an error of code
 	// bus.Invalid that says what is wrong with the offer.
 	Answer(ctx context.Context, o Offer) (Call, error)
@@ -28,6 +33,9 @@ type Offer struct {
 	ID   string     // of the participant, for logs
 	SDP  string     // what the peer offers
 	Port *port.Port // where its media goes
+
+	Publisher bool // the peer only sends
+	Viewer    bool // the peer only receives
 
 	Connected func() // media can flow; does not block
 

@@ -29,10 +29,9 @@ func (s *Server) routes() *http.ServeMux {
 		mux.HandleFunc(pattern, s.serve(pattern, f))
 	}
 	mux.HandleFunc("GET "+conferences+"theme/{$}", s.theme)
-	mux.HandleFunc("POST /whip/{alias}", s.whipPost)
-	mux.HandleFunc("PATCH /whip/{alias}/{session}", s.whipPatch)
-	mux.HandleFunc("DELETE /whip/{alias}/{session}", s.whipDelete)
-	mux.HandleFunc("/whip/", s.whipOther)
+	for _, e := range s.endpoints() {
+		e.route(mux)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNoRoute) })
 	return mux
 }

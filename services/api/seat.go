@@ -52,7 +52,7 @@ type seat struct {
 	ended     bool
 	reason    participant.Reason
 	tokens    [2]secret   // now, and before the last refresh: requests may be under way
-	session   secret      // of a WHIP session
+	session   secret      // of a WHIP or WHEP session
 	expiry    *time.Timer // of the token
 	streams   int
 	heard     uint64 // last note of the room that a stream has told of
@@ -67,7 +67,7 @@ type seat struct {
 type call struct {
 	Call
 	id           string
-	etag         string // of WHIP: names the ICE generation
+	etag         string // of WHIP and WHEP: names the ICE generation
 	audio, video bool   // what was agreed on; guarded by mu of the seat
 }
 
@@ -92,6 +92,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		Audio:      audio,
 		Video:      video,
 		API:        st.protocol == protocolAPI,
+		Role:       st.wants(),
 		DirectChat: st.chats,
 		Waits:      st.protocol == protocolAPI, // an encoder cannot tell anybody why nothing happens
 		Signalling: st,
@@ -135,7 +136,16 @@ func (st *seat) admitted(a *node.Admitted, in *room, peer string) error {
 const (
 	protocolAPI  = "webrtc"
 	protocolWHIP = "whip"
+	protocolWHEP = "whep"
 )
+
+// wants is the role to ask for: empty for what the node thinks right.
+func (st *seat) wants() string {
+	if st.protocol == protocolWHEP {
+		return conference.RoleViewer
+	}
+	return ""
+}
 
 // reserve counts the seat before anybody is asked for anything, and lets Close
 // wait until that is done.

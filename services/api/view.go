@@ -78,7 +78,8 @@ const (
 
 // Roles, as participants and as tokens have them.
 func chair(role string) string {
-	if role == conference.RoleGuest {
+	switch role {
+	case conference.RoleGuest, conference.RoleViewer: // IsStreaming tells them apart
 		return "guest"
 	}
 	return "chair"
@@ -104,9 +105,10 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 		DisconnectSupported: true, MuteSupported: true,
 		TransferSupported: yesNo(p.Api), DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
+		IsStreaming: p.Role == conference.RoleViewer,
 	}
 	switch {
-	case p.Protocol == protocolWHIP:
+	case p.Protocol == protocolWHIP, p.Protocol == protocolWHEP:
 		j.Protocol = "webrtc"
 	case p.Api && !j.HasMedia:
 		j.Protocol = "api"
@@ -158,8 +160,8 @@ type conferenceJSON struct {
 func (v *view) conference() conferenceJSON {
 	guests, loud, loudGuests := 0, 0, 0
 	for _, p := range v.Participants {
-		if p.Waiting != "" {
-			continue
+		if p.Waiting != "" || p.Role == conference.RoleViewer {
+			continue // says nothing anyway
 		}
 		guest := p.Role == conference.RoleGuest
 		if guest {
@@ -213,7 +215,7 @@ func (v *view) stageOrder() []stageJSON {
 	}
 	for _, id := range v.stage {
 		p := here[id]
-		if p == nil || !p.Audio && !p.Video || p.Waiting != "" {
+		if p == nil || !p.Audio && !p.Video || p.Waiting != "" || p.Role == conference.RoleViewer {
 			continue
 		}
 		s := stageJSON{Participant: id, Index: len(list)}

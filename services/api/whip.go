@@ -16,15 +16,27 @@ import (
 )
 
 // WHIP (RFC 9725): an encoder posts an offer to /whip/ALIAS and is in the
-// conference. A name for its tile may be given as ?name=. The session's URL is
-// a secret: whoever has it may end the session.
+// conference. WHEP (draft-ietf-wish-whep-03) is its counterpart: a player posts
+// an offer to /whep/ALIAS and sees and hears the conference. A name for the
+// roster may be given as ?name=, a PIN as ?pin=. The session's URL is a secret: whoever has it
+// may end the session.
+//
+// They differ in which way media goes, and in nothing that this file does.
+
+// An endpoint is where one of the two protocols begins.
+type endpoint struct {
+	server   *Server
+	protocol string // and first part of the path
+	name     string // in the roster, of who gives none
+	token    string // bearer token that clients must have; empty: none
+}
 
 const (
 	typeSDP      = "application/sdp"
 	typeFragment = "application/trickle-ice-sdpfrag"
 )
 
-// Failures of WHIP's own.
+// Failures of their own.
 var (
 	errBearer       = &failure{status: http.StatusUnauthorized, reason: reasonToken, text: "bearer token required"}
 	errSession      = &failure{status: http.StatusNotFound, reason: string(bus.NotFound), text: "no such session"}
@@ -33,13 +45,55 @@ var (
 	errGeneration   = &failure{status: http.StatusPreconditionFailed, reason: string(bus.Conflict), text: "another ICE session is current"}
 )
 
-func (s *Server) whipPost(w http.ResponseWriter, r *http.Request) {
-	st, c, err := s.publish(w, r)
+// endpoints are those that there are.
+func (s *Server) endpoints() []endpoint {
+	return []endpoint{
+		{s, protocolWHIP, "WHIP", s.cfg.WHIPToken},
+		{s, protocolWHEP, "Viewer", s.cfg.WHEPToken},
+	}
+}
+
+func (e endpoint) route(mux *http.ServeMux) {
+	at, session := "/"+e.protocol+"/{alias}", "/"+e.protocol+"/{alias}/{session}"
+	mux.HandleFunc("POST "+at, e.post)
+	mux.HandleFunc("GET "+at, e.get)
+	mux.HandleFunc("PATCH "+session, e.patch)
+	mux.HandleFunc("DELETE "+session, e.delete)
+	mux.HandleFunc("GET "+session, e.getSession)
+	mux.HandleFunc("/"+e.protocol+"/", e.other)
+}
+
+// describe says in h what a path takes, in answer to OPTIONS, and returns the
+// status to answer with (RFC 9725 section 4.2 wants 200).
+func describe(path string, h http.Header) int {
+	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch {
+	case first != protocolWHIP && first != protocolWHEP:
+		return http.StatusNoContent
+	case strings.Contains(strings.TrimSuffix(rest, "/"), "/"):
+		h.Set("Accept-Patch", typeFragment)
+	}
+	h.Set("Accept-Post", typeSDP)
+	h.Set("Allow", allowed(path))
+	return http.StatusOK
+}
+
+// allowed lists the methods of an endpoint, or of a session.
+func allowed(path string) string {
+	if strings.Count(strings.Trim(path, "/"), "/") > 1 {
+		return "DELETE, GET, HEAD, OPTIONS, PATCH"
+	}
+	return "GET, HEAD, OPTIONS, POST"
+}
+
+func (e endpoint) post(w http.ResponseWriter, r *http.Request) {
+	s := e.server
+	st, c, err := e.begin(w, r)
 	if err != nil {
-		s.whipFail(w, r, err)
+		s.problem(w, r, err)
 		return
 	}
-	s.deps.Metrics.requests.WithLabelValues("whip").Inc()
+	s.deps.Metrics.requests.WithLabelValues(e.protocol).Inc()
 	session := newToken()
 	s.mu.Lock()
 	st.mu.Lock()
@@ -58,9 +112,10 @@ func (s *Server) whipPost(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(c.SDP())) // the client has gone; its session times out
 }
 
-// publish lets an encoder take a seat with its media.
-func (s *Server) publish(w http.ResponseWriter, r *http.Request) (*seat, *call, error) {
-	if err := s.bearer(r); err != nil {
+// begin lets an encoder or a player take a seat with its media.
+func (e endpoint) begin(w http.ResponseWriter, r *http.Request) (*seat, *call, error) {
+	s := e.server
+	if err := e.bearer(r); err != nil {
 		return nil, nil, err
 	}
 	offer, err := content(w, r, typeSDP)
@@ -71,12 +126,12 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) (*seat, *call, 
 	if err != nil {
 		return nil, nil, err
 	}
-	audio, video, err := s.deps.Media.Inspect(offer)
+	audio, video, err := s.inspect(e.protocol, offer)
 	if err != nil {
 		return nil, nil, err
 	}
-	st := s.newSeat(protocolWHIP, r.PathValue("alias"), cmp.Or(shown, "WHIP"))
-	if st.pin, err = givenPIN(s.whipPIN(r)); err != nil {
+	st := s.newSeat(e.protocol, r.PathValue("alias"), cmp.Or(shown, e.name))
+	if st.pin, err = givenPIN(e.pin(r)); err != nil {
 		return nil, nil, err
 	}
 	if err := s.admit(r.Context(), st, r, audio, video); err != nil {
@@ -90,23 +145,23 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) (*seat, *call, 
 	return st, c, nil
 }
 
-// whipPIN returns the PIN of an encoder: ?pin=, or its bearer token where the
-// operator has set none. Without one it comes as a guest, if it may.
-func (s *Server) whipPIN(r *http.Request) string {
+// pin returns the PIN of an encoder or a player: ?pin=, or its bearer token where
+// the operator has set none. Without one it comes where guests may.
+func (e endpoint) pin(r *http.Request) string {
 	pin := r.URL.Query().Get("pin")
-	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); pin == "" && s.cfg.WHIPToken == "" && strings.EqualFold(scheme, "Bearer") {
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); pin == "" && e.token == "" && strings.EqualFold(scheme, "Bearer") {
 		pin = token
 	}
 	return cmp.Or(pin, node.NoPIN)
 }
 
 // bearer checks the token that the operator may have set.
-func (s *Server) bearer(r *http.Request) error {
-	if s.cfg.WHIPToken == "" {
+func (e endpoint) bearer(r *http.Request) error {
+	if e.token == "" {
 		return nil
 	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	have, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.cfg.WHIPToken))
+	have, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(e.token))
 	if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
 		return errBearer
 	}
@@ -123,32 +178,52 @@ func content(w http.ResponseWriter, r *http.Request, want string) (string, error
 }
 
 // session finds the session of a request.
-func (s *Server) session(r *http.Request) (*seat, error) {
+func (e endpoint) session(r *http.Request) (*seat, error) {
+	s := e.server
 	s.mu.Lock()
 	st := s.sessions[sha256.Sum256([]byte(r.PathValue("session")))]
 	s.mu.Unlock()
-	if st == nil || !st.leads(r.PathValue("alias")) {
+	if st == nil || st.protocol != e.protocol || !st.leads(r.PathValue("alias")) {
 		return nil, errSession
 	}
 	return st, nil
 }
 
-// whipPatch takes candidates, or restarts ICE (RFC 9725 section 4.3).
-func (s *Server) whipPatch(w http.ResponseWriter, r *http.Request) {
-	st, err := s.session(r)
+// get answers those who ask whether there is an endpoint: it has no content, and
+// its type says what to post (WHEP, endpoint URL discoverability).
+func (e endpoint) get(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", typeSDP)
+	w.Header().Set("Accept-Post", typeSDP)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusOK)
+}
+
+// getSession says that there is a session. It has no content either.
+func (e endpoint) getSession(w http.ResponseWriter, r *http.Request) {
+	if _, err := e.session(r); err != nil {
+		e.server.problem(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// patch takes candidates, or restarts ICE (RFC 9725 section 4.3).
+func (e endpoint) patch(w http.ResponseWriter, r *http.Request) {
+	s := e.server
+	st, err := e.session(r)
 	if err != nil {
-		s.whipFail(w, r, err)
+		s.problem(w, r, err)
 		return
 	}
 	fragment, err := content(w, r, typeFragment)
 	if err != nil {
-		s.whipFail(w, r, err)
+		s.problem(w, r, err)
 		return
 	}
 	reply, etag, err := st.patch(r, fragment)
 	switch {
 	case err != nil:
-		s.whipFail(w, r, err)
+		s.problem(w, r, err)
 	case etag == "":
 		w.WriteHeader(http.StatusNoContent)
 	default:
@@ -169,44 +244,48 @@ func (st *seat) patch(r *http.Request, fragment string) (reply, etag string, err
 	if c == nil {
 		return "", "", errSession
 	}
+	restart := false
 	switch match := r.Header.Get("If-Match"); match {
 	case "":
 		return "", "", errPrecondition
-	case "*":
-		if reply, err = c.Restart(r.Context(), fragment); err != nil || reply == "" {
-			return "", "", err // or nothing was restarted
-		}
-		c.etag = newToken() // guarded by placing
-		return reply, c.etag, nil
+	case "*", `"*"`: // the second is how the examples of RFC 9725 have it
+		restart = true
 	case `"` + c.etag + `"`:
+		// New credentials restart ICE, whatever the client calls them (RFC 9725
+		// section 4.3.3); Restart knows whether they are new.
+		restart = strings.Contains(fragment, "a=ice-pwd:")
+	default:
+		return "", "", errGeneration
+	}
+	if !restart {
 		return "", "", c.Trickle(fragment)
 	}
-	return "", "", errGeneration
+	if reply, err = c.Restart(r.Context(), fragment); err != nil || reply == "" {
+		return "", "", err // or nothing was restarted
+	}
+	c.etag = newToken() // guarded by placing
+	return reply, c.etag, nil
 }
 
-func (s *Server) whipDelete(w http.ResponseWriter, r *http.Request) {
-	st, err := s.session(r)
+func (e endpoint) delete(w http.ResponseWriter, r *http.Request) {
+	s := e.server
+	st, err := e.session(r)
 	if err != nil {
-		s.whipFail(w, r, err)
+		s.problem(w, r, err)
 		return
 	}
 	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
 	w.WriteHeader(http.StatusOK)
 }
 
-// whipOther answers what endpoints and sessions do not have (RFC 9725 section
-// 4.2: GET, HEAD and PUT are kept for the future).
-func (s *Server) whipOther(w http.ResponseWriter, r *http.Request) {
-	allow := "OPTIONS, POST"
-	if strings.Count(strings.Trim(r.URL.EscapedPath(), "/"), "/") > 1 {
-		allow = "DELETE, OPTIONS, PATCH"
-	}
-	w.Header().Set("Allow", allow)
-	s.whipFail(w, r, errMethod)
+// other answers what endpoints and sessions do not have.
+func (e endpoint) other(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Allow", allowed(r.URL.EscapedPath()))
+	e.server.problem(w, r, errMethod)
 }
 
-// whipFail answers with problem details (RFC 9457).
-func (s *Server) whipFail(w http.ResponseWriter, r *http.Request, err error) {
+// problem answers with problem details (RFC 9457).
+func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 	f := *explain(err)
 	switch {
 	case errors.Is(err, ErrNoCodec):

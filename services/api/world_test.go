@@ -106,6 +106,7 @@ var replies = map[string]any{
 	"blocked":   node.ErrPINBlocked,
 	"locked":    conference.Refuse(conference.ErrLocked),
 	"full":      conference.ErrFull,
+	"quiet":     conference.Refuse(conference.ErrNotLive),
 	"busy":      node.ErrCapacity,
 	"draining":  node.ErrDraining,
 	"elsewhere": &node.Redirect{Node: "b", Contacts: node.Contacts{HTTPS: "https://b.example:8443"}},
@@ -128,7 +129,7 @@ func (w *world) nodeActor(c actor.Context) {
 			pid := c.Spawn(actor.PropsFromFunc(w.participantActor(m)))
 			w.change(func(r *conference.Roster) {
 				r.Participants = append(r.Participants, &conference.Participant{
-					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(w.as, "host"), Api: m.API,
+					Id: string(m.Call), Name: m.Name, Protocol: m.Protocol, Role: cmp.Or(m.Role, w.as, "host"), Api: m.API,
 					Waiting: w.wait, State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
 				})
 			})
@@ -383,6 +384,20 @@ func (m *media) Inspect(sdp string) (bool, bool, error) {
 		return false, false, api.ErrNoCodec
 	}
 	return !strings.Contains(sdp, "no audio"), strings.Contains(sdp, "m=video"), nil
+}
+
+func (m *media) InspectPublisher(sdp string) (bool, bool, error) {
+	if strings.Contains(sdp, "recvonly") {
+		return false, false, errMalformed
+	}
+	return m.Inspect(sdp)
+}
+
+func (m *media) InspectViewer(sdp string) (bool, bool, error) {
+	if strings.Contains(sdp, "sendonly") {
+		return false, false, errMalformed
+	}
+	return m.Inspect(sdp)
 }
 
 func (m *media) Answer(_ context.Context, o api.Offer) (api.Call, error) {

@@ -120,6 +120,9 @@ func (c *choice) answer(t transport, id identity) string {
 		line("a=fingerprint:%s", t.fingerprint)
 		line("a=setup:%s", t.setup)
 		line("a=rtcp-mux")
+		if c.offer.way != bothWays {
+			line("a=rtcp-mux-only") // RFC 9725 section 4.4.1
+		}
 		if st == nil {
 			// aiortc does not read an answer in which a section that is refused
 			// lacks what was said of the transport; the others do not care.
@@ -247,7 +250,7 @@ func join(types []uint8) string {
 // candidates, for peers that restart ICE without a new offer (RFC 9725 section
 // 4.3.3).
 func (d *description) restarted(ufrag, pwd string, candidates []string) *description {
-	again := &description{grouped: d.grouped, noVideo: d.noVideo, slides: d.slides}
+	again := &description{grouped: d.grouped, noVideo: d.noVideo, way: d.way, slides: d.slides}
 	for _, s := range d.sections {
 		s := *s
 		s.transport.ufrag, s.transport.pwd, s.transport.candidates = ufrag, pwd, candidates

@@ -21,6 +21,9 @@ type Offer struct {
 	SDP  string     // what the peer offers
 	Port *port.Port // where its media goes; the caller's
 
+	Publisher bool // the peer only sends (WHIP)
+	Viewer    bool // the peer only receives (WHEP)
+
 	// Connected is called once, when ICE and DTLS are done and media can flow.
 	// It must not block, nor close the call.
 	Connected func()
@@ -68,7 +71,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.slides = o.Content != nil
+	d.way, d.slides = wayOf(o.Publisher, o.Viewer), o.Content != nil
 	choice, err := e.choose(d, nil)
 	if err != nil {
 		return nil, err
@@ -136,7 +139,7 @@ func (c *Call) Update(ctx context.Context, offerSDP string, withVideo bool) (str
 	if err != nil {
 		return "", err
 	}
-	d.noVideo, d.slides = !withVideo, c.offer.Content != nil
+	d.noVideo, d.way, d.slides = !withVideo, wayOf(c.offer.Publisher, c.offer.Viewer), c.offer.Content != nil
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	return c.renegotiate(ctx, d)

@@ -97,6 +97,9 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 	if c.audio == nil && c.video == nil {
 		return nil, ErrNoCodec
 	}
+	if err := c.oneWay(); err != nil {
+		return nil, err
+	}
 	c.via = c.transport()
 	if err := c.via.check(); err != nil {
 		return nil, err

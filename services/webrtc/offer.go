@@ -25,6 +25,7 @@ type description struct {
 	sections []*section // one per m-line, in its order
 	grouped  bool       // there is a BUNDLE group
 	noVideo  bool       // we take none of it; see [Call.Update]
+	way      way        // whether the peer is one that only sends, or only watches
 	slides   bool       // we take what is presented, in a stream of its own
 }
 

@@ -134,6 +134,10 @@ func parseFragment(text string) (fragment, error) {
 func (s *section) fragment() string {
 	var b strings.Builder
 	t := s.transport
+	if t.lite { // as in the answer (RFC 9725 section 4.3.3)
+		b.WriteString("a=ice-lite\r\n")
+	}
+	b.WriteString("a=ice-options:trickle\r\n")
 	fmt.Fprintf(&b, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", t.ufrag, t.pwd)
 	fmt.Fprintf(&b, "m=%s 9 %s 0\r\na=mid:%s\r\n", s.media, strings.Join(s.protos, "/"), s.mid)
 	for _, c := range t.candidates {

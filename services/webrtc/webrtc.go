@@ -195,8 +195,24 @@ func (e *Engine) Port() int { return e.sockets.port }
 // Inspect says which media of an offer would be answered. It allocates
 // nothing that outlives it and fails as [Engine.Answer] does.
 func (e *Engine) Inspect(offerSDP string) (audio, video bool, err error) {
+	return e.inspect(offerSDP, bothWays)
+}
+
+// InspectPublisher is Inspect for the offer of a peer that only sends,
+// InspectViewer for that of one that only receives.
+func (e *Engine) InspectPublisher(offerSDP string) (audio, video bool, err error) {
+	return e.inspect(offerSDP, inward)
+}
+
+// InspectViewer is described with [Engine.InspectPublisher].
+func (e *Engine) InspectViewer(offerSDP string) (audio, video bool, err error) {
+	return e.inspect(offerSDP, outward)
+}
+
+func (e *Engine) inspect(offerSDP string, w way) (audio, video bool, err error) {
 	o, err := parse(offerSDP)
 	if err == nil {
+		o.way = w
 		var c *choice
 		if c, err = e.choose(o, nil); err == nil {
 			return c.audio != nil, c.video != nil, nil

@@ -37,6 +37,29 @@ func cluster() Dashboard {
 					},
 				},
 			}},
+			{"Commands over NATS", []Panel{
+				{
+					Title: "Commands", Unit: "cpm",
+					Text:    "What integrations asked nodes for.",
+					Queries: []Query{{perMinute(`skybridge_natsbus_requests_total{@}`, "endpoint"), "{{endpoint}}"}},
+				},
+				{
+					Title: "Commands answered with an error", Unit: "cpm",
+					Text: "invalid, not_found, forbidden and conflict: an integration asks for what cannot be. unavailable and internal: nodes are stopping, " +
+						"cut off or at fault.",
+					Queries: []Query{{perMinute(`skybridge_natsbus_request_errors_total{@}`, "endpoint, code"), "{{endpoint}} {{code}}"}},
+				},
+				{
+					Title: "Time to the answer", Unit: "s", Warn: 1, Bad: 5,
+					Text:    "From a command's arrival to its answer. Over the last 15 minutes.",
+					Queries: rarely("skybridge_natsbus_request_seconds", "endpoint"),
+				},
+				{
+					Title: "Commands under way", Unit: "short",
+					Text:    "Normally none or a few. A node takes so many at a time and refuses further ones.",
+					Queries: []Query{{`sum by (instance) (skybridge_natsbus_requests_active{@})`, "{{instance}}"}},
+				},
+			}},
 			{"Actors", []Panel{
 				{
 					Title: "Panics", Unit: "cpm", Look: Stacked, Warn: 0.01, Bad: 0.1,

@@ -131,9 +131,35 @@ func quality() Dashboard {
 					},
 				},
 				{
+					Title: "Presentations", Unit: "short",
+					Text:    "Conferences in which something is presented, and shown to somebody.",
+					Queries: []Query{{`sum by (instance) (skybridge_bridge_presentations{@})`, "{{instance}}"}},
+				},
+				{
 					Title: "Keys sent and received", Unit: "cpm",
 					Text:    "Telephone events (RFC 4733) in the media, by protocol.",
 					Queries: []Query{{perMinute(`skybridge_port_digits_total{@}`, "direction, protocol"), "{{direction}} {{protocol}}"}},
+				},
+			}},
+			{"Test calls", []Panel{
+				{
+					Title: "Test calls going on", Unit: "short",
+					Text:    "Each takes what two calls take.",
+					Queries: []Query{{`sum by (instance) (skybridge_testcall_active{@})`, "{{instance}}"}},
+				},
+				{
+					Title: "Sound of test calls", Unit: "short",
+					Text: "Estimated quality (MOS), 1 to 4.5, at the end of test calls: of what came from the callers, and of what they were sent. " +
+						"Half of the calls, and one in twenty, were worse than the lines. Below 3.6 people complain. Over the last 15 minutes.",
+					Queries: []Query{
+						{quantile("0.5", "skybridge_testcall_mos", "direction", "[15m]"), "half {{direction}}"},
+						{quantile("0.05", "skybridge_testcall_mos", "direction", "[15m]"), "5 % {{direction}}"},
+					},
+				},
+				{
+					Title: "Ends of test calls", Unit: "cpm",
+					Text:    "finished: the time was over. hangup: the caller knew enough. failed: it never began, or something broke.",
+					Queries: []Query{{perMinute(`skybridge_testcall_ended_total{@}`, "reason"), "{{reason}}"}},
 				},
 			}},
 		},

@@ -64,14 +64,14 @@ export class RosterView {
 
   #fill(row, p) {
     const self = p.uuid === this.room.me();
-    const name = nameOf(p), muted = isMuted(p);
+    const name = nameOf(p), muted = isMuted(p), watches = p.is_streaming_conference;
     const [head, who, marks, mute, act] = row.children;
     row.classList.toggle("speaking", this.room.speaking.has(p.uuid));
     face(name, head);
     const shown = self ? `${name} (you)` : name;
     who.firstElementChild.textContent = who.firstElementChild.title = shown;
     who.lastElementChild.textContent = [
-      p.service_type === "connecting" ? "Is being called" : p.role === "chair" ? "Host" : "Guest", origin(p.protocol),
+      p.service_type === "connecting" ? "Is being called" : watches ? "Viewer" : p.role === "chair" ? "Host" : "Guest", origin(p.protocol),
       muted && "muted", yes(p.is_video_muted) && "no camera", yes(p.is_on_hold) && "on hold",
     ].filter(Boolean).join(" · ");
     const wanted = [p.buzz_time > 0 && ["hand", "raised", "Has raised a hand"], p.spotlight > 0 && ["star", "lit", "In the spotlight"], yes(p.is_presenting) && ["screen", "lit", "Is presenting"]].filter(Boolean);
@@ -82,7 +82,7 @@ export class RosterView {
     }
     setIcon(mute, muted ? "mic-off" : "mic");
     mute.classList.toggle("muted", muted);
-    mute.hidden = !(self || this.session.host);
+    mute.hidden = watches || !(self || this.session.host);
     setLabel(mute, `${yes(p.is_muted) || (self && muted) ? "Unmute" : "Mute"} ${self ? "yourself" : name}`);
     act.hidden = self ? !(p.buzz_time > 0) && !this.session.host : !this.session.host && !this.session.canChat;
     setLabel(act, `More for ${name}`);
@@ -99,15 +99,15 @@ export class RosterView {
     const p = this.room.people.get(id);
     if (!p) return;
     const { session } = this, { host } = session;
-    const self = id === this.room.me(), name = nameOf(p);
+    const self = id === this.room.me(), name = nameOf(p), watches = p.is_streaming_conference;
     const ask = (what, body) => () => session.seat.of(id, what, body).catch(complain);
     openMenu(button, [
       !self && session.canChat && p.supports_direct_chat !== false && { label: "Send a message", icon: "chat", run: () => { this.panel.show("chat"); $("chat-to").value = id; $("chat-text").focus(); } },
       p.buzz_time > 0 && (host || self) && { label: "Lower hand", icon: "hand", run: ask("clearbuzz") },
-      host && { label: p.spotlight > 0 ? "End spotlight" : "Spotlight", icon: "star", run: ask(p.spotlight > 0 ? "spotlightoff" : "spotlighton") },
-      host && !self && { label: yes(p.is_video_muted) ? "Show picture" : "Hide picture", icon: yes(p.is_video_muted) ? "cam" : "cam-off", run: ask(yes(p.is_video_muted) ? "video_unmuted" : "video_muted") },
-      host && { label: p.role === "chair" ? "Make a guest" : "Make a host", icon: "role", run: () => this.#role(p, self) },
-      host && !self && "line",
+      host && !watches && { label: p.spotlight > 0 ? "End spotlight" : "Spotlight", icon: "star", run: ask(p.spotlight > 0 ? "spotlightoff" : "spotlighton") },
+      host && !self && !watches && { label: yes(p.is_video_muted) ? "Show picture" : "Hide picture", icon: yes(p.is_video_muted) ? "cam" : "cam-off", run: ask(yes(p.is_video_muted) ? "video_unmuted" : "video_muted") },
+      host && !watches && { label: p.role === "chair" ? "Make a guest" : "Make a host", icon: "role", run: () => this.#role(p, self) },
+      host && !self && !watches && "line",
       host && !self && { label: "Remove from the room", icon: "close", bad: true, run: () => confirm(`Remove ${name}?`, `${name} will be disconnected, and can join again unless you lock the room.`, "Remove", ask("disconnect")) },
     ]);
   }
