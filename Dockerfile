@@ -16,6 +16,6 @@ USER skybridge
 ENV SKYBRIDGE_DATA=/var/lib/skybridge SKYBRIDGE_OPS=0.0.0.0:9464 SKYBRIDGE_RTP_PORTS=40000-40199
 VOLUME /var/lib/skybridge
 # SIP, SIP over TLS, web and API, media of browsers, metrics, media of SIP calls
-EXPOSE 5060/udp 5060/tcp 5061/tcp 8443/tcp 8444/udp 8444/tcp 9464/tcp 40000-40199/udp
+EXPOSE 5060/udp 5060/tcp 5061/tcp 8443/tcp 8444/udp 8444/tcp 9464/tcp 40000-40199/udp 40000-40199/tcp
 ENTRYPOINT ["skybridge"]
 CMD ["serve", "--adhoc"]

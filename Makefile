@@ -43,9 +43,11 @@ check: deps ## vet, lint, formatting, go.mod
 	$(LINT) run
 
 .PHONY: generate
-generate: ## regenerate protobuf code and docs/subjects.md
+generate: ## regenerate protobuf code (needs protoc), the documents of the bus and the dashboards
 	$(GO) build -o .cache/ google.golang.org/protobuf/cmd/protoc-gen-go
 	PATH=$(CURDIR)/.cache:$$PATH $(GO) generate ./...
+	$(GO) test ./bus -run TestDocs -update
+	$(GO) test ./services/ops/grafana -update
 
 .PHONY: fuzz
 fuzz: deps ## run every fuzz target for FUZZTIME (60s) each
