@@ -9,7 +9,7 @@ LINT     := $(GO) tool -modfile=tools.mod golangci-lint
 # What the codecs bind, and a C compiler.
 PACKAGES := gcc libc6-dev pkg-config libopus-dev libvpx-dev libopenh264-dev libyuv-dev flite1-dev
 # The real peers that the tests talk to.
-PEERS    := baresip-core baresip-ffmpeg baresip-x11 xvfb x11-xserver-utils pulseaudio pulseaudio-utils openssl sip-tester chromium python3-aiortc ffmpeg sox prometheus
+PEERS    := baresip-core baresip-ffmpeg baresip-x11 xvfb x11-xserver-utils pulseaudio pulseaudio-utils openssl sip-tester chromium python3-aiortc ffmpeg sox prometheus tshark nftables
 # Node.js from elsewhere brings its own npm, which Debian's would conflict with.
 PEERS    += $(if $(shell command -v npm),,nodejs npm)
 FUZZTIME ?= 60s
