@@ -211,3 +211,36 @@ func TestTokens(t *testing.T) {
 		}
 	}
 }
+
+// TestWHEPPIN watches rooms with PINs: with any of them, and without where guests
+// need none. What a PIN is for does not matter: nobody is there to be watched.
+func TestWHEPPIN(t *testing.T) {
+	p := startWithRooms(t, "--rtp-ports", "43720-43739")
+	offer := strings.ReplaceAll(webOffer, "a=sendonly", "a=recvonly")
+	for _, tt := range []struct{ path, want string }{
+		{"/whep/vault", "401 pin"},
+		{"/whep/vault?pin=0000", "403 pin"},
+		{"/whep/vault?pin=2342", "409 not_live"},
+		{"/whep/vault?pin=4711", "409 not_live"},
+		{"/whep/council", "409 not_live"},
+		{"/whep/council?pin=0000", "403 pin"},
+	} {
+		t.Run(tt.path, func(t *testing.T) {
+			refusal{retry: strings.HasPrefix(tt.want, "409")}.post(t, p, tt.path, "application/sdp", offer, tt.want)
+		})
+	}
+	host := newSeatWithPIN(t, p, "vault", "4711")
+	refusal{retry: true}.post(t, p, "/whep/vault?pin=2342", "application/sdp", offer, "409 not_live") // waits for its host's media
+	host.post(t, "start_conference", nil)
+	resp, err := insecure.Post(p.Web+"/whep/vault?pin=4711", "application/sdp", strings.NewReader(offer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusCreated {
+		t.Errorf("once it has begun: %s", resp.Status)
+	}
+	host.participants(t, 2)
+	host.post(t, "lock", nil)
+	refusal{}.post(t, p, "/whep/vault?pin=4711", "application/sdp", offer, "403 locked")
+}
