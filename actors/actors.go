@@ -41,6 +41,7 @@ package actors
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -65,7 +66,8 @@ func NewSystem(log *slog.Logger, m *Metrics) *actor.ActorSystem {
 	return sys
 }
 
-// demoted passes records on at debug level.
+// demoted passes records on at debug level, and of messages only what they are:
+// some hold what people write to each other, or the keys that they press.
 type demoted struct{ slog.Handler }
 
 func (h demoted) Enabled(ctx context.Context, _ slog.Level) bool {
@@ -73,8 +75,15 @@ func (h demoted) Enabled(ctx context.Context, _ slog.Level) bool {
 }
 
 func (h demoted) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = slog.LevelDebug
-	return h.Handler.Handle(ctx, r)
+	shown := slog.NewRecord(r.Time, slog.LevelDebug, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "message" {
+			a.Value = slog.StringValue(fmt.Sprintf("%T", a.Value.Any()))
+		}
+		shown.AddAttrs(a)
+		return true
+	})
+	return h.Handler.Handle(ctx, shown)
 }
 
 func (h demoted) WithAttrs(a []slog.Attr) slog.Handler { return demoted{h.Handler.WithAttrs(a)} }

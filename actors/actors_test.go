@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -232,6 +234,23 @@ func TestQuiet(t *testing.T) {
 		if got := strings.Contains(log.String(), "level=DEBUG msg=\"actor system started\""); got != want {
 			t.Errorf("at level %v it says %q", level, log.String())
 		}
+	}
+}
+
+// TestDiscreet checks that what is in a message does not get into the log.
+func TestDiscreet(t *testing.T) {
+	read, write, err := os.Pipe() // which both sides may use at a time
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := actors.NewSystem(slog.New(slog.NewTextHandler(write, &slog.HandlerOptions{Level: slog.LevelDebug})), actors.NewMetrics(nil))
+	type letter struct{ Text string }
+	sys.Root.Send(sys.NewLocalPID("nobody"), &letter{"psst"})
+	sys.Shutdown()
+	_ = write.Close()
+	log, _ := io.ReadAll(read)
+	if got := string(log); strings.Contains(got, "psst") || !strings.Contains(got, "letter") {
+		t.Errorf("it says %q", got)
 	}
 }
 

@@ -49,10 +49,16 @@ func (b *Bus) once(ctx context.Context, command, id string, request []byte, f fu
 	}
 	sum := sha256.Sum256(request)
 	o := outcome{Digest: hex.EncodeToString(sum[:])}
-	kv, err := b.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: requestsBucket, Description: "commands of integrations that came with an id",
-		TTL: remember, Storage: jetstream.MemoryStorage, MaxBytes: 16 << 20, Replicas: b.cfg.Replicas,
-	})
+	kv, err := b.js.KeyValue(ctx, requestsBucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) { // it is in memory, and may be lost with its server
+		kv, err = b.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: requestsBucket, Description: "commands of integrations that came with an id",
+			TTL: remember, Storage: jetstream.MemoryStorage, MaxBytes: 16 << 20, Replicas: b.cfg.Replicas,
+		})
+	}
+	if errors.Is(err, jetstream.ErrBucketExists) { // another node was faster
+		kv, err = b.js.KeyValue(ctx, requestsBucket)
+	}
 	if err != nil {
 		b.cfg.Log.Warn("commands cannot be remembered", "err", err)
 		return nil, errMemory

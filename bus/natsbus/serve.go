@@ -64,7 +64,10 @@ type service struct {
 
 	ctx   context.Context
 	slots chan struct{}
-	wg    sync.WaitGroup
+
+	mu       sync.Mutex // guards stopping, and wg while it counts
+	stopping bool       // nothing that comes now is carried out
+	wg       sync.WaitGroup
 
 	micro micro.Service
 	stats map[string]*endpointStats // by endpoint name
@@ -123,7 +126,10 @@ func (b *Bus) Serve(s Service) (stop func(ctx context.Context) error, err error)
 	}
 	return func(ctx context.Context) error {
 		defer cancel()
-		err := v.micro.Stop()
+		err := v.micro.Stop() // which only begins to: what it has taken still comes
+		v.mu.Lock()
+		v.stopping = true
+		v.mu.Unlock()
 		done := make(chan struct{})
 		go func() {
 			v.wg.Wait()
@@ -166,6 +172,13 @@ func (s *service) take(e bus.Endpoint, r micro.Request) {
 	select {
 	case s.slots <- struct{}{}:
 	default:
+		s.answer(e, r, began, nil, errBusy)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		<-s.slots
 		s.answer(e, r, began, nil, errBusy)
 		return
 	}
