@@ -1,0 +1,142 @@
+package sip_test
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/media/sdp"
+	"github.com/skybridge-media/skybridge/services/sip"
+	"github.com/skybridge-media/skybridge/services/sip/bfcp"
+)
+
+// A stage is a conference that answers about its floor when the test likes. It
+// does at once what it is asked for, and says so to who follows its roster.
+type stage struct {
+	root *actor.RootContext
+	pid  *actor.PID
+
+	mu       sync.Mutex // guards what follows
+	roster   conference.Roster
+	follower *actor.PID
+	asked    []any
+	silent   bool       // TakeFloor gets no answer
+	unheard  *actor.PID // who has got none
+}
+
+// newStage is a call that controls the floor of a stage, over UDP.
+func newStage(t *testing.T) (*stage, *client) {
+	t.Helper()
+	s := &stage{}
+	b := newBench(t, func(_ *sip.Config, d *sip.Deps) {
+		d.Media.Slides, d.Media.Floor = true, sdp.FloorServer
+		s.root = d.System.Root
+		s.pid = s.root.Spawn(actor.PropsFromFunc(s.receive))
+	})
+	b.Node.mu.Lock()
+	b.Node.conference = s.pid
+	b.Node.mu.Unlock()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := dialUA(t, "UDP", b.Server.Addrs().SIP)
+	d := u.call("one", offer(roomSystem("UDP/BFCP", conn.LocalAddr().(*net.UDPAddr).Port)))
+	settled(t, "followed", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.follower != nil
+	})
+	return s, controls(t, d.answer.body, "UDP/BFCP", conn)
+}
+
+func (s *stage) receive(c actor.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch m := c.Message().(type) {
+	case *conference.Subscribe:
+		s.follower = m.Subscriber.PID()
+		c.Respond(s.now())
+	case *conference.GetRoster:
+		c.Respond(s.now())
+	case *conference.TakeFloor:
+		s.asked = append(s.asked, m)
+		s.present(m.Id)
+		if s.silent {
+			s.unheard = c.Sender()
+			return
+		}
+		c.Respond(&conference.Done{})
+	case *conference.ReleaseFloor:
+		s.asked = append(s.asked, m)
+		s.present("")
+		c.Respond(&conference.Done{})
+	}
+}
+
+// now is the roster. s.mu is held.
+func (s *stage) now() *conference.Roster {
+	return &conference.Roster{
+		Epoch: 1, Version: s.roster.Version, Conference: conference.AddressOf(s.pid),
+		Presenter: s.roster.Presenter, Participants: s.roster.Participants,
+	}
+}
+
+// present changes who presents. s.mu is held.
+func (s *stage) present(id string) {
+	s.roster.Version++
+	s.roster.Presenter = id
+	s.root.Send(s.follower, s.now())
+}
+
+func (s *stage) setSilent(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = on
+}
+
+func (s *stage) presenter() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roster.Presenter
+}
+
+// A conference that gives the floor and cannot say so has given it to nobody:
+// the peer is refused, and the conference is told.
+func TestFloorNotAnswered(t *testing.T) {
+	s, c := newStage(t)
+	s.setSilent(true)
+	c.Request("slides")
+	c.told(t, bfcp.Denied) // and was not granted before, by the roster
+	settled(t, "given back", func() bool { return s.presenter() == "" })
+	s.setSilent(false)
+	c.Request("again")
+	c.told(t, bfcp.Granted)
+}
+
+// A peer that changes its mind while the conference is busy costs nothing.
+func TestFloorWantedAgainAndAgain(t *testing.T) {
+	s, c := newStage(t)
+	s.setSilent(true)
+	for range 4 {
+		c.Request("")
+		c.Release()
+		c.told(t, bfcp.Cancelled)
+	}
+	c.Request("")
+	time.Sleep(300 * time.Millisecond)
+	s.mu.Lock()
+	s.silent = false
+	s.root.Send(s.unheard, &conference.Done{})
+	s.mu.Unlock()
+	c.told(t, bfcp.Granted)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.asked) != 2 {
+		t.Errorf("asked for %d things, want 2: %T", len(s.asked), s.asked)
+	}
+}
