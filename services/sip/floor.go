@@ -3,6 +3,7 @@ package sip
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"time"
@@ -278,7 +279,11 @@ func presenterOf(r *conference.Roster) *bfcp.Presenter {
 // openFloorSocket binds what a describes.
 func (m *media) openFloorSocket(a *sdp.Agreement) (err error) {
 	switch {
-	case a.Floor == nil || m.floor != nil:
+	case a.Floor == nil:
+		return nil
+	case a.Floor.TCP() && a.Floor.Active && !m.mayDial(a):
+		return fmt.Errorf("sip: floor control at %v is not where the peer is", a.Floor.Address.Addr())
+	case m.floor != nil:
 		return nil
 	case !a.Floor.TCP():
 		m.floor = &floorSocket{}
@@ -293,6 +298,15 @@ func (m *media) openFloorSocket(a *sdp.Agreement) (err error) {
 		m.floor = nil
 	}
 	return err
+}
+
+// mayDial reports whether floor control is where the rest of the call is: a
+// description must not make us connect to anybody else, least of all in our own
+// network.
+func (m *media) mayDial(a *sdp.Agreement) bool {
+	host, audio := a.Floor.Address.Addr().Unmap(), a.Stream(sdp.Audio)
+	return host == m.peer || audio != nil && host == audio.RTP.Addr().Unmap() &&
+		host.IsGlobalUnicast() && (!host.IsPrivate() || m.peer.IsPrivate())
 }
 
 // openFloor begins floor control on the socket that was described, which it

@@ -2,6 +2,8 @@ package sip_test
 
 import (
 	"net"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
 	"github.com/skybridge-media/skybridge/services/sip"
 	"github.com/skybridge-media/skybridge/services/sip/bfcp"
@@ -138,5 +141,62 @@ func TestFloorWantedAgainAndAgain(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.asked) != 2 {
 		t.Errorf("asked for %d things, want 2: %T", len(s.asked), s.asked)
+	}
+}
+
+// Where there is no port for floor control, there is a call without it.
+func TestNoPortForFloor(t *testing.T) {
+	ports, err := rtp.NewPortRange(47320, 47325) // for audio, video and slides
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, func(_ *sip.Config, d *sip.Deps) {
+		d.Media.Slides, d.Media.Floor, d.Ports = true, sdp.FloorServer, ports
+	})
+	d := dialUA(t, "UDP", b.Server.Addrs().SIP).call("one", offer(roomSystem("UDP/BFCP", 40004)))
+	if n := len(regexp.MustCompile(`m=video [1-9]\d* `).FindAllString(d.answer.body, -1)); n != 2 {
+		t.Errorf("%d pictures, want 2:\n%s", n, d.answer.body)
+	}
+	if !strings.Contains(d.answer.body, "m=application 0 UDP/BFCP *\r\n") {
+		t.Errorf("floor control is not refused:\n%s", d.answer.body)
+	}
+	d.bye()
+	settled(t, "without ports", func() bool { return ports.Used() == 0 })
+}
+
+// We connect to nobody but the peer.
+func TestFloorElsewhere(t *testing.T) {
+	b := newBench(t, func(_ *sip.Config, d *sip.Deps) { d.Media.Slides, d.Media.Floor = true, sdp.FloorServer })
+	for _, tt := range []struct {
+		name, session, floor string // addresses
+		taken                bool
+	}{
+		{"the peer", "127.0.0.1", "127.0.0.1", true},
+		{"the peer, media elsewhere", "198.51.100.9", "127.0.0.1", true},
+		{"with the media", "198.51.100.9", "198.51.100.9", true},
+		{"neither", "127.0.0.1", "198.51.100.9", false},
+		{"with the media, on this machine", "127.0.0.2", "127.0.0.2", false},
+		{"with the media, in our network", "10.0.0.5", "10.0.0.5", false},
+		{"with the media, link-local", "169.254.169.254", "169.254.169.254", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			body := roomSystem("TCP/BFCP", l.Addr().(*net.TCPAddr).Port)
+			body = strings.ReplaceAll(body, "c=IN IP4 127.0.0.1", "c=IN IP4 "+tt.session)
+			body = strings.Replace(body, "TCP/BFCP *\r\n", "TCP/BFCP *\r\nc=IN IP4 "+tt.floor+"\r\n", 1)
+			body = strings.Replace(body, "a=setup:actpass", "a=setup:passive", 1)
+			d := dialUA(t, "UDP", b.Server.Addrs().SIP).call("one", offer(body))
+			if got := strings.Contains(d.answer.body, "m=application 9 TCP/BFCP *\r\n"); got != tt.taken {
+				t.Errorf("taken: %v, want %v\n%s", got, tt.taken, d.answer.body)
+			}
+			if got := strings.Contains(d.answer.body, "m=application 0 TCP/BFCP *\r\n"); got == tt.taken {
+				t.Errorf("refused: %v\n%s", got, d.answer.body)
+			}
+			d.bye()
+		})
 	}
 }
