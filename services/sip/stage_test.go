@@ -25,6 +25,7 @@ type stage struct {
 
 	mu       sync.Mutex // guards what follows
 	roster   conference.Roster
+	own      string // participant
 	follower *actor.PID
 	asked    []any
 	silent   bool       // TakeFloor gets no answer
@@ -54,6 +55,7 @@ func newStage(t *testing.T) (*stage, *client) {
 		defer s.mu.Unlock()
 		return s.follower != nil
 	})
+	s.own = string(b.Node.participant(t, 0).Call)
 	return s, controls(t, d.answer.body, "UDP/BFCP", conn)
 }
 
@@ -141,6 +143,37 @@ func TestFloorWantedAgainAndAgain(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.asked) != 2 {
 		t.Errorf("asked for %d things, want 2: %T", len(s.asked), s.asked)
+	}
+}
+
+// Who waits to be let in is not told who presents inside.
+func TestFloorWhileWaiting(t *testing.T) {
+	s, c := newStage(t)
+	told := func() (names []string) {
+		for {
+			select {
+			case e := <-c.events:
+				if p, ok := e.(bfcp.Presenter); ok && p.Name != "" {
+					names = append(names, p.Name)
+				}
+			case <-time.After(300 * time.Millisecond):
+				return names
+			}
+		}
+	}
+	show := func(waiting string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.roster.Participants = []*conference.Participant{{Id: "alice", Name: "Alice"}, {Id: s.own, Waiting: waiting}}
+		s.present("alice")
+	}
+	show(conference.WaitHost)
+	if got := told(); len(got) != 0 {
+		t.Errorf("told of %q while it waits", got)
+	}
+	show("")
+	if got := told(); len(got) != 1 || got[0] != "Alice" {
+		t.Errorf("told of %q inside", got)
 	}
 }
 
