@@ -191,17 +191,22 @@ func TestContentFeedback(t *testing.T) {
 			return &rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: ssrc, SequenceNumber: seq}}}
 		}
 		for i, tt := range []struct {
+			take   func([]rtcp.Packet, time.Time)
 			packet rtcp.Packet
 			want   string
 		}{
-			{fir(0x3333, 1), "true false"},
-			{fir(0x4444, 1), "false true"},
-			{fir(0, 2), "true false"},
-			{&rtcp.PictureLossIndication{MediaSSRC: 0x3333}, "true false"},
-			{&rtcp.PictureLossIndication{MediaSSRC: 0x4444}, "false true"},
-			{&rtcp.PictureLossIndication{}, "true false"},
+			{p.ContentRTCP, fir(0x3333, 1), "true false"},
+			{p.VideoRTCP, fir(0x4444, 1), "false true"},
+			{p.VideoRTCP, fir(0, 2), "true false"},
+			{p.ContentRTCP, fir(0, 2), "false true"},
+			{p.ContentRTCP, &rtcp.PictureLossIndication{MediaSSRC: 0x3333}, "true false"},
+			{p.VideoRTCP, &rtcp.PictureLossIndication{MediaSSRC: 0x4444}, "false true"},
+			// Who names no stream means that of the line.
+			{p.VideoRTCP, &rtcp.PictureLossIndication{}, "true false"},
+			{p.ContentRTCP, &rtcp.PictureLossIndication{}, "false true"},
+			{p.AudioRTCP, &rtcp.PictureLossIndication{}, "true false"},
 		} {
-			p.ContentRTCP([]rtcp.Packet{tt.packet}, time.Now())
+			tt.take([]rtcp.Packet{tt.packet}, time.Now())
 			if got := take(); got != tt.want {
 				t.Errorf("request %d: %s, want %s", i, got, tt.want)
 			}

@@ -10,18 +10,27 @@ import (
 
 // AudioRTCP takes what one RTCP datagram of the audio stream held, and when it
 // arrived at this machine.
-func (p *Port) AudioRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
+func (p *Port) AudioRTCP(packets []rtcp.Packet, arrived time.Time) {
+	p.control(packets, arrived, &p.video)
+}
 
 // VideoRTCP does the same for the video stream.
-func (p *Port) VideoRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
+func (p *Port) VideoRTCP(packets []rtcp.Packet, arrived time.Time) {
+	p.control(packets, arrived, &p.video)
+}
 
 // ContentRTCP does the same for the content stream.
-func (p *Port) ContentRTCP(packets []rtcp.Packet, arrived time.Time) { p.control(packets, arrived) }
+func (p *Port) ContentRTCP(packets []rtcp.Packet, arrived time.Time) {
+	p.control(packets, arrived, &p.content)
+}
 
 // sent returns the video stream of ours that feedback is about. Some peers do not
-// say, and mean that of the camera.
-func (p *Port) sent(ssrc uint32) *videoStream {
-	if ssrc != 0 && p.content.link.own() == ssrc {
+// say, and mean silent: that of the line that it came with.
+func (p *Port) sent(ssrc uint32, silent *videoStream) *videoStream {
+	switch ssrc {
+	case 0:
+		return silent
+	case p.content.link.own():
 		return &p.content
 	}
 	return &p.video
@@ -29,8 +38,8 @@ func (p *Port) sent(ssrc uint32) *videoStream {
 
 // control takes RTCP from the network. Report blocks name the stream they are
 // about, and so does feedback, so that it does not matter which stream a packet
-// came with: with BUNDLE it may be any.
-func (p *Port) control(packets []rtcp.Packet, now time.Time) {
+// came with: with BUNDLE it may be any. What names none is about silent.
+func (p *Port) control(packets []rtcp.Packet, now time.Time, silent *videoStream) {
 	p.hear(now)
 	for _, packet := range packets {
 		switch packet := packet.(type) {
@@ -43,11 +52,11 @@ func (p *Port) control(packets []rtcp.Packet, now time.Time) {
 		case *rtcp.ReceiverReport:
 			p.blocks(packet.Reports, now)
 		case *rtcp.TransportLayerNack:
-			p.nack(packet, now)
+			p.nack(packet, now, silent)
 		case *rtcp.PictureLossIndication:
-			p.sent(packet.MediaSSRC).wantKey()
+			p.sent(packet.MediaSSRC, silent).wantKey()
 		case *rtcp.FullIntraRequest:
-			p.fullIntra(packet, now)
+			p.fullIntra(packet, now, silent)
 		case *rtcp.ReceiverEstimatedMaximumBitrate:
 			// Beyond a gigabit the float says nothing, and may be infinite.
 			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
@@ -77,8 +86,8 @@ func (p *Port) blocks(blocks []rtcp.ReceptionReport, now time.Time) {
 }
 
 // nack sends again what is asked for.
-func (p *Port) nack(packet *rtcp.TransportLayerNack, now time.Time) {
-	s := p.sent(packet.MediaSSRC)
+func (p *Port) nack(packet *rtcp.TransportLayerNack, now time.Time, silent *videoStream) {
+	s := p.sent(packet.MediaSSRC, silent)
 	for i := range packet.Nacks {
 		packet.Nacks[i].Range(func(seq uint16) bool {
 			s.nacked(seq, now)
@@ -89,11 +98,11 @@ func (p *Port) nack(packet *rtcp.TransportLayerNack, now time.Time) {
 
 // fullIntra takes a FIR, which may ask several senders (RFC 5104 section
 // 4.3.1). Some peers leave the SSRC out.
-func (p *Port) fullIntra(packet *rtcp.FullIntraRequest, now time.Time) {
+func (p *Port) fullIntra(packet *rtcp.FullIntraRequest, now time.Time, silent *videoStream) {
 	for _, s := range p.videos() {
 		ssrc := s.link.own()
 		for _, e := range packet.FIR {
-			if ssrc != 0 && e.SSRC == ssrc || e.SSRC == 0 && s == &p.video {
+			if ssrc != 0 && e.SSRC == ssrc || e.SSRC == 0 && s == silent {
 				s.wantKeyFIR(e.SequenceNumber, now)
 				break
 			}

@@ -45,7 +45,7 @@ func plain[T any](r *PortRange, bind func(port int) (T, error), wrap func(T, fun
 			return none, err
 		}
 	}
-	return none, ErrNoPorts
+	return none, r.exhausted()
 }
 
 func hostPort(addr netip.Addr, port int) string {

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/skybridge-media/skybridge/media/rtp"
 )
 
@@ -40,7 +42,22 @@ func TestPlainSockets(t *testing.T) {
 			t.Errorf("%d used after close", ports.Used())
 		}
 	}
+	families, err := registered(ports).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if n := f.GetMetric()[0].GetCounter().GetValue(); f.GetName() == "skybridge_rtp_port_pairs_exhausted_total" && n != 2 {
+			t.Errorf("%v times without a port, want 2", n)
+		}
+	}
 	if _, err := (&rtp.PortRange{}).ListenPacket(loopback); err != nil {
 		t.Errorf("a port of the kernel's choice: %v", err)
 	}
+}
+
+func registered(c prometheus.Collector) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(c)
+	return r
 }

@@ -51,19 +51,31 @@ func (a *Agreement) Describe(l Local) []byte { return a.draft.describe(l) }
 // refused with port zero (RFC 3264 section 6), and the floor goes with the
 // slides. It may be left with no stream. A peer that repeats its offer afterwards is answered anew.
 func (a *Agreement) Without(k Kind) *Agreement {
+	left := a.refusing(func(l Kind) bool { return l == k || l == control && k == Slides })
+	left.Streams = slices.DeleteFunc(slices.Clone(a.Streams), func(s Stream) bool { return s.Kind == k })
+	if k != Slides {
+		left.Floor = a.Floor
+	}
+	return left
+}
+
+// WithoutFloor does the same to the floor control alone.
+func (a *Agreement) WithoutFloor() *Agreement {
+	left := a.refusing(func(l Kind) bool { return l == control })
+	left.Streams = a.Streams
+	return left
+}
+
+// refusing is a draft like that of a, without some of its lines.
+func (a *Agreement) refusing(refuse func(Kind) bool) *Agreement {
 	d := *a.draft
 	d.lines = slices.Clone(d.lines)
 	for i := range d.lines {
-		if l := &d.lines[i]; l.kind == k || l.kind == control && k == Slides {
+		if l := &d.lines[i]; refuse(l.kind) {
 			*l = line{media: refused(&l.media)}
 		}
 	}
-	streams := slices.DeleteFunc(slices.Clone(a.Streams), func(s Stream) bool { return s.Kind == k })
-	left := &Agreement{Streams: streams, Floor: a.Floor, draft: &d}
-	if k == Slides {
-		left.Floor = nil
-	}
-	return left
+	return &Agreement{draft: &d}
 }
 
 // A Stream is one m-line that is in use.

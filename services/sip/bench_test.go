@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -146,6 +147,7 @@ type fakeNode struct {
 	leased       []node.Reserve
 	silent       bool                     // it does not answer those
 	hold         map[string]chan struct{} // aliases whose callers wait
+	conference   *actor.PID               // of everybody; nil: the participant plays it
 }
 
 func newFakeNode(sys *actor.ActorSystem) *fakeNode {
@@ -193,7 +195,7 @@ func (n *fakeNode) receive(c actor.Context) {
 		n.mu.Lock()
 		n.participants = append(n.participants, p)
 		n.mu.Unlock()
-		reply := &node.Admitted{Participant: p.pid, Conference: p.pid, Room: m.Alias}
+		reply := &node.Admitted{Participant: p.pid, Conference: cmp.Or(n.conference, p.pid), Room: m.Alias}
 		if wait == nil {
 			c.Respond(reply)
 			return

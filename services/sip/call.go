@@ -123,6 +123,7 @@ func (c *call) newMedia(f flow) {
 	c.media = &media{
 		log:     c.log,
 		address: c.s.address(f),
+		peer:    f.peer().Addr().Unmap(),
 		cname:   strings.ToLower(rand.Text()),
 		lines:   make(map[sdp.Kind]*line),
 		ports:   c.s.deps.Ports,

@@ -3,7 +3,9 @@ package sip
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -59,14 +61,13 @@ type floor struct {
 	granted   bool   // and it has the floor by it
 	presenter string // participant who else has it, as the peer knows
 	owner     *actor.PID
+	seen      *conference.Roster
 
-	commands []command // for the conference, in order; the first is under way
-}
-
-// A command is something that the conference is asked for.
-type command struct {
-	msg  any
-	then func(error) // on the call's goroutine; may be nil
+	// The conference is asked for one thing at a time, and for what is wanted
+	// when its turn comes: a peer that changes its mind all the time costs no
+	// more than one that does not.
+	asking bool
+	holds  bool // what was asked for may have made us the presenter
 }
 
 // controlFloor begins, continues or ends floor control as it is agreed on now.
@@ -82,7 +83,12 @@ func (c *call) controlFloor() {
 	default:
 		f := &floor{call: c, owner: c.conference}
 		end, err := c.media.openFloor(bfcp.Config{Floor: *agreed, Log: c.log, Notify: func(event any) {
-			c.inbox.post(func() { f.hear(event) })
+			switch e := event.(type) {
+			case bfcp.Requested, bfcp.Withdrawn:
+				c.inbox.post(func() { f.hear(event) })
+			case bfcp.Lost:
+				c.log.Info("floor control lost", "err", e.Err)
+			}
 		}})
 		if err != nil {
 			c.log.Warn("no floor control", "err", err)
@@ -109,9 +115,8 @@ func (c *call) closeFloor() {
 			c.log.Warn("watcher not stopped", "err", err)
 		}
 	})
-	if f.request != 0 && c.state == up {
-		f.tell(&conference.ReleaseFloor{Id: string(c.id)}, nil)
-	}
+	f.request, f.granted = 0, false
+	f.pursue()
 }
 
 // hear takes what the peer does.
@@ -122,74 +127,135 @@ func (f *floor) hear(event any) {
 	switch e := event.(type) {
 	case bfcp.Requested:
 		f.request, f.granted = e.ID, false
-		f.tell(&conference.TakeFloor{Id: string(f.call.id)}, func(err error) {
-			if err != nil && f.request == e.ID {
-				f.request = 0
-				f.end.Deny(e.ID, textOf(err))
-			}
-		})
+		f.pursue()
 	case bfcp.Withdrawn:
 		if f.request == e.ID {
 			f.request, f.granted = 0, false
-			f.tell(&conference.ReleaseFloor{Id: string(f.call.id)}, nil)
+			f.pursue()
 		}
-	case bfcp.Lost:
-		f.call.log.Info("floor control lost", "err", e.Err)
 	}
 }
 
-// tell asks the conference for something, after what it was asked for before: a
-// request may follow the end of another one at once.
-func (f *floor) tell(msg any, then func(error)) {
-	f.commands = append(f.commands, command{msg, then})
-	if len(f.commands) == 1 {
-		f.next()
+// pursue asks the conference for what the peer wants, unless it is being asked.
+func (f *floor) pursue() {
+	switch {
+	case f.asking || f.call.state != up:
+	case f.request != 0 && !f.granted:
+		f.take(f.request)
+	case f.request == 0 && f.holds:
+		f.release()
 	}
 }
 
-// next asks for the first of commands.
-func (f *floor) next() {
-	c, owner, now := f.call, f.owner, f.commands[0]
+// take asks for the floor, and then who has it: rosters that are on their way
+// meanwhile may be older than the answer.
+func (f *floor) take(request uint16) {
+	c, owner, held := f.call, f.owner, f.holds
+	f.asking, f.holds = true, true
 	c.background(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, floorPatience)
 		defer cancel()
-		_, err := actors.Ask[*conference.Done](ctx, c.s.deps.System, owner, now.msg)
-		if err != nil {
-			c.log.Info("floor refused", "err", err)
+		var r *conference.Roster
+		_, err := actors.Ask[*conference.Done](ctx, c.s.deps.System, owner, &conference.TakeFloor{Id: string(c.id)})
+		refused := err != nil && isRefusal(err)
+		if err == nil {
+			r, err = actors.Ask[*conference.Roster](ctx, c.s.deps.System, owner, &conference.GetRoster{})
+		}
+		c.inbox.post(func() { f.taken(request, r, err, refused && !held) })
+	})
+}
+
+// taken is what has become of a request. Who got no answer may have the floor
+// all the same: it is given back, unless nothing was given.
+func (f *floor) taken(request uint16, r *conference.Roster, err error, nothing bool) {
+	f.asking = false
+	if nothing {
+		f.holds = false
+	}
+	switch {
+	case f.call.floor != f:
+	case err != nil:
+		f.call.log.Info("floor refused", "err", err)
+		f.deny(request, textOf(err))
+	default:
+		f.see(r)
+		switch {
+		case f.request != request: // not wanted any more
+		case f.seen.Presenter == string(f.call.id):
+			f.granted = true
+			f.end.Grant(request)
+		default: // somebody has taken it at once
+			f.deny(request, "")
+		}
+	}
+	f.pursue()
+}
+
+// deny refuses a request if it is still the peer's.
+func (f *floor) deny(request uint16, reason string) {
+	if f.request == request {
+		f.request = 0
+		f.end.Deny(request, reason)
+	}
+}
+
+// release gives the floor back, and goes on until the conference has heard it.
+func (f *floor) release() {
+	c, owner := f.call, f.owner
+	f.asking = true
+	c.background(func(life context.Context) {
+		ctx, cancel := context.WithTimeout(life, floorPatience)
+		defer cancel()
+		_, err := actors.Ask[*conference.Done](ctx, c.s.deps.System, owner, &conference.ReleaseFloor{Id: string(c.id)})
+		heard := err == nil || isRefusal(err)
+		if !heard {
+			c.log.Info("floor not given back", "err", err)
+			select {
+			case <-time.After(againPause):
+			case <-life.Done():
+			}
 		}
 		c.inbox.post(func() {
-			if now.then != nil && c.floor == f {
-				now.then(err)
-			}
-			if f.commands = f.commands[1:]; len(f.commands) > 0 {
-				f.next()
+			f.asking = false
+			f.holds = f.holds && !heard
+			if heard || c.floor == f {
+				f.pursue()
 			}
 		})
 	})
 }
 
-// see takes a roster: who presents there is who has the floor. So a grant is
-// the conference's, and so is what revokes it.
+// see takes a roster: who presents there is who has the floor, and so it is the
+// conference that revokes it. Who waits to be let in is told nothing.
 func (f *floor) see(r *conference.Roster) {
+	if f.seen != nil && f.seen.Conference.Same(r.Conference) && older(r, f.seen) {
+		return
+	}
+	f.seen = r
 	if owner := r.Conference.PID(); owner != nil {
 		f.owner = owner
 	}
 	own := string(f.call.id)
+	if slices.ContainsFunc(r.Participants, func(p *conference.Participant) bool { return p.Id == own && p.Waiting != "" }) {
+		return
+	}
 	switch {
 	case r.Presenter == own:
 		f.presenter = ""
-		if f.request != 0 && !f.granted {
-			f.granted = true
-			f.end.Grant(f.request)
-		}
 	case f.granted || r.Presenter != f.presenter:
 		if f.granted {
-			f.end.Deny(f.request, "")
-			f.request, f.granted = 0, false
+			f.granted, f.holds = false, false
+			f.deny(f.request, "")
 		}
 		f.presenter = r.Presenter
 		f.end.SetPresenter(presenterOf(r))
 	}
+}
+
+// isRefusal reports whether the conference has answered, and nothing was done.
+func isRefusal(err error) bool {
+	e, ok := errors.AsType[*bus.Error](err)
+	return ok && e.Code != bus.Unavailable && e.Code != bus.Internal
 }
 
 // textOf is why the conference has refused, for a human.
@@ -213,7 +279,11 @@ func presenterOf(r *conference.Roster) *bfcp.Presenter {
 // openFloorSocket binds what a describes.
 func (m *media) openFloorSocket(a *sdp.Agreement) (err error) {
 	switch {
-	case a.Floor == nil || m.floor != nil:
+	case a.Floor == nil:
+		return nil
+	case a.Floor.TCP() && a.Floor.Active && !m.mayDial(a):
+		return fmt.Errorf("sip: floor control at %v is not where the peer is", a.Floor.Address.Addr())
+	case m.floor != nil:
 		return nil
 	case !a.Floor.TCP():
 		m.floor = &floorSocket{}
@@ -228,6 +298,15 @@ func (m *media) openFloorSocket(a *sdp.Agreement) (err error) {
 		m.floor = nil
 	}
 	return err
+}
+
+// mayDial reports whether floor control is where the rest of the call is: a
+// description must not make us connect to anybody else, least of all in our own
+// network.
+func (m *media) mayDial(a *sdp.Agreement) bool {
+	host, audio := a.Floor.Address.Addr().Unmap(), a.Stream(sdp.Audio)
+	return host == m.peer || audio != nil && host == audio.RTP.Addr().Unmap() &&
+		host.IsGlobalUnicast() && (!host.IsPrivate() || m.peer.IsPrivate())
 }
 
 // openFloor begins floor control on the socket that was described, which it

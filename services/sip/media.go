@@ -39,6 +39,7 @@ type media struct {
 	ports    *rtp.PortRange // of floor control
 	bind     netip.Addr
 	address  netip.Addr // where peers reach us
+	peer     netip.Addr // where the peer's signalling comes from, or goes to
 	config   port.Config
 	keyFrame func() // asks the peer for a key frame by signalling
 
@@ -92,21 +93,26 @@ func (m *media) open(kinds ...sdp.Kind) error {
 	return nil
 }
 
-// openAgreed opens what a wants.
-func (m *media) openAgreed(a *sdp.Agreement) error {
+// openAgreed opens what a wants, and returns a, without its floor control if
+// there can be none.
+func (m *media) openAgreed(a *sdp.Agreement) (*sdp.Agreement, error) {
 	var kinds []sdp.Kind
 	for i := range a.Streams {
 		kinds = append(kinds, a.Streams[i].Kind)
 	}
 	if err := m.open(kinds...); err != nil {
-		return err
+		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return errMediaClosed
+		return nil, errMediaClosed
 	}
-	return m.openFloorSocket(a)
+	if err := m.openFloorSocket(a); err != nil {
+		m.log.Warn("no floor control", "err", err)
+		return a.WithoutFloor(), nil
+	}
+	return a, nil
 }
 
 // local is our side of the transport, for a description.

@@ -177,7 +177,7 @@ func (c *call) renegotiate(r *request) ([]byte, *refusal) {
 	}
 	if !agreed.Unchanged {
 		if agreed, err = c.afford(agreed); err == nil {
-			err = c.change(agreed)
+			agreed, err = c.change(agreed)
 		}
 		if err != nil {
 			return nil, c.why(err)
@@ -203,19 +203,20 @@ func (c *call) propose() ([]byte, *refusal) {
 	return c.media.offer.Describe(c.media.local()), nil
 }
 
-// change makes agreed the state of the call's media, and tells the participant
-// what has become of it.
-func (c *call) change(agreed *sdp.Agreement) error {
-	if err := c.media.openAgreed(agreed); err != nil {
-		return err
+// change makes agreed the state of the call's media, as far as it can be, and
+// tells the participant what has become of it.
+func (c *call) change(agreed *sdp.Agreement) (*sdp.Agreement, error) {
+	agreed, err := c.media.openAgreed(agreed)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.media.apply(agreed); err != nil {
-		return err
+		return nil, err
 	}
 	if c.state == up { // connect tells otherwise
 		c.noteMedia()
 	}
-	return nil
+	return agreed, nil
 }
 
 // refresh keeps the session alive: by UPDATE where the peer takes it, else by

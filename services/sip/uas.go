@@ -240,10 +240,11 @@ func (c *call) describe() ([]byte, error) {
 		}
 		return m.offer.Describe(m.local()), nil
 	}
-	m.agreed = c.affordSlides(m.agreed)
-	if err := m.openAgreed(m.agreed); err != nil {
+	agreed, err := m.openAgreed(c.affordSlides(m.agreed))
+	if err != nil {
 		return nil, err
 	}
+	m.agreed = agreed
 	return m.agreed.Describe(m.local()), nil
 }
 
@@ -361,7 +362,7 @@ func (c *call) takeAnswer(m sip.Message) *refusal {
 	if err != nil {
 		return notAcceptable(err, c.s.cfg.UserAgent)
 	}
-	if err := c.change(agreed); err != nil {
+	if _, err := c.change(agreed); err != nil {
 		c.log.Error("media could not be changed", "err", err)
 		return refuse(sip.StatusInternalServerError, "Server Internal Error")
 	}

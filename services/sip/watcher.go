@@ -93,11 +93,16 @@ func (w *watcher) subscribe(c actor.Context) {
 
 // see passes a roster on unless a newer one was seen.
 func (w *watcher) see(r *conference.Roster) {
-	if w.seen != nil && cmp.Or(cmp.Compare(r.Epoch, w.seen.Epoch), cmp.Compare(r.Version, w.seen.Version)) < 0 {
+	if w.seen != nil && older(r, w.seen) {
 		return
 	}
 	w.seen = r
 	w.take(r)
+}
+
+// older reports whether r was said before s, by the same owner.
+func older(r, s *conference.Roster) bool {
+	return cmp.Or(cmp.Compare(r.Epoch, s.Epoch), cmp.Compare(r.Version, s.Version)) < 0
 }
 
 // find looks for the conference's next owner.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/skybridge-media/skybridge/media/sdp"
 )
 
@@ -126,6 +128,7 @@ func start(c carrier, cfg Config) (*Endpoint, error) {
 		arrived: make(chan arrival),
 	}
 	e.requests.reset()
+	e.server.limit = rate.NewLimiter(requestsPerSecond, requestsAtOnce)
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
 	e.running.Go(func() { c.run(ctx, func(a arrival) bool { return e.deliver(ctx, a) }) })

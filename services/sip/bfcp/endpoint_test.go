@@ -386,6 +386,30 @@ func TestWhoIsThePeer(t *testing.T) {
 	})
 }
 
+// A peer that did not answer may come back from elsewhere, as behind a NAT that
+// has forgotten it.
+func TestPeerComesBackFromElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plugs := new(cable).plugs("192.0.2.1:40006", "203.0.113.9:1024", "203.0.113.9:2048")
+		s := &side{addr: plugs[0].addr}
+		var err error
+		s.Endpoint, err = bfcp.Datagrams(plugs[0], bfcp.Config{Floor: sdp.Floor{Role: sdp.FloorServer, Server: id}, Notify: s.notify})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		before, after := &phone{t, plugs[1], plugs[0].LocalAddr()}, &phone{t, plugs[2], plugs[0].LocalAddr()}
+		before.exchange(message(bfcp.Hello))
+		s.SetPresenter(&bfcp.Presenter{Name: "Alice"})
+		time.Sleep(time.Minute)
+		s.expect(t, bfcp.Ready{}, bfcp.Lost{Err: errAs(t, "bfcp: no answer to FloorStatus")})
+		if got := brief(after.exchange(numbered(8, message(bfcp.Hello)))); got != "FloorStatus: 1 of 10 granted; HelloAck to 8" {
+			t.Errorf("got %q", got)
+		}
+		s.expect(t, bfcp.Ready{})
+	})
+}
+
 func TestConfig(t *testing.T) {
 	ignore := func(any) {}
 	tests := []struct {

@@ -102,6 +102,9 @@ const (
 	maxConns = 4
 	// A peer that takes nothing is as good as gone.
 	maxWrite = 2 * time.Second
+	// Who cannot be reached so often in turn is left alone: it is the peer that
+	// says where we connect to.
+	maxDials = 6
 )
 
 // streams carry over TCP. Either side may connect anew at any time (RFC 8855
@@ -166,15 +169,19 @@ func (s *streams) run(ctx context.Context, deliver func(arrival) bool) {
 	}
 }
 
-// connect keeps a connection open.
+// connect keeps a connection open, until nobody is there any more.
 func (s *streams) connect(ctx context.Context, deliver func(arrival) bool) {
 	const first, longest = time.Second, 30 * time.Second
-	for wait := first; ; wait = min(2*wait, longest) {
+	failed := 0
+	for wait := first; failed < maxDials; wait = min(2*wait, longest) {
 		if conn, err := s.dial(ctx); err == nil {
 			read(ctx, conn, true, deliver)
-			wait = first
-		} else if !deliver(arrival{err: fmt.Errorf("connect: %w", err)}) {
-			return
+			wait, failed = first, 0
+		} else {
+			failed++
+			if !deliver(arrival{err: fmt.Errorf("connect: %w", err)}) {
+				return
+			}
 		}
 		select {
 		case <-ctx.Done():

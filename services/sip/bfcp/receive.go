@@ -57,6 +57,9 @@ func (e *Endpoint) lose(err error) {
 		return
 	}
 	e.lost, e.client.informed = true, false
+	if !e.carrier.reliable() {
+		e.heard = false // it may come back from another port
+	}
 	e.log.Debug("peer lost", "err", err)
 	e.cfg.Notify(Lost{err})
 }

@@ -3,11 +3,20 @@ package bfcp
 import (
 	"errors"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // grace is how long a request waits for its first answer to be the decision:
 // not all clients expect it afterwards. It is below T1.
 const grace = 200 * time.Millisecond
+
+// Each request costs the whole conference something. No hand presses a button
+// as often as this.
+const (
+	requestsPerSecond = 1
+	requestsAtOnce    = 10
+)
 
 // A server is what an endpoint knows as floor control server.
 type server struct {
@@ -15,6 +24,8 @@ type server struct {
 	asked *asked   // what the peer has asked for and not given back
 	other *holding // who else has the floor; never while the peer has it
 	muted bool     // the peer does not want to know about the floor
+
+	limit *rate.Limiter // of requests
 
 	untold *Message // the news of its request that the peer did not get
 }
@@ -131,6 +142,10 @@ func (s *server) ask(e *Endpoint, m *Message) *Message {
 	}
 	if floors == 0 {
 		return missing(FloorID)
+	}
+	if !s.limit.Allow() {
+		refused := &asked{id: s.next(), status: Denied, info: "too many requests"}
+		return &Message{Primitive: FloorRequestStatus, Attributes: []Attribute{refused.information(e)}}
 	}
 	if s.asked != nil {
 		s.end(e, "replaced by a new request")

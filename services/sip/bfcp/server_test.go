@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,5 +248,36 @@ func TestServerReassembles(t *testing.T) {
 			}
 		}
 		s.expect(t, bfcp.Ready{}, bfcp.Requested{ID: 1, Priority: 2, Info: "a talk"})
+	})
+}
+
+// A peer that asks all the time is refused without a decision, and keeps what
+// it has; a while later it may ask again.
+func TestServerLimitsRequests(t *testing.T) {
+	dialled(t, sdp.FloorServer, func(t *testing.T, p *phone, s *side) {
+		granted := 0
+		s.happen = func(event any) {
+			if r, ok := event.(bfcp.Requested); ok {
+				granted++
+				s.Grant(r.ID)
+			}
+		}
+		for n := range uint16(100) {
+			p.exchange(numbered(1000+n, message(bfcp.FloorRequest, floor)))
+		}
+		if granted != 10 {
+			t.Errorf("%d requests of 100 at once were taken, want 10", granted)
+		}
+		if got := brief(p.exchange(numbered(2000, message(bfcp.FloorRequest, floor)))); got != "FloorRequestStatus to 2000: 101 of 9 denied" {
+			t.Errorf("got %q", got)
+		}
+		if got := brief(p.exchange(numbered(2001, message(bfcp.UserQuery)))); got != "UserStatus to 2001: 10 of 9 granted" {
+			t.Errorf("got %q", got)
+		}
+		time.Sleep(time.Minute)
+		p.received()
+		if got := brief(p.exchange(numbered(2002, message(bfcp.FloorRequest, floor)))); !strings.Contains(got, "to 2002: 102 of 9 granted") {
+			t.Errorf("got %q a minute later", got)
+		}
 	})
 }

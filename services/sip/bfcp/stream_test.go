@@ -6,7 +6,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/skybridge-media/skybridge/media/sdp"
@@ -200,4 +205,70 @@ func TestPassiveClient(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	}
+}
+
+// A stuck is a connection that takes nothing.
+type stuck struct {
+	net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (s *stuck) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+func (s *stuck) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return s.Conn.Close()
+}
+
+// A one is a listener for one connection.
+type one struct{ conns chan net.Conn }
+
+func (l *one) Accept() (net.Conn, error) {
+	if c, ok := <-l.conns; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (l *one) Close() error   { close(l.conns); return nil }
+func (l *one) Addr() net.Addr { return &net.TCPAddr{} }
+
+// An answer that was cut leaves a stream that nobody can read.
+func TestAnswerCutEndsConnection(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	conn := &stuck{Conn: ours, closed: make(chan struct{})}
+	l := &one{make(chan net.Conn, 1)}
+	l.conns <- conn
+	server := newLive()
+	server.start(t)(bfcp.Listen(l, server.config(sdp.FloorServer, netip.AddrPort{})))
+	(&line{t, theirs}).write(message(bfcp.Hello))
+	select {
+	case <-conn.closed:
+	case <-time.After(20 * time.Second):
+		t.Error("still open")
+	}
+}
+
+// Who cannot be reached is not tried for ever.
+func TestDialGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int32
+		d := &net.Dialer{Control: func(string, string, syscall.RawConn) error {
+			tries.Add(1)
+			return syscall.ECONNREFUSED
+		}}
+		e, err := bfcp.Dial(d, bfcp.Config{
+			Floor:  sdp.Floor{Role: sdp.FloorServer, Server: id, Address: netip.MustParseAddrPort("127.0.0.1:9")},
+			Notify: func(any) {},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		time.Sleep(time.Hour)
+		if n := tries.Load(); n != 6 {
+			t.Errorf("%d tries in an hour, want 6", n)
+		}
+	})
 }

@@ -243,7 +243,9 @@ func (e *Endpoint) answer(to path, m, reply *Message) {
 			r.bytes = b
 		}
 	}
-	_ = e.send(to, b)
+	if err := e.send(to, b); err != nil && e.carrier.reliable() {
+		to.close() // half a message may have gone
+	}
 }
 
 // message begins a message of ours.
