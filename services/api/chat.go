@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -150,9 +151,15 @@ type note struct {
 	not    string // participant that is not told
 	event  string
 	data   []byte
+
+	outside []string // participants that waited when it was said
 }
 
 func (n *note) isFor(id string) bool { return n.not != id && (n.to == "" || n.to == id) }
+
+// wasKeptFrom reports whether a participant waited when everybody was told. It is
+// not told after it was let in, either.
+func (n *note) wasKeptFrom(id string) bool { return n.to == "" && slices.Contains(n.outside, id) }
 
 // hear takes what the conference has passed on.
 func (m *room) hear(msg any) {
@@ -177,6 +184,9 @@ func (m *room) note(n note) {
 	defer m.mu.Unlock()
 	m.noted++
 	n.serial = m.noted
+	if v := m.view.Load(); v != nil && n.to == "" {
+		n.outside = v.outside() // the roster comes before what is said
+	}
 	if len(m.notes) == maxNotes {
 		m.notes = append(m.notes[:0:0], m.notes[1:]...) // streams may be reading the old ones
 	}
