@@ -60,7 +60,11 @@ func (s *Server) message(st *seat, w http.ResponseWriter, r *http.Request) (any,
 	case !st.messages.Allow():
 		return nil, errRate
 	}
-	return s.command(st, r, conference.RoleGuest, &conference.SendMessage{
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return s.order(r, v, &conference.SendMessage{
 		From: string(st.id), To: r.PathValue("participant"), Type: body.Type, Payload: body.Payload,
 	})
 }
@@ -128,11 +132,18 @@ func (s *Server) move(st *seat, r *http.Request, target string, m movementJSON) 
 	if !st.cameras.Allow() {
 		return nil, errRate
 	}
-	msg := &conference.MoveCamera{From: string(st.id), To: target, Action: m.Action, TimeoutMs: int64(m.Timeout)}
-	for _, v := range m.Movement {
-		msg.Movements = append(msg.Movements, &conference.Movement{Axis: v.Axis, Direction: v.Direction})
+	v, err := st.room.now(r.Context())
+	switch {
+	case err != nil:
+		return nil, err
+	case !st.mayHost(v):
+		return nil, errRole
 	}
-	return s.command(st, r, conference.RoleHost, msg)
+	msg := &conference.MoveCamera{From: string(st.id), To: target, Action: m.Action, TimeoutMs: int64(m.Timeout)}
+	for _, axis := range m.Movement {
+		msg.Movements = append(msg.Movements, &conference.Movement{Axis: axis.Axis, Direction: axis.Direction})
+	}
+	return s.order(r, v, msg)
 }
 
 // lend notes whether the client lets others move its camera.
