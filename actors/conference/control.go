@@ -117,6 +117,8 @@ func (r *roster) setRole(id, role string) error {
 		return ErrNobody
 	case r.members[i].Role == RoleViewer:
 		return ErrViewer
+	case role == RoleHost && r.members[i].Waiting == WaitHost && r.full():
+		return ErrFull
 	}
 	if r.change(i, func(p *Participant) { p.Role = role }) {
 		r.fact(bus.ParticipantRole{Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(r.members[i].Address), Role: role})

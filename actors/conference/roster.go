@@ -69,7 +69,7 @@ func (r *roster) admissible(p *Participant, waits bool) error {
 		return ErrLocked
 	case viewer && (waitsFor != "" || !r.inside((*Participant).active)):
 		return ErrNotLive
-	case !viewer && r.cfg.Limit > 0 && r.active() >= r.cfg.Limit:
+	case !viewer && waitsFor == "" && r.full(), !viewer && waitsFor != "" && r.lobbyFull():
 		return ErrFull
 	}
 	return nil
