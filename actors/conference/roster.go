@@ -94,7 +94,12 @@ func (r *roster) active() (n int) {
 // arrival is no news.
 func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added bool, err error) {
 	if i := r.find(p.Id); i >= 0 {
-		r.change(i, func(old *Participant) { old.Address = p.Address })
+		r.change(i, func(old *Participant) {
+			old.Address = p.Address
+			if again && p.Waiting == "" { // a former owner let it in, after its last roster
+				old.Waiting = ""
+			}
+		})
 		return false, nil
 	}
 	if !again {
@@ -207,7 +212,10 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 			r.change(i, func(m *Participant) {
 				m.AudioMuted, m.VideoMuted, m.Spotlight = p.AudioMuted, p.VideoMuted, p.Spotlight
 				m.HandRaised, m.Role, m.JoinedUnixMs = p.HandRaised, p.Role, p.JoinedUnixMs
-				m.Waiting, m.OverlayText = p.Waiting, p.OverlayText
+				m.OverlayText = p.OverlayText
+				if m.Waiting != "" { // who knows that it was let in was so after that roster
+					m.Waiting = p.Waiting
+				}
 			})
 			continue
 		}

@@ -274,6 +274,9 @@ func (s *stage) rejoin(out *strings.Builder, d *datadriven.TestData) {
 	a, b := s.participant(d, "a"), s.participant(d, "b")
 	a.AudioMuted, a.Role, a.JoinedUnixMs, a.State = true, conference.RoleHost, 1000, conference.StateConnected
 	b.Role, b.JoinedUnixMs = conference.RoleGuest, 500
+	if d.HasArg("waiting") { // not for so long that their time is over
+		a.JoinedUnixMs, b.JoinedUnixMs = time.Now().UnixMilli(), time.Now().UnixMilli()
+	}
 	if d.HasArg("gone") {
 		b.Address = &conference.Address{Node: "n3@c", Id: "b"}
 	}
