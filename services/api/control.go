@@ -100,13 +100,13 @@ func (s *Server) order(r *http.Request, v *view, msg any) (any, error) {
 }
 
 // mayHost reports whether a client may do what hosts may: nobody may who waits
-// outside. Until the roster names it, it is what it was admitted as.
+// outside, or only watches. Until the roster names it, it is what it was admitted as.
 func (st *seat) mayHost(v *view) bool {
 	role := st.role
 	if p := v.find(string(st.id)); p != nil {
 		role = p.Role
 	}
-	return role != conference.RoleGuest && !st.waits(v)
+	return role == conference.RoleHost && !st.waits(v)
 }
 
 func (s *Server) lock(on bool) seated {

@@ -150,8 +150,8 @@ func twoOf(t *testing.T, as string) (me, other *client) {
 		return me, other
 	}
 	w.update(func(r *conference.Roster) {
-		if as == "guest" {
-			r.Participants[0].Role = "guest"
+		if as == "guest" || as == "viewer" {
+			r.Participants[0].Role = as
 		} else {
 			r.Participants[0].Waiting = conference.WaitLock
 		}
@@ -176,6 +176,16 @@ func askAs(t *testing.T, me, other *client, function, body, whose string) (answe
 	method, path, _ := strings.Cut(function, " ")
 	path = strings.NewReplacer("ID", id, "CALL", call, "REST", "x/lock").Replace(path)
 	return me.do(method, root+path, body, "token", me.token), path
+}
+
+// Who only watches is no host.
+func TestViewersCommandNobody(t *testing.T) {
+	me, other := twoOf(t, "viewer")
+	for _, path := range []string{"lock", "participants/" + other.id + "/mute", "clearallbuzz"} {
+		if a := me.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" {
+			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
+		}
+	}
 }
 
 // Where hosts have said so, guests who are muted stay muted.
