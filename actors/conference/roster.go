@@ -41,6 +41,7 @@ type roster struct {
 	mediaNode string // name; empty while there is none
 	speaker   string
 	stayMuted bool           // guests may not unmute themselves
+	hushed    bool           // guests come in muted
 	begun     bool           // guests need not wait for a host
 	alone     time.Time      // since when guests, or viewers, are without a host; zero: they are not
 	presenter string         // who has the floor; empty for nobody
@@ -117,6 +118,7 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	if !again {
 		p.JoinedUnixMs = now.UnixMilli()
 		p.AudioMuted, p.VideoMuted, p.Spotlight, p.HandRaised = false, false, false, false
+		p.AudioMuted = r.hushed && p.Role == RoleGuest // or who is muted would come again
 		p.Waiting = r.waitsFor(p.Role)
 	}
 	p.Speaking = false
@@ -129,6 +131,9 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	r.total++
 	if p.Waiting != "" && !again {
 		r.fact(bus.ParticipantWaiting{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), For: p.Waiting})
+	}
+	if p.AudioMuted && !again {
+		r.muted(p, "audio", true)
 	}
 	return true, nil
 }
@@ -191,7 +196,7 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 		r.moved = true
 		r.locked = last.Locked
 		r.begun = !last.WaitsForHost
-		r.stayMuted = last.GuestsStayMuted
+		r.stayMuted, r.hushed = last.GuestsStayMuted, last.GuestsMuted
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
@@ -244,7 +249,7 @@ func (r *roster) snapshot(self *Address) *Roster {
 		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
 		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
 		Speaker: r.speaker, Conference: self, Presenter: r.presenter, OnlyHostsPresent: r.cfg.OnlyHostsPresent,
-		WaitsForHost: r.hosted() && !r.begun, GuestsStayMuted: r.stayMuted,
+		WaitsForHost: r.hosted() && !r.begun, GuestsStayMuted: r.stayMuted, GuestsMuted: r.hushed,
 	}
 	if !r.started.IsZero() {
 		s.StartedUnixMs = r.started.UnixMilli()

@@ -283,7 +283,7 @@ func (s *stage) rejoin(out *strings.Builder, d *datadriven.TestData) {
 	s.ask(out, &conference.Rejoin{
 		Transcoder: conference.AddressOf(transcoder),
 		Last: &conference.Roster{
-			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b",
+			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b", GuestsMuted: d.HasArg("hushed"),
 			Conference: &conference.Address{Node: "n9@z", Id: "conference"}, Participants: []*conference.Participant{a, b},
 		},
 	})

@@ -237,3 +237,13 @@ func TestCommandRate(t *testing.T) {
 		}
 	})
 }
+
+// That guests are muted who come is to be seen where there is none.
+func TestGuestsComeMuted(t *testing.T) {
+	w := newWorld(t)
+	host := w.join("Ada")
+	w.update(func(r *conference.Roster) { r.GuestsMuted = true })
+	w.eventually("the setting", func() bool {
+		return host.get("conference_status").Result.(map[string]any)["guests_muted"] == true
+	})
+}
