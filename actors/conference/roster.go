@@ -44,6 +44,7 @@ type roster struct {
 	hushed    bool           // guests come in muted
 	begun     bool           // guests need not wait for a host
 	alone     time.Time      // since when guests, or viewers, are without a host; zero: they are not
+	deserted  time.Time      // since when all who are here wait; zero: they do not
 	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 

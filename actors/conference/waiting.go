@@ -29,8 +29,8 @@ const (
 	// lobbyLimit is how many may wait, at least, in a room with a limit.
 	lobbyLimit = 50
 
-	// guestsLimit is how long guests may go on without a host, and viewers while
-	// everybody else waits for one.
+	// guestsLimit is how long guests may go on without a host, viewers while
+	// everybody else waits for one, and a lock with nobody inside.
 	guestsLimit = time.Minute
 )
 
@@ -148,7 +148,9 @@ func (r *roster) review(now time.Time) {
 			r.begun = false // the next host begins anew
 			r.version++
 		}
-		r.lock(false)
+		r.desert(now)
+	} else {
+		r.deserted = time.Time{}
 	}
 	if !r.locked {
 		r.admitWaiting(WaitLock) // those for whom there was no place
@@ -172,6 +174,17 @@ func (r *roster) review(now time.Time) {
 	}
 }
 
+// desert opens a lock that nobody inside can open. Where hosts have a PIN they pass
+// it, so it stays for a while: one who reloads the page is back before the strangers.
+func (r *roster) desert(now time.Time) {
+	if r.deserted.IsZero() {
+		r.deserted = now
+	}
+	if !r.hosted() || now.Sub(r.deserted) >= guestsLimit {
+		r.lock(false)
+	}
+}
+
 // unsure reports whether all that is known of those who are here is what they
 // say themselves, after an owner was lost; its last roster is on its way.
 func (r *roster) unsure(now time.Time) bool {
@@ -187,6 +200,9 @@ func (r *roster) deadline() (at time.Time) {
 	}
 	if !r.alone.IsZero() {
 		earlier(r.alone.Add(guestsLimit))
+	}
+	if r.locked && !r.deserted.IsZero() {
+		earlier(r.deserted.Add(guestsLimit))
 	}
 	for _, p := range r.members {
 		if p.Waiting != "" {
