@@ -90,7 +90,8 @@ type Config struct {
 	// Aliases are what callers may dial besides the name; see [NormalizeAlias].
 	Aliases []string
 
-	// Limit is the most participants that are admitted. Zero means no limit.
+	// Limit is the most participants that are inside; as many may wait, and 50 in
+	// any case. Zero means no limit.
 	Limit int
 
 	// Layout is the one to begin with. Empty means compose.Default.

@@ -1877,6 +1877,7 @@ type Roster struct {
 	OnlyHostsPresent bool                   `protobuf:"varint,13,opt,name=only_hosts_present,json=onlyHostsPresent,proto3" json:"only_hosts_present,omitempty"`
 	WaitsForHost     bool                   `protobuf:"varint,14,opt,name=waits_for_host,json=waitsForHost,proto3" json:"waits_for_host,omitempty"`          // guests wait
 	GuestsStayMuted  bool                   `protobuf:"varint,15,opt,name=guests_stay_muted,json=guestsStayMuted,proto3" json:"guests_stay_muted,omitempty"` // those that a host has muted may not unmute themselves
+	GuestsMuted      bool                   `protobuf:"varint,16,opt,name=guests_muted,json=guestsMuted,proto3" json:"guests_muted,omitempty"`               // all at once, and those who come after
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2012,6 +2013,13 @@ func (x *Roster) GetWaitsForHost() bool {
 func (x *Roster) GetGuestsStayMuted() bool {
 	if x != nil {
 		return x.GuestsStayMuted
+	}
+	return false
+}
+
+func (x *Roster) GetGuestsMuted() bool {
+	if x != nil {
+		return x.GuestsMuted
 	}
 	return false
 }
@@ -2495,7 +2503,7 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\n" +
 	"conference\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
 	"conference\"\v\n" +
-	"\tGetRoster\"\x9e\x04\n" +
+	"\tGetRoster\"\xc1\x04\n" +
 	"\x06Roster\x12\x12\n" +
 	"\x04room\x18\x01 \x01(\tR\x04room\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
@@ -2515,7 +2523,8 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\tpresenter\x18\f \x01(\tR\tpresenter\x12,\n" +
 	"\x12only_hosts_present\x18\r \x01(\bR\x10onlyHostsPresent\x12$\n" +
 	"\x0ewaits_for_host\x18\x0e \x01(\bR\fwaitsForHost\x12*\n" +
-	"\x11guests_stay_muted\x18\x0f \x01(\bR\x0fguestsStayMuted\"J\n" +
+	"\x11guests_stay_muted\x18\x0f \x01(\bR\x0fguestsStayMuted\x12!\n" +
+	"\fguests_muted\x18\x10 \x01(\bR\vguestsMuted\"J\n" +
 	"\tSubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +

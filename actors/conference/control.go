@@ -9,8 +9,12 @@ import (
 // is no news.
 
 // mute changes whether one participant is heard, or with an empty id everybody
-// who is no host.
+// who is a guest, and will be.
 func (r *roster) mute(id string, on bool) error {
+	if id == "" && r.hushed != on {
+		r.hushed = on
+		r.version++
+	}
 	return r.each(id, func(i int) {
 		if r.change(i, func(p *Participant) { p.AudioMuted = on }) {
 			r.muted(r.members[i], "audio", on)
@@ -117,6 +121,8 @@ func (r *roster) setRole(id, role string) error {
 		return ErrNobody
 	case r.members[i].Role == RoleViewer:
 		return ErrViewer
+	case role == RoleHost && r.members[i].Waiting == WaitHost && r.full():
+		return ErrFull
 	}
 	if r.change(i, func(p *Participant) { p.Role = role }) {
 		r.fact(bus.ParticipantRole{Room: r.cfg.Name, Participant: id, Node: r.here.nameOf(r.members[i].Address), Role: role})

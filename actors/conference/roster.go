@@ -41,8 +41,10 @@ type roster struct {
 	mediaNode string // name; empty while there is none
 	speaker   string
 	stayMuted bool           // guests may not unmute themselves
+	hushed    bool           // guests come in muted
 	begun     bool           // guests need not wait for a host
 	alone     time.Time      // since when guests, or viewers, are without a host; zero: they are not
+	deserted  time.Time      // since when all who are here wait; zero: they do not
 	presenter string         // who has the floor; empty for nobody
 	members   []*Participant // in order of arrival
 
@@ -69,7 +71,7 @@ func (r *roster) admissible(p *Participant, waits bool) error {
 		return ErrLocked
 	case viewer && (waitsFor != "" || !r.inside((*Participant).active)):
 		return ErrNotLive
-	case !viewer && r.cfg.Limit > 0 && r.active() >= r.cfg.Limit:
+	case !viewer && waitsFor == "" && r.full(), !viewer && waitsFor != "" && r.lobbyFull():
 		return ErrFull
 	}
 	return nil
@@ -94,7 +96,12 @@ func (r *roster) active() (n int) {
 // arrival is no news.
 func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added bool, err error) {
 	if i := r.find(p.Id); i >= 0 {
-		r.change(i, func(old *Participant) { old.Address = p.Address })
+		r.change(i, func(old *Participant) {
+			old.Address = p.Address
+			if again && p.Waiting == "" { // a former owner let it in, after its last roster
+				old.Waiting = ""
+			}
+		})
 		return false, nil
 	}
 	if !again {
@@ -112,6 +119,7 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	if !again {
 		p.JoinedUnixMs = now.UnixMilli()
 		p.AudioMuted, p.VideoMuted, p.Spotlight, p.HandRaised = false, false, false, false
+		p.AudioMuted = r.hushed && p.Role == RoleGuest // or who is muted would come again
 		p.Waiting = r.waitsFor(p.Role)
 	}
 	p.Speaking = false
@@ -124,6 +132,9 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	r.total++
 	if p.Waiting != "" && !again {
 		r.fact(bus.ParticipantWaiting{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), For: p.Waiting})
+	}
+	if p.AudioMuted && !again {
+		r.muted(p, "audio", true)
 	}
 	return true, nil
 }
@@ -186,7 +197,7 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 		r.moved = true
 		r.locked = last.Locked
 		r.begun = !last.WaitsForHost
-		r.stayMuted = last.GuestsStayMuted
+		r.stayMuted, r.hushed = last.GuestsStayMuted, last.GuestsMuted
 		if last.Layout != "" {
 			r.layout = last.Layout
 		}
@@ -207,7 +218,10 @@ func (r *roster) restore(last *Roster, now time.Time) (added []*Participant) {
 			r.change(i, func(m *Participant) {
 				m.AudioMuted, m.VideoMuted, m.Spotlight = p.AudioMuted, p.VideoMuted, p.Spotlight
 				m.HandRaised, m.Role, m.JoinedUnixMs = p.HandRaised, p.Role, p.JoinedUnixMs
-				m.Waiting, m.OverlayText = p.Waiting, p.OverlayText
+				m.OverlayText = p.OverlayText
+				if m.Waiting != "" { // who knows that it was let in was so after that roster
+					m.Waiting = p.Waiting
+				}
 			})
 			continue
 		}
@@ -236,7 +250,7 @@ func (r *roster) snapshot(self *Address) *Roster {
 		Room: r.cfg.Name, Epoch: r.epoch, Version: r.version, Locked: r.locked, Layout: r.layout,
 		SelfView: r.cfg.SelfView, MediaNode: r.mediaNode, Participants: slices.Clone(r.members),
 		Speaker: r.speaker, Conference: self, Presenter: r.presenter, OnlyHostsPresent: r.cfg.OnlyHostsPresent,
-		WaitsForHost: r.hosted() && !r.begun, GuestsStayMuted: r.stayMuted,
+		WaitsForHost: r.hosted() && !r.begun, GuestsStayMuted: r.stayMuted, GuestsMuted: r.hushed,
 	}
 	if !r.started.IsZero() {
 		s.StartedUnixMs = r.started.UnixMilli()

@@ -26,11 +26,14 @@ func TestRosterProperties(t *testing.T) {
 			what := act(r, rnd, now)
 			facts := r.take()
 			s := r.snapshot(nil)
-			ids := map[string]bool{}
+			ids, inside := map[string]bool{}, 0
 			for _, p := range s.Participants {
 				ids[p.Id] = true
+				if p.Waiting == "" {
+					inside++
+				}
 			}
-			if len(ids) != len(s.Participants) || len(ids) > limit {
+			if len(ids) != len(s.Participants) || inside > limit {
 				t.Fatalf("seed %d step %d %s: in the roster %v", seed, step, what, s.Participants)
 			}
 			if s.Presenter != "" && !ids[s.Presenter] {
@@ -94,4 +97,24 @@ func act(r *roster, rnd *rand.Rand, now time.Time) string {
 		r.review(now)
 	}
 	return "change " + id
+}
+
+// As many may wait as may be inside, and 50 in any case; without a limit, anybody.
+func TestLobbyIsBounded(t *testing.T) {
+	for limit, want := range map[int]int{0: 300, 2: 50, 60: 60} {
+		r := newRoster(Config{Name: "r", Limit: limit, HostPIN: "1"}, 3, place{"n1", "nonhost"})
+		now, n := time.Unix(1e9, 0), 0
+		for i := range 300 {
+			p := &Participant{Id: fmt.Sprint(i), Role: RoleGuest, Address: &Address{Node: "nonhost", Id: fmt.Sprint(i)}}
+			if _, err := r.admit(p, false, true, now); err == nil {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("limit %d: %d wait, want %d", limit, n, want)
+		}
+		if _, err := r.admit(&Participant{Id: "host"}, false, true, now); err != nil {
+			t.Errorf("limit %d: the host: %v", limit, err)
+		}
+	}
 }

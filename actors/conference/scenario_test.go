@@ -274,13 +274,16 @@ func (s *stage) rejoin(out *strings.Builder, d *datadriven.TestData) {
 	a, b := s.participant(d, "a"), s.participant(d, "b")
 	a.AudioMuted, a.Role, a.JoinedUnixMs, a.State = true, conference.RoleHost, 1000, conference.StateConnected
 	b.Role, b.JoinedUnixMs = conference.RoleGuest, 500
+	if d.HasArg("waiting") { // not for so long that their time is over
+		a.JoinedUnixMs, b.JoinedUnixMs = time.Now().UnixMilli(), time.Now().UnixMilli()
+	}
 	if d.HasArg("gone") {
 		b.Address = &conference.Address{Node: "n3@c", Id: "b"}
 	}
 	s.ask(out, &conference.Rejoin{
 		Transcoder: conference.AddressOf(transcoder),
 		Last: &conference.Roster{
-			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b",
+			Room: "Stand-up", Epoch: 4, Version: 99, Locked: true, Layout: "2x2", StartedUnixMs: 400, Presenter: "b", GuestsMuted: d.HasArg("hushed"),
 			Conference: &conference.Address{Node: "n9@z", Id: "conference"}, Participants: []*conference.Participant{a, b},
 		},
 	})

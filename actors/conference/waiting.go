@@ -26,8 +26,11 @@ const (
 	// waitLimit is how long somebody may wait.
 	waitLimit = 15 * time.Minute
 
-	// guestsLimit is how long guests may go on without a host, and viewers while
-	// everybody else waits for one.
+	// lobbyLimit is how many may wait, at least, in a room with a limit.
+	lobbyLimit = 50
+
+	// guestsLimit is how long guests may go on without a host, viewers while
+	// everybody else waits for one, and a lock with nobody inside.
 	guestsLimit = time.Minute
 )
 
@@ -53,11 +56,37 @@ func (r *roster) waitsFor(role string) string {
 	return ""
 }
 
+// full reports whether as many are inside as may be. Those who wait do not count,
+// or strangers at the door would keep out who is invited.
+func (r *roster) full() bool {
+	n := 0
+	for _, p := range r.members {
+		if p.active() && p.Waiting == "" {
+			n++
+		}
+	}
+	return r.cfg.Limit > 0 && n >= r.cfg.Limit
+}
+
+// lobbyFull reports whether nobody else may wait.
+func (r *roster) lobbyFull() bool {
+	n := 0
+	for _, p := range r.members {
+		if p.Waiting != "" {
+			n++
+		}
+	}
+	return r.cfg.Limit > 0 && n >= max(r.cfg.Limit, lobbyLimit)
+}
+
 // letIn ends the wait of one participant.
 func (r *roster) letIn(id string) error {
 	i := r.find(id)
-	if i < 0 {
+	switch {
+	case i < 0:
 		return ErrNobody
+	case r.members[i].Waiting != "" && r.full():
+		return ErrFull
 	}
 	r.wait(i, "")
 	return nil
@@ -73,11 +102,15 @@ func (r *roster) begin() {
 	r.admitWaiting(WaitHost)
 }
 
-// admitWaiting decides again about those who wait for something.
+// admitWaiting decides again about those who wait for something. Where the room is
+// full they go on waiting, until somebody leaves.
 func (r *roster) admitWaiting(what string) {
 	for i, p := range r.members {
-		if p.Waiting == what {
-			r.wait(i, r.waitsFor(p.Role))
+		if p.Waiting != what {
+			continue
+		}
+		if next := r.waitsFor(p.Role); next != "" || !r.full() {
+			r.wait(i, next)
 		}
 	}
 }
@@ -115,10 +148,18 @@ func (r *roster) review(now time.Time) {
 			r.begun = false // the next host begins anew
 			r.version++
 		}
-		r.lock(false)
+		r.desert(now)
+	} else {
+		r.deserted = time.Time{}
+	}
+	if !r.locked {
+		r.admitWaiting(WaitLock) // those for whom there was no place
 	}
 	if !r.hosted() {
 		return
+	}
+	if r.begun {
+		r.admitWaiting(WaitHost)
 	}
 	if !r.begun && r.inside(func(p *Participant) bool { return isHost(p) && p.State == StateConnected }) {
 		r.begin()
@@ -130,6 +171,17 @@ func (r *roster) review(now time.Time) {
 		r.alone = time.Time{}
 	case r.alone.IsZero():
 		r.alone = now
+	}
+}
+
+// desert opens a lock that nobody inside can open. Where hosts have a PIN they pass
+// it, so it stays for a while: one who reloads the page is back before the strangers.
+func (r *roster) desert(now time.Time) {
+	if r.deserted.IsZero() {
+		r.deserted = now
+	}
+	if !r.hosted() || now.Sub(r.deserted) >= guestsLimit {
+		r.lock(false)
 	}
 }
 
@@ -148,6 +200,9 @@ func (r *roster) deadline() (at time.Time) {
 	}
 	if !r.alone.IsZero() {
 		earlier(r.alone.Add(guestsLimit))
+	}
+	if r.locked && !r.deserted.IsZero() {
+		earlier(r.deserted.Add(guestsLimit))
 	}
 	for _, p := range r.members {
 		if p.Waiting != "" {

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,11 @@ func (s *Server) message(st *seat, w http.ResponseWriter, r *http.Request) (any,
 	case !st.messages.Allow():
 		return nil, errRate
 	}
-	return s.command(st, r, conference.RoleGuest, &conference.SendMessage{
+	v, err := st.room.now(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return s.order(r, v, &conference.SendMessage{
 		From: string(st.id), To: r.PathValue("participant"), Type: body.Type, Payload: body.Payload,
 	})
 }
@@ -127,11 +132,18 @@ func (s *Server) move(st *seat, r *http.Request, target string, m movementJSON) 
 	if !st.cameras.Allow() {
 		return nil, errRate
 	}
-	msg := &conference.MoveCamera{From: string(st.id), To: target, Action: m.Action, TimeoutMs: int64(m.Timeout)}
-	for _, v := range m.Movement {
-		msg.Movements = append(msg.Movements, &conference.Movement{Axis: v.Axis, Direction: v.Direction})
+	v, err := st.room.now(r.Context())
+	switch {
+	case err != nil:
+		return nil, err
+	case !st.mayHost(v):
+		return nil, errRole
 	}
-	return s.command(st, r, conference.RoleHost, msg)
+	msg := &conference.MoveCamera{From: string(st.id), To: target, Action: m.Action, TimeoutMs: int64(m.Timeout)}
+	for _, axis := range m.Movement {
+		msg.Movements = append(msg.Movements, &conference.Movement{Axis: axis.Axis, Direction: axis.Direction})
+	}
+	return s.order(r, v, msg)
 }
 
 // lend notes whether the client lets others move its camera.
@@ -150,9 +162,15 @@ type note struct {
 	not    string // participant that is not told
 	event  string
 	data   []byte
+
+	outside []string // participants that waited when it was said
 }
 
 func (n *note) isFor(id string) bool { return n.not != id && (n.to == "" || n.to == id) }
+
+// wasKeptFrom reports whether a participant waited when everybody was told. It is
+// not told after it was let in, either.
+func (n *note) wasKeptFrom(id string) bool { return n.to == "" && slices.Contains(n.outside, id) }
 
 // hear takes what the conference has passed on.
 func (m *room) hear(msg any) {
@@ -177,6 +195,9 @@ func (m *room) note(n note) {
 	defer m.mu.Unlock()
 	m.noted++
 	n.serial = m.noted
+	if v := m.view.Load(); v != nil && n.to == "" {
+		n.outside = v.outside() // the roster comes before what is said
+	}
 	if len(m.notes) == maxNotes {
 		m.notes = append(m.notes[:0:0], m.notes[1:]...) // streams may be reading the old ones
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/time/rate"
+
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/media/compose"
@@ -57,15 +59,40 @@ func (s *Server) availableLayouts(_ *seat, _ http.ResponseWriter, r *http.Reques
 	return list, nil
 }
 
+// How often a client may command. Each command may be an event that is stored;
+// the burst is for a host who lets everybody in at once.
+const (
+	commandRate  = rate.Limit(5) // per second
+	commandBurst = 100
+)
+
 // command sends a command to the conference, as a participant who may give it.
 func (s *Server) command(st *seat, r *http.Request, needs string, msg any) (any, error) {
 	v, err := st.room.now(r.Context())
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if needs == conference.RoleHost && !st.mayHost(v) {
+	case needs == conference.RoleHost && !st.mayHost(v):
 		return nil, errRole
+	case st.waits(v) && !outside(msg):
+		return nil, conference.ErrWaiting
+	case !st.commands.Allow():
+		return nil, errRate
 	}
+	return s.order(r, v, msg)
+}
+
+// outside reports whether a command is for those as well who wait.
+func outside(msg any) bool {
+	switch msg.(type) {
+	case *conference.Mute, *conference.MuteVideo, *conference.RaiseHand, *conference.SetOverlayText:
+		return false
+	}
+	return true
+}
+
+// order sends a command that may be given.
+func (s *Server) order(r *http.Request, v *view, msg any) (any, error) {
 	if _, err := ask[*conference.Done](r.Context(), s, v.owner(), msg); err != nil {
 		return nil, err
 	}
@@ -73,13 +100,13 @@ func (s *Server) command(st *seat, r *http.Request, needs string, msg any) (any,
 }
 
 // mayHost reports whether a client may do what hosts may: nobody may who waits
-// outside. Until the roster names it, it is what it was admitted as.
+// outside, or only watches. Until the roster names it, it is what it was admitted as.
 func (st *seat) mayHost(v *view) bool {
 	role := st.role
 	if p := v.find(string(st.id)); p != nil {
 		role = p.Role
 	}
-	return role != conference.RoleGuest && !st.waits(v)
+	return role == conference.RoleHost && !st.waits(v)
 }
 
 func (s *Server) lock(on bool) seated {
@@ -147,14 +174,17 @@ func (s *Server) clearAllBuzz(st *seat, _ http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return nil, err
 	}
-	if !st.mayHost(v) {
+	switch {
+	case !st.mayHost(v):
 		return nil, errRole
+	case !st.commands.Allow():
+		return nil, errRate
 	}
 	for _, p := range v.Participants {
 		if !p.HandRaised {
 			continue
 		}
-		if _, err := s.command(st, r, conference.RoleHost, &conference.RaiseHand{Id: p.Id}); err != nil {
+		if _, err := s.order(r, v, &conference.RaiseHand{Id: p.Id}); err != nil {
 			return nil, err
 		}
 	}

@@ -153,7 +153,8 @@ func (st *seat) hear(out *stream, last uint64) uint64 {
 	}
 	waits := st.waits(v)
 	for i := range notes {
-		if notes[i].isFor(string(st.id)) && (!waits || notes[i].to != "") {
+		n, id := &notes[i], string(st.id)
+		if n.isFor(id) && (!waits || n.to != "") && !n.wasKeptFrom(id) {
 			out.raw(notes[i].event, notes[i].data)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/services/api"
@@ -13,6 +15,7 @@ import (
 const (
 	anybody   = "anybody"           // guests as well
 	hosts     = "hosts"             // guests get "Invalid role"
+	inside    = "inside"            // hosts, or oneself, but not who waits
 	self      = "self"              // nobody for others; guests for themselves
 	hostsElse = "hosts, or oneself" // guests for themselves
 	hostsSelf = "hosts, themselves" // nobody for others, and guests get "Invalid role"
@@ -42,15 +45,15 @@ var functions = map[string]struct{ who, body string }{
 	"POST message":                                  {anybody, `{"type":"text/plain","payload":"hi"}`},
 	"POST participants/ID/message":                  {anybody, `{"type":"text/plain","payload":"hi"}`},
 	"POST participants/ID/disconnect":               {hostsElse, ""},
-	"POST participants/ID/mute":                     {hostsElse, ""},
-	"POST participants/ID/unmute":                   {hostsElse, ""},
-	"POST participants/ID/video_muted":              {hostsElse, ""},
-	"POST participants/ID/video_unmuted":            {hostsElse, ""},
-	"POST participants/ID/buzz":                     {hostsElse, ""},
-	"POST participants/ID/clearbuzz":                {hostsElse, ""},
+	"POST participants/ID/mute":                     {inside, ""},
+	"POST participants/ID/unmute":                   {inside, ""},
+	"POST participants/ID/video_muted":              {inside, ""},
+	"POST participants/ID/video_unmuted":            {inside, ""},
+	"POST participants/ID/buzz":                     {inside, ""},
+	"POST participants/ID/clearbuzz":                {inside, ""},
 	"POST participants/ID/take_floor":               {hostsElse, ""},
 	"POST participants/ID/release_floor":            {hostsElse, ""},
-	"POST participants/ID/overlaytext":              {hostsElse, `{"text":"x"}`},
+	"POST participants/ID/overlaytext":              {inside, `{"text":"x"}`},
 	"POST participants/ID/spotlighton":              {hosts, ""},
 	"POST participants/ID/spotlightoff":             {hosts, ""},
 	"POST participants/ID/role":                     {hosts, `{"role":"chair"}`},
@@ -110,6 +113,13 @@ func TestRoles(t *testing.T) {
 					if is.who == hostsElse {
 						allowed = as == "host" || whose == "own"
 					}
+					reason, text := "role", "Invalid role"
+					if is.who == inside {
+						allowed = as == "host" || as == "guest" && whose == "own"
+						if whose == "own" {
+							reason, text = "waiting", "Waiting to be let in"
+						}
+					}
 					if is.who == hostsSelf {
 						allowed = as == "host" && whose == "own"
 					}
@@ -123,8 +133,8 @@ func TestRoles(t *testing.T) {
 						t.Errorf("%s: got %d %s, want success", forWhom, a.Code, a.Body)
 					case !allowed && a.Code != http.StatusForbidden:
 						t.Errorf("%s: got %d %s, want a refusal", forWhom, a.Code, a.Body)
-					case !allowed && !(whose == "other" && (is.who == self || is.who == hostsSelf)) && (a.Reason != "role" || a.Result != "Invalid role"):
-						t.Errorf("%s: got %s, want Invalid role", forWhom, a.Body)
+					case !allowed && !(whose == "other" && (is.who == self || is.who == hostsSelf)) && (a.Reason != reason || a.Result != text):
+						t.Errorf("%s: got %s, want %s", forWhom, a.Body, text)
 					}
 				})
 			}
@@ -140,8 +150,8 @@ func twoOf(t *testing.T, as string) (me, other *client) {
 		return me, other
 	}
 	w.update(func(r *conference.Roster) {
-		if as == "guest" {
-			r.Participants[0].Role = "guest"
+		if as == "guest" || as == "viewer" {
+			r.Participants[0].Role = as
 		} else {
 			r.Participants[0].Waiting = conference.WaitLock
 		}
@@ -168,6 +178,16 @@ func askAs(t *testing.T, me, other *client, function, body, whose string) (answe
 	return me.do(method, root+path, body, "token", me.token), path
 }
 
+// Who only watches is no host.
+func TestViewersCommandNobody(t *testing.T) {
+	me, other := twoOf(t, "viewer")
+	for _, path := range []string{"lock", "participants/" + other.id + "/mute", "clearallbuzz"} {
+		if a := me.post(path, ""); a.Code != http.StatusForbidden || a.Reason != "role" {
+			t.Errorf("%s: got %d %s", path, a.Code, a.Body)
+		}
+	}
+}
+
 // Where hosts have said so, guests who are muted stay muted.
 func TestGuestsStayMuted(t *testing.T) {
 	w := newWorld(t)
@@ -185,4 +205,45 @@ func TestGuestsStayMuted(t *testing.T) {
 	if a := host.post("participants/"+guest.id+"/unmute", ""); a.Code != http.StatusOK {
 		t.Errorf("unmute by the host: got %d %s", a.Code, a.Body)
 	}
+}
+
+// Each command may be an event that is stored, so there is an end to them.
+func TestCommandRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(3 * time.Second) })
+		w := newWorld(t)
+		c := w.join("Ada")
+		for i := range 100 {
+			if a := c.post(c.me("buzz"), ""); a.Code != http.StatusOK {
+				t.Fatalf("command %d: got %d %s", i, a.Code, a.Body)
+			}
+		}
+		for _, path := range []string{c.me("buzz"), "lock", "clearallbuzz"} {
+			if a := c.post(path, ""); a.Code != http.StatusTooManyRequests || a.Reason != "rate" {
+				t.Errorf("%s, one too many: got %d %s", path, a.Code, a.Body)
+			}
+		}
+		if a := c.post(c.me("client_mute"), ""); a.Code != http.StatusOK {
+			t.Errorf("client_mute: got %d %s", a.Code, a.Body)
+		}
+		if a := w.join("Bob").post("lock", ""); a.Code != http.StatusOK {
+			t.Errorf("somebody else: got %d %s", a.Code, a.Body)
+		}
+		time.Sleep(time.Second)
+		for i, want := range []int{200, 200, 200, 200, 200, 429} {
+			if a := c.post(c.me("clearbuzz"), ""); a.Code != want {
+				t.Errorf("a second later, command %d: got %d %s, want %d", i, a.Code, a.Body, want)
+			}
+		}
+	})
+}
+
+// That guests are muted who come is to be seen where there is none.
+func TestGuestsComeMuted(t *testing.T) {
+	w := newWorld(t)
+	host := w.join("Ada")
+	w.update(func(r *conference.Roster) { r.GuestsMuted = true })
+	w.eventually("the setting", func() bool {
+		return host.get("conference_status").Result.(map[string]any)["guests_muted"] == true
+	})
 }

@@ -220,6 +220,16 @@ func (v *view) find(id string) *conference.Participant {
 	return nil
 }
 
+// outside returns who waits.
+func (v *view) outside() (ids []string) {
+	for _, p := range v.Participants {
+		if p.Waiting != "" {
+			ids = append(ids, p.Id)
+		}
+	}
+	return ids
+}
+
 // A watcher is the actor that a conference sends its rosters to, one per room
 // and process. When the conference's owner is lost it looks for the next one,
 // as long as the room has seats. Its mailbox is bounded to 1,000 rosters.

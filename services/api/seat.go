@@ -34,7 +34,7 @@ type seat struct {
 	chats    bool      // takes messages that are for it alone
 	log      *slog.Logger
 
-	messages, cameras *rate.Limiter
+	messages, cameras, commands *rate.Limiter
 
 	// Set by admit under mu, and not changed after: who has an admitted seat
 	// reads them without.
@@ -169,6 +169,7 @@ func (s *Server) newSeat(protocol, alias, name string) *seat {
 
 		messages: rate.NewLimiter(messageRate, messageBurst),
 		cameras:  rate.NewLimiter(cameraRate, cameraBurst),
+		commands: rate.NewLimiter(commandRate, commandBurst),
 	}
 }
 

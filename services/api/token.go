@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
 
@@ -82,13 +81,15 @@ func (s *Server) seat(w http.ResponseWriter, r *http.Request) (*tokenJSON, error
 	}
 	st := s.newSeat(protocolAPI, r.PathValue("alias"), cmp.Or(shown, "Guest"))
 	st.chats = body.DirectChat
-	if f := s.referred(body.Referral); f != nil && conference.NormalizeAlias(f.alias) == conference.NormalizeAlias(st.alias) {
-		st.referral = f
-	}
 	if st.pin, err = givenPIN(r.Header.Get("pin")); err != nil {
 		return nil, err
 	}
-	if err := s.admit(r.Context(), st, r, false, false); err != nil {
+	st.referral = s.referred(body.Referral, st.alias)
+	err = s.admit(r.Context(), st, r, false, false)
+	if st.referral != nil {
+		s.followed(st.referral, err == nil)
+	}
+	if err != nil {
 		return nil, err
 	}
 	token, err := s.issue(st)

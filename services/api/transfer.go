@@ -18,8 +18,10 @@ const referralLife = time.Minute
 
 // A referral is what such a token stands for.
 type referral struct {
+	key         secret
 	alias, role string
 	expiry      *time.Timer
+	taken       bool // by a client that is on its way in; guarded by Server.mu
 }
 
 // referJSON is the data of refer.
@@ -76,21 +78,41 @@ func (s *Server) refer(m *room, t *conference.Transfer) {
 		return
 	}
 	token := newToken()
-	key := secret(sha256.Sum256([]byte(token)))
-	s.referrals[key] = &referral{t.Alias, t.Role, time.AfterFunc(referralLife, func() { s.referred(token) })}
+	f := &referral{key: sha256.Sum256([]byte(token)), alias: t.Alias, role: t.Role}
+	f.expiry = time.AfterFunc(referralLife, func() { s.forget(f) }) // s.mu is held: not before it is set
+	s.referrals[f.key] = f
 	s.mu.Unlock()
 	m.note(note{to: t.Id, event: "refer", data: encode(referJSON{t.Alias, token, "conference"})})
 }
 
-// referred takes a referral, which is good once; nil if there is none.
-func (s *Server) referred(token string) *referral {
-	key := secret(sha256.Sum256([]byte(token)))
+// referred takes the referral to an alias that a token stands for; nil if there is
+// none. It is good once, so who takes it says with followed how it went.
+func (s *Server) referred(token, alias string) *referral {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.referrals[key]
-	if f != nil {
-		f.expiry.Stop()
-		delete(s.referrals, key)
+	f := s.referrals[sha256.Sum256([]byte(token))]
+	if f == nil || f.taken || conference.NormalizeAlias(f.alias) != conference.NormalizeAlias(alias) {
+		return nil
 	}
+	f.taken = true
 	return f
+}
+
+// followed ends a referral that has led somewhere, and gives back one that has not:
+// the client tries again where a room was full for a moment, or its node was busy.
+func (s *Server) followed(f *referral, there bool) {
+	if there {
+		s.forget(f)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.taken = false
+}
+
+func (s *Server) forget(f *referral) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.expiry.Stop()
+	delete(s.referrals, f.key)
 }

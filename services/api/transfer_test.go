@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/node"
 )
 
 // Who is transferred is told where to, with a token that is good once, there,
@@ -51,6 +53,35 @@ func TestTransfer(t *testing.T) {
 	}
 	if *follow("guess") {
 		t.Error("a guess was taken")
+	}
+}
+
+// Who is refused may try again with the same token.
+func TestReferralOutlivesFailure(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	events := c.listen()
+	c.until(events, "stage")
+	w.say(&conference.Transfer{Id: c.id, Alias: "standup", Role: "host"})
+	token := c.until(events, "refer").data.(map[string]any)["token"].(string)
+	body := `{"display_name":"Ada","token":"` + token + `"}`
+	refuse := func(with any) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.refuse = with
+	}
+	refuse(node.ErrCapacity)
+	if a := w.do("POST", root+"request_token", body); a.Reason != "capacity" {
+		t.Fatalf("got %d %s", a.Code, a.Body)
+	}
+	w.do("POST", root+"request_token", body, "pin", strings.Repeat("1", 65))
+	w.do("POST", "/api/client/v2/conferences/nowhere/request_token", body)
+	refuse(nil)
+	for _, want := range []bool{true, false} {
+		w.do("POST", root+"request_token", body)
+		if got := w.admitted[len(w.admitted)-1].Referred; got != want {
+			t.Errorf("referred: %v, want %v", got, want)
+		}
 	}
 }
 

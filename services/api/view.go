@@ -176,7 +176,7 @@ func (v *view) conference() conferenceJSON {
 	}
 	return conferenceJSON{
 		Started: !v.WaitsForHost, Locked: v.Locked,
-		GuestsMuted: guests > 0 && loudGuests == 0,
+		GuestsMuted: v.GuestsMuted || guests > 0 && loudGuests == 0,
 		AllMuted:    loud == 0,
 
 		GuestsCanUnmute: !v.GuestsStayMuted, GuestsCanPresent: !v.OnlyHostsPresent, PresentationAllowed: true,

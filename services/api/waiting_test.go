@@ -75,6 +75,33 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// What was said while somebody waited is not told it after it was let in, whether
+// it had an event stream then or not.
+func TestSaidWhileWaiting(t *testing.T) {
+	w := newWorld(t)
+	ada := w.join("Ada")
+	atAda := ada.listen()
+	ada.until(atAda, "stage")
+	w.wait = conference.WaitLock
+	eve := w.join("Eve")
+	ada.until(atAda, "participant_create")
+	say := func(what string) {
+		w.say(&conference.Message{From: "x", Name: "X", Type: "text/plain", Payload: what})
+		ada.until(atAda, "message_received")
+	}
+	say("secret")
+	w.say(&conference.Message{From: ada.id, Name: "Ada", To: eve.id, Type: "text/plain", Payload: "to Eve"})
+	w.update(func(r *conference.Roster) { r.Participants[1].Waiting = "" })
+	ada.until(atAda, "participant_update")
+	say("to all")
+	atEve := eve.listen()
+	for _, want := range []string{"to Eve", "to all"} {
+		if got := eve.until(atEve, "message_received").data.(map[string]any)["payload"]; got != want {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
+
 func TestNotStarted(t *testing.T) {
 	w := newWorld(t)
 	c := w.join("Ada")

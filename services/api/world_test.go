@@ -133,7 +133,7 @@ func (w *world) nodeActor(c actor.Context) {
 					Waiting: w.wait, State: "connecting", JoinedUnixMs: 1_700_000_001_000, Address: conference.AddressOf(pid),
 				})
 			})
-			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: w.as, Waiting: w.wait})
+			c.Respond(&node.Admitted{Participant: pid, Conference: w.conference, Room: "standup", Role: cmp.Or(m.Role, w.as, "host"), Waiting: w.wait})
 		}
 	case *node.Authorize:
 		w.told = append(w.told, m)
