@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/skybridge-media/skybridge/bench/caller"
 	"github.com/skybridge-media/skybridge/codecs/g711"
 	"github.com/skybridge-media/skybridge/codecs/opus"
@@ -36,6 +38,8 @@ func TestDashboards(t *testing.T) {
 	prom := startPrometheus(t, map[string]string{"127.0.0.1:9464": front.Metrics, "127.0.0.1:9564": media.Metrics})
 	prom.wantUp(t, 2)
 	begin := time.Now()
+	testCall(t, media)
+	command := commander(t, front.NATS)
 
 	dial(t, front, "x", "ann", 600) // is asked first and owns the conference, whose media is on the other
 	dialVideo(t, media, "x", "bob", 900)
@@ -44,6 +48,8 @@ func TestDashboards(t *testing.T) {
 
 	queries := shipped(t)
 	eventually(t, 2*time.Minute, func() error {
+		command("sky.api.conference.list", "{}")
+		command("sky.api.conference.get", `{"room": ""}`) // which is wrong
 		missing := ""
 		queries = slices.DeleteFunc(queries, func(q query) bool {
 			why := prom.check(t, q, begin)
@@ -81,6 +87,36 @@ func TestDashboards(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// testCall makes a test call, and hangs up after a moment.
+func testCall(t *testing.T, p *program) {
+	t.Helper()
+	call, err := caller.DialSIP(t.Context(), netip.MustParseAddrPort(p.SIP), "test-call", caller.Config{
+		Name: "dan", Audio: &g711.PCMU, Sound: tone.New(48000, -20, 700).Read,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(7 * time.Second) // until reports have gone both ways
+	_ = call.Close()
+}
+
+// commander returns a function that gives a command as an integration does,
+// whatever the answer.
+func commander(t *testing.T, url string) func(subject, request string) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return func(subject, request string) {
+		t.Helper()
+		if _, err := nc.Request(subject, []byte(request), 5*time.Second); err != nil {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
 }
 
 // dialVideo is dial for a phone with a small picture.
