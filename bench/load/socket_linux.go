@@ -3,12 +3,13 @@ package load
 import (
 	"fmt"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // A socket is one UDP socket without the runtime's poller: a read or a write is
-// one system call and never waits.
+// one system call that never waits, and so need not tell the runtime.
 type socket struct {
 	fd   int
 	port int
@@ -42,17 +43,17 @@ func (s socket) connect(to netip.AddrPort) error {
 // write sends a datagram to whom the socket is connected. What does not fit
 // into the send buffer is lost, as on a network.
 func (s socket) write(b []byte) bool {
-	_, err := unix.Write(s.fd, b)
-	return err == nil
+	_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return errno == 0
 }
 
 // read takes one datagram; 0 means that there is none.
 func (s socket) read(b []byte) int {
-	n, err := unix.Read(s.fd, b)
-	if err != nil {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	if errno != 0 {
 		return 0
 	}
-	return n
+	return int(n)
 }
 
 func (s socket) close() { _ = unix.Close(s.fd) }
@@ -79,8 +80,8 @@ func (p *poller) add(s socket, tag int32) error {
 
 // ready calls f with the tag of every socket that has something, now.
 func (p *poller) ready(f func(tag int32)) {
-	n, err := unix.EpollWait(p.fd, p.events, 0)
-	if err != nil {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(unsafe.SliceData(p.events))), uintptr(len(p.events)), 0, 0, 0)
+	if errno != 0 {
 		return // interrupted: the next turn comes soon
 	}
 	for _, e := range p.events[:n] {
