@@ -34,6 +34,8 @@ func onThread(f func()) {
 // hand down what it is.
 func TestThreads(t *testing.T) {
 	before := attributes(t)
+	var privileged bool
+	onThread(func() { privileged = unix.Setpriority(unix.PRIO_PROCESS, 0, -10) == nil })
 	if err := priority.Prompt(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +48,11 @@ func TestThreads(t *testing.T) {
 		background = attributes(t)
 		onThread(func() { after = attributes(t) })
 	})
-	if prompt.Nice != before.Nice || background.Nice <= before.Nice || after.Nice != before.Nice {
+	if prompt.Nice > before.Nice || background.Nice <= prompt.Nice || after.Nice != prompt.Nice {
 		t.Errorf("niceness %d, in the background %d, then %d; it was %d", prompt.Nice, background.Nice, after.Nice, before.Nice)
+	}
+	if privileged && before.Nice == 0 && prompt.Nice != -10 {
+		t.Errorf("niceness %d, though it may be -10", prompt.Nice)
 	}
 	if before.Runtime == 0 {
 		t.Skip("this kernel knows no slices")
