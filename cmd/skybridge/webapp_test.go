@@ -27,70 +27,6 @@ func row(name, text string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("#people li")].some((r) => r.querySelector("b").textContent.startsWith(%q) && r.querySelector("small").textContent.includes(%q))`, name, text)
 }
 
-// TestWebMeeting lets two browsers and a phone meet: they see each other's
-// names, that one has muted itself, what one writes, and the layout that one
-// chooses; who comes to a locked room waits until
-// it is let in, or told that it is not; who is removed knows that.
-func TestWebMeeting(t *testing.T) {
-	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
-	link := p.Web + "/join/standup"
-	ada := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
-	began := time.Now()
-	ada.arrive(t, link, "Ada")
-	took := time.Since(began)
-	t.Logf("from the link to the picture: %v", took.Round(10*time.Millisecond))
-	if took > firstContact*loaded {
-		t.Errorf("it took %v from the link to the picture, want at most %v", took, firstContact)
-	}
-	bob := startChromium(t, p.Web, "#a04020", "640x360", 1400)
-	bob.arrive(t, link, "Bob")
-	phone := newPhone(t, p, "UDP", "127.0.0.1").call("standup")
-	if r := phone.ask(t, "INVITE", describe(42998, "RTP/AVP", "0")); r.status != "200 OK" {
-		t.Fatal(r.status)
-	}
-	for _, c := range []*chromium{ada, bob} {
-		c.do(t, until(row("Ada", "Browser")), until(row("Bob", "Browser")), until(row("phone", "SIP")))
-	}
-
-	ada.do(t, chromedp.Click("#mute"))
-	bob.do(t, until(row("Ada", "muted")))
-	ada.do(t, chromedp.Click("#mute"))
-	bob.do(t, until("!"+row("Ada", "muted")))
-
-	bob.do(t, chromedp.Click("#layout-open"), chromedp.WaitVisible(".layouts"), chromedp.Click(`.layouts [data-view="4:0"]`), until(`document.querySelector('.layouts [data-view="4:0"]').ariaPressed === "true"`),
-		chromedp.Click("#dialog-close"))
-	ada.do(t, chromedp.KeyEvent("l"), until(`document.querySelector('.layouts [data-view="4:0"]')?.ariaPressed === "true"`), chromedp.KeyEvent("\u001b"))
-
-	bob.do(t, chromedp.Click("#chat-toggle"), chromedp.WaitVisible("#chat-text"), chromedp.SendKeys("#chat-text", "Shall we begin?\r"))
-	ada.do(t, until(`document.querySelector("#chat-toggle .dot").dataset.count === "1"`), chromedp.Click("#chat-toggle"),
-		until(`document.querySelector(".message .text").textContent === "Shall we begin?" && document.querySelector("#chat-toggle .dot").hidden`),
-		until(`document.querySelector("#chat-to").options.length === 2`), // Bob's browser takes what is for him alone, the phone does not
-		chromedp.Evaluate[chromedp.Void](`document.querySelector("#chat-to").selectedIndex = 1`), chromedp.SendKeys("#chat-text", "One moment.\r"))
-	bob.do(t, until(`document.querySelector(".message:last-child").textContent.match(/Ada only to you.*One moment\./) !== null`))
-	ada.do(t, chromedp.Click("#tab-people"))
-
-	ada.do(t, chromedp.Click("#lock"), chromedp.WaitVisible("#locked"))
-	bob.do(t, chromedp.Click("#leave"), chromedp.WaitVisible("#rejoin"))
-	ada.do(t, until("!"+row("Bob", "")))
-	knock := func() {
-		t.Helper()
-		bob.do(t, chromedp.Click("#rejoin"), chromedp.WaitVisible("#join-form"), chromedp.Click("#join-button"), chromedp.WaitVisible("#ask-wait"))
-		bob.screenshot(t, "waits")
-		ada.do(t, until(`document.querySelector("#waiting-list b")?.textContent === "Bob"`))
-		ada.screenshot(t, "is-asked")
-	}
-	knock()
-	ada.do(t, chromedp.Click("#waiting-list .quiet"))
-	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))
-	knock()
-	ada.do(t, chromedp.Click("#waiting-list .admit"))
-	bob.do(t, until(inRoom))
-	ada.do(t, chromedp.Click("#lock"), until(`document.getElementById("locked").hidden`))
-	ada.do(t, until(row("Bob", "")), chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#people li")].find((r) => r.querySelector("b").textContent === "Bob").querySelector(".act").click()`),
-		chromedp.WaitVisible("#menu .bad"), chromedp.Click("#menu .bad"), chromedp.WaitVisible("#dialog .danger"), chromedp.Click("#dialog .danger"))
-	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))
-}
-
 // loaded is how much longer things may take where tests share the machine.
 const loaded = 3
 
@@ -185,43 +121,6 @@ const noDevices = `if (sessionStorage.fail) {
 	navigator.permissions.query = async () => ({ state: "denied" });
 }`
 
-// fakeScreen is a screen that Chromium shares without asking: a green text on
-// white.
-const fakeScreen = `navigator.mediaDevices.getDisplayMedia = async () => {
-	const canvas = Object.assign(document.createElement("canvas"), { width: 1280, height: 720 });
-	const g = canvas.getContext("2d");
-	setInterval(() => {
-		g.fillStyle = "#fff";
-		g.fillRect(0, 0, 1280, 720);
-		g.fillStyle = "#063";
-		g.font = "80px sans-serif";
-		g.fillText("Figures " + Date.now(), 100, 300);
-	}, 200);
-	return canvas.captureStream(10);
-};`
-
-// TestWebPresentation lets one browser share its screen and another see it
-// beside the people, until it stops.
-func TestWebPresentation(t *testing.T) {
-	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
-	link := p.Web + "/join/standup"
-	ada := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
-	ada.arrive(t, link, "Ada")
-	bob := startChromium(t, p.Web, "#a04020", "640x360", 1400)
-	bob.do(t, onEveryPage(fakeScreen))
-	bob.arrive(t, link, "Bob")
-	bob.do(t, chromedp.WaitVisible("#share"), chromedp.Click("#share"), until(`document.getElementById("share").ariaPressed === "true"`))
-	ada.do(t, until(`document.getElementById("slides").videoWidth > 0 && document.getElementById("slides").checkVisibility()`),
-		until(`document.getElementById("slides").getAttribute("aria-label") === "Presentation of Bob"`), until(inRoom))
-	time.Sleep(time.Second) // for the picture of it
-	ada.screenshot(t, "wide")
-	ada.do(t, chromedp.EmulateViewport(390, 844))
-	time.Sleep(settle)
-	ada.screenshot(t, "narrow")
-	bob.do(t, chromedp.Click("#share"))
-	ada.do(t, until(`document.getElementById("slides").hidden`))
-}
-
 // TestWebControls uses what a host has besides, and wants each to reach the
 // server and to be shown.
 func TestWebControls(t *testing.T) {
@@ -231,11 +130,7 @@ func TestWebControls(t *testing.T) {
 	operator := newSeat(t, p, "standup")
 	operator.post(t, "participants/"+operator.id+"/buzz", nil)
 	c.do(t, until(row("operator", "Host")), until(`document.querySelector(".raised") !== null`))
-	choose := func(label string) {
-		t.Helper()
-		c.do(t, chromedp.Click("#people li:nth-child(2) .act"), chromedp.WaitVisible("#menu button"),
-			chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`[...document.querySelectorAll("#menu button")].find((b) => b.textContent === %q).click()`, label)))
-	}
+	choose := func(label string) { c.choose(t, "operator", label) }
 	choose("Lower hand")
 	c.do(t, until(`document.querySelector(".raised") === null`))
 	choose("Spotlight")
@@ -256,6 +151,8 @@ func TestWebControls(t *testing.T) {
 	c.do(t, until(`!document.querySelector("dialog[open]") && document.querySelector(".toast.bad") === null`))
 	c.do(t, until(`document.getElementById("quality").dataset.grade !== "unknown"`), chromedp.KeyEvent("q"), until(`[...document.querySelectorAll("#dialog tbody tr")].some((r) => r.textContent.match(/Bit rate[1-9]/))`), chromedp.KeyEvent("\u001b"))
 
+	c.views(t)
+
 	// The camera goes off and on.
 	const sends = `(async () => [...(await window.connections.at(-1).getStats()).values()].filter((s) => s.type === "outbound-rtp" && s.kind === "video").reduce((n, s) => n + s.framesSent, 0))()`
 	sent := func() int {
@@ -275,4 +172,53 @@ func TestWebControls(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// views uses what the browser itself does for the page: full screen, a window
+// for the picture, another speaker. Each works, and is complained about in plain
+// words where it does not.
+func (c *chromium) views(t *testing.T) {
+	more := func(label string, wants string) {
+		t.Helper()
+		item := fmt.Sprintf(`[...document.querySelectorAll("#menu button span")].find((b) => b.textContent === %q)`, label)
+		c.do(t, chromedp.Click("#more"), chromedp.WaitVisible("#menu button"), chromedp.Evaluate[chromedp.Void](item+`.id = "item"`), chromedp.Click("#item"), until(wants))
+	}
+	complains := func(words string) string {
+		return fmt.Sprintf(`document.querySelector(".toast.bad")?.textContent.startsWith(%q)`, words)
+	}
+	fails := func(of, method string) {
+		t.Helper()
+		c.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`%s.prototype.%s = () => Promise.reject(new DOMException("", "NotFoundError"))`, of, method)))
+	}
+	more("Full screen", `document.fullscreenElement === document.documentElement`)
+	c.screenshot(t, "full-screen")
+	more("End full screen", `document.fullscreenElement === null`)
+	c.do(t, chromedp.KeyEvent("f"), until(`document.fullscreenElement !== null`), chromedp.KeyEvent("f"), until(`document.fullscreenElement === null`))
+	fails("Element", "requestFullscreen")
+	more("Full screen", complains("The browser does not allow full screen here."))
+
+	more("Picture in picture", `document.pictureInPictureElement?.id === "far"`)
+	more("Attach the picture", `document.pictureInPictureElement === null`)
+	fails("HTMLVideoElement", "requestPictureInPicture")
+	more("Picture in picture", complains("The browser cannot show the picture in a window of its own here."))
+
+	speaker := func(label string) chromedp.Action[chromedp.Void] {
+		return chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+			const select = [...document.querySelectorAll("#dialog select")].at(-1);
+			select.value = [...select.options].find((o) => o.text === %q).value;
+			select.dispatchEvent(new Event("change"));
+		})()`, label))
+	}
+	const shown = `[...document.querySelectorAll("#dialog select")].at(-1).selectedOptions[0].text`
+	const playedBy = `(await navigator.mediaDevices.enumerateDevices()).find((d) => d.kind === "audiooutput" && d.deviceId === document.getElementById("far").sinkId)?.label`
+	more("Devices", `document.querySelectorAll("#dialog select").length === 3`)
+	c.do(t, speaker("Fake Audio Output 2"), until(`document.getElementById("far").sinkId !== ""`))
+	if got := js[string](t, c, `(async () => `+playedBy+`)()`); got != "Fake Audio Output 2" {
+		t.Errorf("the room is heard by %q, want the second speaker", got)
+	}
+	c.do(t, chromedp.Click("#dialog .with-button button")) // a chord, by the same
+	fails("HTMLMediaElement", "setSinkId")
+	c.do(t, speaker("Fake Audio Output 1"), until(complains("That speaker cannot be used.")), until(shown+` === "Fake Audio Output 2"`))
+	c.screenshot(t, "no-speaker")
+	c.do(t, chromedp.KeyEvent("\u001b"), until(`!document.querySelector("dialog[open]")`))
 }

@@ -2,6 +2,7 @@ import { CallView } from "./call-view.js";
 import { Devices } from "./devices.js";
 import { $ } from "./dom.js";
 import { JoinView } from "./join-view.js";
+import { toast } from "./notices.js";
 import { Session } from "./session.js";
 import { drawSwitches, nextTheme } from "./theme-switch.js";
 
@@ -62,4 +63,5 @@ function leave(stay) {
 for (const button of document.querySelectorAll(".theme-switch")) button.addEventListener("click", nextTheme);
 drawSwitches();
 addEventListener("pagehide", () => session?.end());
+devices.on("unroutable", () => toast("That speaker cannot be used. The sound stays where it was.", { bad: true }));
 devices.open();
