@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 )
 
@@ -87,7 +90,8 @@ func TestWebPlainWords(t *testing.T) {
 	}
 	p := startProgram(t, "serve", "--config", config, "--rtp-ports", "42000-42999")
 	newSeat(t, p, "small")
-	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100, chromedp.Flag("use-fake-ui-for-media-stream", false))
+	c.do(t, permit("granted"))
 	says := func(element, words string) chromedp.Action[chromedp.Void] {
 		return until(fmt.Sprintf(`document.getElementById(%q).textContent.includes(%q)`, element, words))
 	}
@@ -99,20 +103,67 @@ func TestWebPlainWords(t *testing.T) {
 	c.do(t, says("join-error", "The room is full."))
 	join("nowhere")
 	c.do(t, says("join-error", "There is no such room."))
-	join("council")
-	c.do(t, chromedp.WaitVisible("#pin"), chromedp.SendKeys("#pin", "1111\r"), says("pin-error", "That PIN is not right."),
-		chromedp.SendKeys("#pin", "4711\r"), until(inRoom), chromedp.WaitVisible("#lock"))
+	c.byKeys(t, p.Web)
+
+	c.do(t, permit("denied"), chromedp.Navigate(p.Web+"/join/small"), says("device-help", "Your browser blocks the microphone and camera."))
+	c.screenshot(t, "blocked")
+	c.do(t, permit("granted"), chromedp.Click("#try-again"), until(`document.getElementById("preview").videoWidth > 0 && document.getElementById("device-help").hidden`))
 
 	// Chromium's fake devices never fail, so the page is told that they do.
 	c.do(t, onEveryPage(noDevices))
 	for name, words := range map[string]string{
-		"NotAllowedError":  "Your browser blocks the microphone and camera.",
 		"NotFoundError":    "No microphone or camera was found.",
 		"NotReadableError": "Another program is using the microphone and camera",
 	} {
 		c.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`sessionStorage.fail = %q`, name)), chromedp.Navigate(p.Web+"/join/small"), says("device-help", words))
 	}
 	c.screenshot(t, "no-devices")
+}
+
+// permit answers the browser's question whether the page may use camera and
+// microphone.
+func permit(setting browser.PermissionSetting) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		for _, name := range []string{"camera", "microphone"} {
+			if _, err := cdp.Call(ctx, target, browser.SetPermission, browser.SetPermissionParams{
+				Permission: &browser.PermissionDescriptor{Name: name}, Setting: setting,
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// byKeys joins a room with a PIN, leaves and comes to the door again without a
+// mouse.
+func (c *chromium) byKeys(t *testing.T, web string) {
+	t.Helper()
+	focused := func(id string) chromedp.Action[chromedp.Void] {
+		return until(fmt.Sprintf(`document.activeElement.id === %q`, id))
+	}
+	tabTo := func(id string) {
+		t.Helper()
+		for range 30 {
+			c.do(t, chromedp.KeyEvent("\t"))
+			if js[string](t, c, `document.activeElement.id`) == id {
+				return
+			}
+		}
+		t.Fatalf("the tabulator does not come to %s", id)
+	}
+	c.do(t, chromedp.Navigate(web), chromedp.WaitVisible("#join-form"), focused("room"), // the name is known from before
+		chromedp.KeyEvent("council\r"), focused("pin"), chromedp.KeyEvent("1111\r"),
+		until(`document.getElementById("pin-error").textContent.includes("That PIN is not right.") && document.activeElement.id === "pin"`),
+		chromedp.KeyEvent("4711\r"), until(inRoom), chromedp.WaitVisible("#lock"), focused("mute"))
+	c.do(t, chromedp.KeyEvent(" "), until(`document.getElementById("mute").title === "Unmute"`), chromedp.KeyEvent("m"), until(`document.getElementById("mute").title === "Mute"`))
+	tabTo("more")
+	c.do(t, chromedp.KeyEvent("\r"), chromedp.WaitVisible("#menu button"), until(`document.activeElement.textContent === "Devices"`),
+		chromedp.KeyEvent("\u001b"), focused("more"))
+	tabTo("leave")
+	c.do(t, chromedp.KeyEvent("\r"), focused("ended-title"))
+	tabTo("rejoin")
+	c.do(t, chromedp.KeyEvent("\r"), focused("join-button"))
 }
 
 // noDevices lets devices fail with the error that is named, where one is.
