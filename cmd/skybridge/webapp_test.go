@@ -102,7 +102,7 @@ func TestWebPlainWords(t *testing.T) {
 	join("small")
 	c.do(t, says("join-error", "The room is full."))
 	join("nowhere")
-	c.do(t, says("join-error", "There is no such room."))
+	c.do(t, says("join-error", "There is no such room."), until(`document.activeElement.id === "room"`)) // to write another one
 	c.byKeys(t, p.Web)
 
 	c.do(t, permit("denied"), chromedp.Navigate(p.Web+"/join/small"), says("device-help", "Your browser blocks the microphone and camera."))

@@ -36,7 +36,7 @@ async function join(alias, name, pin) {
     session = undefined;
     if (err.pin) joining.askPin(err.pin, pin !== undefined);
     else if (err.wrongPIN) joining.askPin(undefined, true);
-    else joining.fail(err.message);
+    else joining.fail(err.message, err.status === 404);
     // The browser can ask about a certificate on a page, not in a request.
     if (err.elsewhere) location.assign(`${err.elsewhere}/?${new URLSearchParams({ room: alias, name })}`);
   }
