@@ -166,6 +166,14 @@ func (b *baresip) command(t *testing.T, name, params string) {
 	})
 }
 
+// logs wants something in what the phone has written.
+func (b *baresip) logs(t *testing.T, text string) error {
+	if log := b.read(t, "log"); !strings.Contains(log, text) {
+		return fmt.Errorf("the phone has not logged %q: %s", text, tail(log, 300))
+	}
+	return nil
+}
+
 // seen returns what the phone sees now.
 func (b *baresip) seen(t *testing.T) (image.Image, error) {
 	old, err := filepath.Glob(filepath.Join(b.dir, "snapshot-*.png"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 )
 
@@ -25,70 +28,6 @@ func (c *chromium) arrive(t *testing.T, url, name string) {
 // below its name has text.
 func row(name, text string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("#people li")].some((r) => r.querySelector("b").textContent.startsWith(%q) && r.querySelector("small").textContent.includes(%q))`, name, text)
-}
-
-// TestWebMeeting lets two browsers and a phone meet: they see each other's
-// names, that one has muted itself, what one writes, and the layout that one
-// chooses; who comes to a locked room waits until
-// it is let in, or told that it is not; who is removed knows that.
-func TestWebMeeting(t *testing.T) {
-	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
-	link := p.Web + "/join/standup"
-	ada := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
-	began := time.Now()
-	ada.arrive(t, link, "Ada")
-	took := time.Since(began)
-	t.Logf("from the link to the picture: %v", took.Round(10*time.Millisecond))
-	if took > firstContact*loaded {
-		t.Errorf("it took %v from the link to the picture, want at most %v", took, firstContact)
-	}
-	bob := startChromium(t, p.Web, "#a04020", "640x360", 1400)
-	bob.arrive(t, link, "Bob")
-	phone := newPhone(t, p, "UDP", "127.0.0.1").call("standup")
-	if r := phone.ask(t, "INVITE", describe(42998, "RTP/AVP", "0")); r.status != "200 OK" {
-		t.Fatal(r.status)
-	}
-	for _, c := range []*chromium{ada, bob} {
-		c.do(t, until(row("Ada", "Browser")), until(row("Bob", "Browser")), until(row("phone", "SIP")))
-	}
-
-	ada.do(t, chromedp.Click("#mute"))
-	bob.do(t, until(row("Ada", "muted")))
-	ada.do(t, chromedp.Click("#mute"))
-	bob.do(t, until("!"+row("Ada", "muted")))
-
-	bob.do(t, chromedp.Click("#layout-open"), chromedp.WaitVisible(".layouts"), chromedp.Click(`.layouts [data-view="4:0"]`), until(`document.querySelector('.layouts [data-view="4:0"]').ariaPressed === "true"`),
-		chromedp.Click("#dialog-close"))
-	ada.do(t, chromedp.KeyEvent("l"), until(`document.querySelector('.layouts [data-view="4:0"]')?.ariaPressed === "true"`), chromedp.KeyEvent("\u001b"))
-
-	bob.do(t, chromedp.Click("#chat-toggle"), chromedp.WaitVisible("#chat-text"), chromedp.SendKeys("#chat-text", "Shall we begin?\r"))
-	ada.do(t, until(`document.querySelector("#chat-toggle .dot").dataset.count === "1"`), chromedp.Click("#chat-toggle"),
-		until(`document.querySelector(".message .text").textContent === "Shall we begin?" && document.querySelector("#chat-toggle .dot").hidden`),
-		until(`document.querySelector("#chat-to").options.length === 2`), // Bob's browser takes what is for him alone, the phone does not
-		chromedp.Evaluate[chromedp.Void](`document.querySelector("#chat-to").selectedIndex = 1`), chromedp.SendKeys("#chat-text", "One moment.\r"))
-	bob.do(t, until(`document.querySelector(".message:last-child").textContent.match(/Ada only to you.*One moment\./) !== null`))
-	ada.do(t, chromedp.Click("#tab-people"))
-
-	ada.do(t, chromedp.Click("#lock"), chromedp.WaitVisible("#locked"))
-	bob.do(t, chromedp.Click("#leave"), chromedp.WaitVisible("#rejoin"))
-	ada.do(t, until("!"+row("Bob", "")))
-	knock := func() {
-		t.Helper()
-		bob.do(t, chromedp.Click("#rejoin"), chromedp.WaitVisible("#join-form"), chromedp.Click("#join-button"), chromedp.WaitVisible("#ask-wait"))
-		bob.screenshot(t, "waits")
-		ada.do(t, until(`document.querySelector("#waiting-list b")?.textContent === "Bob"`))
-		ada.screenshot(t, "is-asked")
-	}
-	knock()
-	ada.do(t, chromedp.Click("#waiting-list .quiet"))
-	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))
-	knock()
-	ada.do(t, chromedp.Click("#waiting-list .admit"))
-	bob.do(t, until(inRoom))
-	ada.do(t, chromedp.Click("#lock"), until(`document.getElementById("locked").hidden`))
-	ada.do(t, until(row("Bob", "")), chromedp.Evaluate[chromedp.Void](`[...document.querySelectorAll("#people li")].find((r) => r.querySelector("b").textContent === "Bob").querySelector(".act").click()`),
-		chromedp.WaitVisible("#menu .bad"), chromedp.Click("#menu .bad"), chromedp.WaitVisible("#dialog .danger"), chromedp.Click("#dialog .danger"))
-	bob.do(t, until(`document.getElementById("ended-why").textContent === "A host has removed you from the room."`))
 }
 
 // loaded is how much longer things may take where tests share the machine.
@@ -151,7 +90,8 @@ func TestWebPlainWords(t *testing.T) {
 	}
 	p := startProgram(t, "serve", "--config", config, "--rtp-ports", "42000-42999")
 	newSeat(t, p, "small")
-	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
+	c := startChromium(t, p.Web, "#2040a0", "640x360", 1100, chromedp.Flag("use-fake-ui-for-media-stream", false))
+	c.do(t, permit("granted"))
 	says := func(element, words string) chromedp.Action[chromedp.Void] {
 		return until(fmt.Sprintf(`document.getElementById(%q).textContent.includes(%q)`, element, words))
 	}
@@ -162,15 +102,16 @@ func TestWebPlainWords(t *testing.T) {
 	join("small")
 	c.do(t, says("join-error", "The room is full."))
 	join("nowhere")
-	c.do(t, says("join-error", "There is no such room."))
-	join("council")
-	c.do(t, chromedp.WaitVisible("#pin"), chromedp.SendKeys("#pin", "1111\r"), says("pin-error", "That PIN is not right."),
-		chromedp.SendKeys("#pin", "4711\r"), until(inRoom), chromedp.WaitVisible("#lock"))
+	c.do(t, says("join-error", "There is no such room."), until(`document.activeElement.id === "room"`)) // to write another one
+	c.byKeys(t, p.Web)
+
+	c.do(t, permit("denied"), chromedp.Navigate(p.Web+"/join/small"), says("device-help", "Your browser blocks the microphone and camera."))
+	c.screenshot(t, "blocked")
+	c.do(t, permit("granted"), chromedp.Click("#try-again"), until(`document.getElementById("preview").videoWidth > 0 && document.getElementById("device-help").hidden`))
 
 	// Chromium's fake devices never fail, so the page is told that they do.
 	c.do(t, onEveryPage(noDevices))
 	for name, words := range map[string]string{
-		"NotAllowedError":  "Your browser blocks the microphone and camera.",
 		"NotFoundError":    "No microphone or camera was found.",
 		"NotReadableError": "Another program is using the microphone and camera",
 	} {
@@ -179,48 +120,57 @@ func TestWebPlainWords(t *testing.T) {
 	c.screenshot(t, "no-devices")
 }
 
+// permit answers the browser's question whether the page may use camera and
+// microphone.
+func permit(setting browser.PermissionSetting) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		for _, name := range []string{"camera", "microphone"} {
+			if _, err := cdp.Call(ctx, target, browser.SetPermission, browser.SetPermissionParams{
+				Permission: &browser.PermissionDescriptor{Name: name}, Setting: setting,
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// byKeys joins a room with a PIN, leaves and comes to the door again without a
+// mouse.
+func (c *chromium) byKeys(t *testing.T, web string) {
+	t.Helper()
+	focused := func(id string) chromedp.Action[chromedp.Void] {
+		return until(fmt.Sprintf(`document.activeElement.id === %q`, id))
+	}
+	tabTo := func(id string) {
+		t.Helper()
+		for range 30 {
+			c.do(t, chromedp.KeyEvent("\t"))
+			if js[string](t, c, `document.activeElement.id`) == id {
+				return
+			}
+		}
+		t.Fatalf("the tabulator does not come to %s", id)
+	}
+	c.do(t, chromedp.Navigate(web), chromedp.WaitVisible("#join-form"), focused("room"), // the name is known from before
+		chromedp.KeyEvent("council\r"), focused("pin"), chromedp.KeyEvent("1111\r"),
+		until(`document.getElementById("pin-error").textContent.includes("That PIN is not right.") && document.activeElement.id === "pin"`),
+		chromedp.KeyEvent("4711\r"), until(inRoom), chromedp.WaitVisible("#lock"), focused("mute"))
+	c.do(t, chromedp.KeyEvent(" "), until(`document.getElementById("mute").title === "Unmute"`), chromedp.KeyEvent("m"), until(`document.getElementById("mute").title === "Mute"`))
+	tabTo("more")
+	c.do(t, chromedp.KeyEvent("\r"), chromedp.WaitVisible("#menu button"), until(`document.activeElement.textContent === "Devices"`),
+		chromedp.KeyEvent("\u001b"), focused("more"))
+	tabTo("leave")
+	c.do(t, chromedp.KeyEvent("\r"), focused("ended-title"))
+	tabTo("rejoin")
+	c.do(t, chromedp.KeyEvent("\r"), focused("join-button"))
+}
+
 // noDevices lets devices fail with the error that is named, where one is.
 const noDevices = `if (sessionStorage.fail) {
 	navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", sessionStorage.fail));
 	navigator.permissions.query = async () => ({ state: "denied" });
 }`
-
-// fakeScreen is a screen that Chromium shares without asking: a green text on
-// white.
-const fakeScreen = `navigator.mediaDevices.getDisplayMedia = async () => {
-	const canvas = Object.assign(document.createElement("canvas"), { width: 1280, height: 720 });
-	const g = canvas.getContext("2d");
-	setInterval(() => {
-		g.fillStyle = "#fff";
-		g.fillRect(0, 0, 1280, 720);
-		g.fillStyle = "#063";
-		g.font = "80px sans-serif";
-		g.fillText("Figures " + Date.now(), 100, 300);
-	}, 200);
-	return canvas.captureStream(10);
-};`
-
-// TestWebPresentation lets one browser share its screen and another see it
-// beside the people, until it stops.
-func TestWebPresentation(t *testing.T) {
-	p := startProgram(t, "serve", "--adhoc", "--rtp-ports", "42000-42999")
-	link := p.Web + "/join/standup"
-	ada := startChromium(t, p.Web, "#2040a0", "640x360", 1100)
-	ada.arrive(t, link, "Ada")
-	bob := startChromium(t, p.Web, "#a04020", "640x360", 1400)
-	bob.do(t, onEveryPage(fakeScreen))
-	bob.arrive(t, link, "Bob")
-	bob.do(t, chromedp.WaitVisible("#share"), chromedp.Click("#share"), until(`document.getElementById("share").ariaPressed === "true"`))
-	ada.do(t, until(`document.getElementById("slides").videoWidth > 0 && document.getElementById("slides").checkVisibility()`),
-		until(`document.getElementById("slides").getAttribute("aria-label") === "Presentation of Bob"`), until(inRoom))
-	time.Sleep(time.Second) // for the picture of it
-	ada.screenshot(t, "wide")
-	ada.do(t, chromedp.EmulateViewport(390, 844))
-	time.Sleep(settle)
-	ada.screenshot(t, "narrow")
-	bob.do(t, chromedp.Click("#share"))
-	ada.do(t, until(`document.getElementById("slides").hidden`))
-}
 
 // TestWebControls uses what a host has besides, and wants each to reach the
 // server and to be shown.
@@ -231,11 +181,7 @@ func TestWebControls(t *testing.T) {
 	operator := newSeat(t, p, "standup")
 	operator.post(t, "participants/"+operator.id+"/buzz", nil)
 	c.do(t, until(row("operator", "Host")), until(`document.querySelector(".raised") !== null`))
-	choose := func(label string) {
-		t.Helper()
-		c.do(t, chromedp.Click("#people li:nth-child(2) .act"), chromedp.WaitVisible("#menu button"),
-			chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`[...document.querySelectorAll("#menu button")].find((b) => b.textContent === %q).click()`, label)))
-	}
+	choose := func(label string) { c.choose(t, "operator", label) }
 	choose("Lower hand")
 	c.do(t, until(`document.querySelector(".raised") === null`))
 	choose("Spotlight")
@@ -256,6 +202,8 @@ func TestWebControls(t *testing.T) {
 	c.do(t, until(`!document.querySelector("dialog[open]") && document.querySelector(".toast.bad") === null`))
 	c.do(t, until(`document.getElementById("quality").dataset.grade !== "unknown"`), chromedp.KeyEvent("q"), until(`[...document.querySelectorAll("#dialog tbody tr")].some((r) => r.textContent.match(/Bit rate[1-9]/))`), chromedp.KeyEvent("\u001b"))
 
+	c.views(t)
+
 	// The camera goes off and on.
 	const sends = `(async () => [...(await window.connections.at(-1).getStats()).values()].filter((s) => s.type === "outbound-rtp" && s.kind === "video").reduce((n, s) => n + s.framesSent, 0))()`
 	sent := func() int {
@@ -275,4 +223,53 @@ func TestWebControls(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// views uses what the browser itself does for the page: full screen, a window
+// for the picture, another speaker. Each works, and is complained about in plain
+// words where it does not.
+func (c *chromium) views(t *testing.T) {
+	more := func(label string, wants string) {
+		t.Helper()
+		item := fmt.Sprintf(`[...document.querySelectorAll("#menu button span")].find((b) => b.textContent === %q)`, label)
+		c.do(t, chromedp.Click("#more"), chromedp.WaitVisible("#menu button"), chromedp.Evaluate[chromedp.Void](item+`.id = "item"`), chromedp.Click("#item"), until(wants))
+	}
+	complains := func(words string) string {
+		return fmt.Sprintf(`document.querySelector(".toast.bad")?.textContent.startsWith(%q)`, words)
+	}
+	fails := func(of, method string) {
+		t.Helper()
+		c.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`%s.prototype.%s = () => Promise.reject(new DOMException("", "NotFoundError"))`, of, method)))
+	}
+	more("Full screen", `document.fullscreenElement === document.documentElement`)
+	c.screenshot(t, "full-screen")
+	more("End full screen", `document.fullscreenElement === null`)
+	c.do(t, chromedp.KeyEvent("f"), until(`document.fullscreenElement !== null`), chromedp.KeyEvent("f"), until(`document.fullscreenElement === null`))
+	fails("Element", "requestFullscreen")
+	more("Full screen", complains("The browser does not allow full screen here."))
+
+	more("Picture in picture", `document.pictureInPictureElement?.id === "far"`)
+	more("Attach the picture", `document.pictureInPictureElement === null`)
+	fails("HTMLVideoElement", "requestPictureInPicture")
+	more("Picture in picture", complains("The browser cannot show the picture in a window of its own here."))
+
+	speaker := func(label string) chromedp.Action[chromedp.Void] {
+		return chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(() => {
+			const select = [...document.querySelectorAll("#dialog select")].at(-1);
+			select.value = [...select.options].find((o) => o.text === %q).value;
+			select.dispatchEvent(new Event("change"));
+		})()`, label))
+	}
+	const shown = `[...document.querySelectorAll("#dialog select")].at(-1).selectedOptions[0].text`
+	const playedBy = `(await navigator.mediaDevices.enumerateDevices()).find((d) => d.kind === "audiooutput" && d.deviceId === document.getElementById("far").sinkId)?.label`
+	more("Devices", `document.querySelectorAll("#dialog select").length === 3`)
+	c.do(t, speaker("Fake Audio Output 2"), until(`document.getElementById("far").sinkId !== ""`))
+	if got := js[string](t, c, `(async () => `+playedBy+`)()`); got != "Fake Audio Output 2" {
+		t.Errorf("the room is heard by %q, want the second speaker", got)
+	}
+	c.do(t, chromedp.Click("#dialog .with-button button")) // a chord, by the same
+	fails("HTMLMediaElement", "setSinkId")
+	c.do(t, speaker("Fake Audio Output 1"), until(complains("That speaker cannot be used.")), until(shown+` === "Fake Audio Output 2"`))
+	c.screenshot(t, "no-speaker")
+	c.do(t, chromedp.KeyEvent("\u001b"), until(`!document.querySelector("dialog[open]")`))
 }

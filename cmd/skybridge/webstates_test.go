@@ -67,6 +67,10 @@ func TestWebStatesInside(t *testing.T) {
 		return func() { j.c.do(t, chromedp.KeyEvent(key), chromedp.WaitVisible(there)) }
 	}
 	j.state("call", nil)
+	j.c.do(t, chromedp.EmulateViewport(720, 1000))
+	time.Sleep(settle)
+	j.c.screenshot(t, "call-tablet")
+	j.fits("call-tablet", true)
 	people := key("p", "#people")
 	j.state("people", func() {
 		if open, _ := try(j.c, chromedp.Evaluate[bool](`!document.getElementById("panel").hidden`)); !open {

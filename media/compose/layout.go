@@ -6,7 +6,7 @@ import (
 )
 
 // Default is the layout of a conference that does not say otherwise: who
-// speaks is large, seven others are small around it.
+// speaks is large, up to seven others are small beside it or around it.
 const Default = "1+7"
 
 // A Layout says where tiles go. Values are immutable and shared.
@@ -28,8 +28,8 @@ type cell struct{ x, y, w, h int }
 // layouts holds every layout in the order in which they are offered. Their
 // geometry is all there is to a layout.
 var layouts = []*Layout{
-	{"1+0", []grid{{1, 1, []cell{{0, 0, 1, 1}}, true}}},
-	{"1+7", []grid{{4, 4, []cell{
+	{"1+0", []grid{whole}},
+	{"1+7", []grid{whole, beside(8, 1), beside(8, 2), beside(8, 3), {4, 4, []cell{
 		{0, 0, 3, 3},
 		{3, 0, 1, 1},
 		{3, 1, 1, 1},
@@ -53,20 +53,24 @@ var layouts = []*Layout{
 	}},
 }
 
+// whole is one seat that takes the canvas.
+var whole = grid{1, 1, []cell{{0, 0, 1, 1}}, true}
+
 // presenting is what every layout of several seats becomes while somebody
 // presents: what is presented is as large as leaves room for a column of those
 // who speak.
 var presenting = &Layout{"presentation", []grid{
-	{1, 1, []cell{{0, 0, 1, 1}}, true},
-	beside(1), beside(2), beside(3), beside(4), beside(5),
+	whole,
+	beside(10, 1), beside(10, 2), beside(10, 3), beside(10, 4), beside(10, 5),
 }}
 
 // beside is a large seat, the first, with n small ones in a column on its right,
-// all centred. Each has the shape of the canvas.
-func beside(n int) grid {
-	g := grid{cols: 10, rows: 10, seats: []cell{{0, 1, 8, 8}}, main: true}
+// all centred. Each has the shape of the canvas, which is cut into units both
+// ways, of which the column is two wide.
+func beside(units, n int) grid {
+	g := grid{cols: units, rows: units, seats: []cell{{0, 1, units - 2, units - 2}}, main: true}
 	for i := range n {
-		g.seats = append(g.seats, cell{8, 5 - n + 2*i, 2, 2})
+		g.seats = append(g.seats, cell{units - 2, units/2 - n + 2*i, 2, 2})
 	}
 	return g
 }

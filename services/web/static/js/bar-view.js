@@ -2,7 +2,7 @@ import { confirm } from "./dialog.js";
 import { showDevices, showHelp, showInvite, showKeypad, showLayouts } from "./dialogs.js";
 import { $, el, icon, setIcon, setLabel } from "./dom.js";
 import { openMenu } from "./menu.js";
-import { complain, toast } from "./notices.js";
+import { complain, say, toast } from "./notices.js";
 import { gradeWords, showQuality } from "./quality-view.js";
 import { yes } from "./room.js";
 import { nextTheme, themeLabel } from "./theme-switch.js";
@@ -40,7 +40,7 @@ export class BarView {
       quality: () => showQuality(session),
       help: () => showHelp(),
     };
-    const bind = { mute: "mute", camera: "camera", hand: "hand", share: "share", "people-toggle": "people", "chat-toggle": "chat", "layout-open": "layout", invite: "invite", "alone-invite": "invite", quality: "quality" };
+    const bind = { mute: "mute", camera: "camera", hand: "hand", share: "share", "people-toggle": "people", "chat-toggle": "chat", "layout-open": "layout", invite: "invite", "alone-invite": "invite", quality: "quality", "sharing-stop": "share" };
     for (const [id, command] of Object.entries(bind)) $(id).onclick = this.commands[command];
     $("more").onclick = () => this.#more();
     $("leave").onclick = () => session.end();
@@ -85,18 +85,18 @@ export class BarView {
     const { session } = this, { presentation } = session;
     if (presentation.screen) return presentation.stop().catch(complain);
     if (!session.canShare) return;
-    await session.ask("presentation", () => presentation.share()).then(() => toast("You are sharing your screen")).catch(complain);
+    await session.ask("presentation", () => presentation.share()).then(() => say("You are presenting")).catch(complain);
   }
 
   #full() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else document.documentElement.requestFullscreen?.().catch(() => toast("This browser does not allow full screen here."));
+    if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
+    else document.documentElement.requestFullscreen?.().catch(() => toast("The browser does not allow full screen here.", { bad: true }));
   }
 
   #float() {
     const far = $("far");
-    if (document.pictureInPictureElement) document.exitPictureInPicture();
-    else far.requestPictureInPicture().catch(() => toast("The picture cannot be detached here."));
+    if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
+    else far.requestPictureInPicture().catch(() => toast("The browser cannot show the picture in a window of its own here.", { bad: true }));
   }
 
   #more() {

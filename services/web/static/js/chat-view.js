@@ -22,7 +22,10 @@ export class ChatView {
     $("chat-text").onkeydown = (e) => {
       e.stopPropagation();
       if (e.key === "Escape") panel.hide(true);
-      if (e.key !== "Enter" || e.shiftKey || e.isComposing) return;
+      this.shift = e.shiftKey;
+    };
+    $("chat-text").onbeforeinput = (e) => { // also of keyboards on a screen, which do not always name their keys
+      if (e.inputType !== "insertLineBreak" || this.shift || e.isComposing) return;
       e.preventDefault();
       this.#send();
     };

@@ -13,7 +13,7 @@ const sound = { echoCancellation: true, noiseSuppression: true, autoGainControl:
  * silence, so that it is there at once.
  *
  * Emits "tracks" (kind) when a track has changed, "change" for anything that
- * is worth drawing again.
+ * is worth drawing again, "unroutable" when a speaker cannot be used.
  */
 export class Devices extends Emitter {
   constructor() {
@@ -160,9 +160,22 @@ export class Devices extends Emitter {
     return (kind === "output" ? this.wanted.output : this.tracks[kind]?.getSettings().deviceId) ?? this.wanted[kind];
   }
 
-  /** Lets an element play by the speaker that is wanted. */
+  /**
+   * Lets an element play by the speaker that is wanted. If that cannot be used,
+   * the element goes on with what it has, which then is what is wanted.
+   */
   async route(media) {
-    if (canRoute && this.wanted.output) await media.setSinkId(this.wanted.output).catch(() => {});
+    const { output = "" } = this.wanted;
+    if (!canRoute || media.sinkId === output) return;
+    try {
+      await media.setSinkId(output);
+    } catch {
+      if ((this.wanted.output ?? "") !== output) return; // another one was chosen meanwhile
+      this.wanted.output = media.sinkId || undefined;
+      keep.set("speaker", media.sinkId);
+      this.emit("change");
+      this.emit("unroutable");
+    }
   }
 }
 

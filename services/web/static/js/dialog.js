@@ -34,6 +34,7 @@ export function confirm(title, text, action, run) {
 $("dialog").addEventListener("close", () => {
   const run = cleanup;
   cleanup = undefined;
+  document.body.append($("toasts")); // which may be in here
   run?.();
 });
 $("dialog-close").addEventListener("click", closeDialog);

@@ -55,10 +55,10 @@ function layoutPicture(view) {
   if (!Number.isFinite(large)) { // as many as there are
     tile(0, 0, 80, 45); tile(80, 0, 80, 45); tile(40, 45, 80, 45);
   } else if (small > 0) {
-    const columns = small > 7 ? 11 : small, lines = Math.ceil(small / columns), size = 160 / columns;
-    const high = Math.min(size * 9 / 16, 20), main = 90 - lines * high - 2;
-    for (let i = 0; i < large; i++) tile((160 - large * main * 16 / 9) / 2 + i * main * 16 / 9, 0, main * 16 / 9, main);
-    for (let i = 0; i < small; i++) tile((i % columns) * size, main + 2 + Math.floor(i / columns) * high, size, high);
+    const n = (small + 1) / 2, w = 160 / n, h = 90 / n; // one is large, the others on its right and below it
+    tile(0, 0, 160 - w, 90 - h);
+    for (let i = 0; i < n - 1; i++) tile(160 - w, i * h, w, h);
+    for (let i = 0; i < n; i++) tile(i * w, 90 - h, w, h);
   } else {
     const columns = Math.ceil(Math.sqrt(large)) || 1;
     for (let i = 0; i < large; i++) tile((i % columns) * 160 / columns, Math.floor(i / columns) * 90 / columns, 160 / columns, 90 / columns);

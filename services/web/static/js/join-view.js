@@ -82,11 +82,12 @@ export class JoinView {
     this.devices.open();
   }
 
-  /** @param {string} message why one could not join */
-  fail(message) {
+  /** @param {string} message why one could not join @param {boolean} elsewhere the link leads nowhere: another room may be meant */
+  fail(message, elsewhere) {
     this.busy(false);
     this.show();
-    this.#step("ask-name", $("join-button"));
+    if (elsewhere) this.#linked("");
+    this.#step("ask-name", elsewhere ? $("room") : $("join-button"));
     $("join-error").textContent = message;
     $("join-error").hidden = false;
   }

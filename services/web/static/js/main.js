@@ -2,6 +2,7 @@ import { CallView } from "./call-view.js";
 import { Devices } from "./devices.js";
 import { $ } from "./dom.js";
 import { JoinView } from "./join-view.js";
+import { toast } from "./notices.js";
 import { Session } from "./session.js";
 import { drawSwitches, nextTheme } from "./theme-switch.js";
 
@@ -35,7 +36,7 @@ async function join(alias, name, pin) {
     session = undefined;
     if (err.pin) joining.askPin(err.pin, pin !== undefined);
     else if (err.wrongPIN) joining.askPin(undefined, true);
-    else joining.fail(err.message);
+    else joining.fail(err.message, err.status === 404);
     // The browser can ask about a certificate on a page, not in a request.
     if (err.elsewhere) location.assign(`${err.elsewhere}/?${new URLSearchParams({ room: alias, name })}`);
   }
@@ -62,4 +63,5 @@ function leave(stay) {
 for (const button of document.querySelectorAll(".theme-switch")) button.addEventListener("click", nextTheme);
 drawSwitches();
 addEventListener("pagehide", () => session?.end());
+devices.on("unroutable", () => toast("That speaker cannot be used. The sound stays where it was.", { bad: true }));
 devices.open();

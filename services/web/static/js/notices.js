@@ -2,6 +2,8 @@ import { $, el } from "./dom.js";
 
 /** Shows a short notice for some seconds; screen readers read it. */
 export function toast(text, { bad = false, seconds = bad ? 7 : 4 } = {}) {
+  const front = document.querySelector("dialog[open]") ?? document.body; // what is behind a dialog is dim, and not read out
+  if ($("toasts").parentNode !== front) front.append($("toasts"));
   const old = [...$("toasts").children].find((t) => t.textContent === text);
   old?.remove();
   const box = el("p", { class: bad ? "toast bad" : "toast", text });

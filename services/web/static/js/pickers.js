@@ -14,7 +14,8 @@ export function bindPicker(select, devices, kind) {
     const current = devices.current(kind);
     const options = devices.list[kind].map((d, i) => el("option", { value: d.deviceId, text: d.label || `Device ${i + 1}`, selected: d.deviceId === current }));
     select.disabled = options.length === 0;
-    select.replaceChildren(...(options.length ? options : [el("option", { value: "", text: nothing[kind] })]));
+    const only = devices.tracks[kind]?.label || nothing[kind]; // browsers may open a device and tell nothing of others
+    select.replaceChildren(...(options.length ? options : [el("option", { value: "", text: only })]));
   };
   draw();
   return devices.on("change", draw);

@@ -71,7 +71,7 @@ export class RosterView {
     const shown = self ? `${name} (you)` : name;
     who.firstElementChild.textContent = who.firstElementChild.title = shown;
     who.lastElementChild.textContent = [
-      p.service_type === "connecting" ? "Is being called" : watches ? "Viewer" : p.role === "chair" ? "Host" : "Guest", origin(p.protocol),
+      p.service_type === "connecting" ? "Connecting…" : watches ? "Viewer" : p.role === "chair" ? "Host" : "Guest", origin(p.protocol),
       muted && "muted", yes(p.is_video_muted) && "no camera", yes(p.is_on_hold) && "on hold",
     ].filter(Boolean).join(" · ");
     const wanted = [p.buzz_time > 0 && ["hand", "raised", "Has raised a hand"], p.spotlight > 0 && ["star", "lit", "In the spotlight"], yes(p.is_presenting) && ["screen", "lit", "Is presenting"]].filter(Boolean);

@@ -71,6 +71,7 @@ export class StageView {
     $("slides").hidden = !theirs;
     $("slides").setAttribute("aria-label", theirs ? `Presentation of ${by.name}` : "Presentation");
     document.querySelector(".stage").classList.toggle("presenting", theirs);
+    $("sharing").hidden = !presentation.screen;
     if (theirs) $("slides").play().catch(() => {});
   }
 
@@ -82,6 +83,6 @@ export class StageView {
     for (const id of ["far", "slides", "self"]) $(id).srcObject = null;
     document.querySelector(".stage").classList.remove("presenting");
     $("slides").hidden = true;
-    $("caption").hidden = true;
+    $("caption").hidden = $("sharing").hidden = true;
   }
 }
