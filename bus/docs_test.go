@@ -10,7 +10,6 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -30,7 +29,7 @@ const page = "../docs/subjects.md"
 // change that is meant.
 func TestDocs(t *testing.T) {
 	want := strings.NewReplacer(
-		"{{events}}", events(t), "{{commands}}", commands(t), "{{users}}", users(),
+		"{{events}}", events(t), "{{commands}}", commands(t), "{{accounts}}", accounts(),
 	).Replace(preamble)
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
@@ -115,31 +114,10 @@ func table(t *testing.T, b *strings.Builder, what string, typ reflect.Type) {
 	rows(typ, "")
 }
 
-// users renders the accesses as a NATS server is configured.
-func users() string {
-	var b strings.Builder
-	quoted := func(list []string) string {
-		var q []string
-		for _, s := range list {
-			q = append(q, strconv.Quote(s))
-		}
-		return "[" + strings.Join(q, ", ") + "]"
-	}
-	for _, a := range bus.Accesses() {
-		fmt.Fprintf(&b, "    { user: %s, password: \"$SKYBRIDGE_%s\", permissions: {\n", a.Name, strings.ToUpper(a.Name))
-		for _, p := range []struct {
-			verb string
-			bus.Subjects
-		}{{"publish", a.Publish}, {"subscribe", a.Subscribe}} {
-			fmt.Fprintf(&b, "        %s: {\n          allow: %s\n", p.verb, quoted(p.Allow))
-			if len(p.Deny) > 0 {
-				fmt.Fprintf(&b, "          deny: %s\n", quoted(p.Deny))
-			}
-			b.WriteString("        }\n")
-		}
-		b.WriteString("    } }\n")
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+// accounts renders what a NATS server is to be configured with, passwords from
+// its environment.
+func accounts() string {
+	return strings.TrimSuffix(bus.ServerAccounts(func(name string) string { return "$SKYBRIDGE_" + strings.ToUpper(name) }), "\n")
 }
 
 // pattern is the subject of an event with the JSON names of its identifiers.
