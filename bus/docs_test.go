@@ -16,14 +16,17 @@ import (
 	"github.com/skybridge-media/skybridge/bus"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/subjects.md and docs/asyncapi.yaml")
+var update = flag.Bool("update", false, "rewrite docs/subjects.md, docs/nats.conf and docs/asyncapi.yaml")
 
 //go:embed testdata/subjects.md
 var preamble string
 
-const page = "../docs/subjects.md"
+const (
+	page     = "../docs/subjects.md"
+	natsConf = "../docs/nats.conf"
+)
 
-// TestDocs compares docs/subjects.md with the code: the events with their
+// TestDocs compares docs/subjects.md, and docs/nats.conf, with the code: the events with their
 // comments, the commands with their tags, who may do what, and
 // testdata/subjects.md around them. Run it with -update after a
 // change that is meant.
@@ -35,14 +38,27 @@ func TestDocs(t *testing.T) {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(natsConf, []byte(configuration(want)), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
+	for path, want := range map[string]string{page: want, natsConf: configuration(want)} {
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s is not what the code says; run go test ./bus -run TestDocs -update", path)
+		}
 	}
-	if string(got) != want {
-		t.Errorf("%s is not what the code says; run go test ./bus -run TestDocs -update", page)
-	}
+}
+
+// configuration is the NATS server's on the page, as a file: docker-compose.yml
+// mounts it.
+func configuration(page string) string {
+	_, rest, _ := strings.Cut(page, "```conf\n")
+	conf, _, _ := strings.Cut(rest, "```")
+	return "# Generated: go test ./bus -run TestDocs -update\n" + conf
 }
 
 // events renders one section per kind.

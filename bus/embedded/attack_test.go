@@ -268,6 +268,70 @@ func TestAttack(t *testing.T) {
 	}
 }
 
+// TestServiceSeenByIntegrations lets integrations find both nodes, and ask them what
+// they may. Neither hears what the other is told.
+func TestServiceSeenByIntegrations(t *testing.T) {
+	for server, start := range map[string]func(*testing.T) map[string]string{"embedded": startEmbedded, "documented": startDocumented} {
+		t.Run(server, func(t *testing.T) {
+			urls := start(t)
+			newVictim(t, urls[bus.AccessNode])
+			other := node(t, urls[bus.AccessNode])
+			stop, err := other.Serve(natsbus.Service{Version: "1.0.0", Node: "n2", Program: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = stop(context.Background()) })
+			control, observe := logIn(t, urls[bus.AccessControl]), logIn(t, urls[bus.AccessObserve])
+			ears, err := control.SubscribeSync("_INBOX.>")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := control.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			for _, verb := range []string{"PING", "INFO", "STATS"} {
+				for _, subject := range []string{"$SRV." + verb, "$SRV." + verb + ".skybridge"} {
+					inbox := observe.NewInbox()
+					answers, err := observe.SubscribeSync(inbox)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := observe.PublishRequest(subject, inbox, nil); err != nil {
+						t.Fatal(err)
+					}
+					seen := map[string]bool{}
+					for len(seen) < 2 {
+						m, err := answers.NextMsg(10 * time.Second)
+						if err != nil {
+							t.Fatalf("%s: %v after %v", subject, err, seen)
+						}
+						var said struct {
+							Name     string            `json:"name"`
+							Metadata map[string]string `json:"metadata"`
+						}
+						if err := json.Unmarshal(m.Data, &said); err != nil || said.Name != natsbus.ServiceName {
+							t.Fatalf("%s: %s, %v", subject, m.Data, err)
+						}
+						seen[said.Metadata["node"]] = true
+					}
+				}
+			}
+			if m, err := observe.Request("sky.api.conference.list", nil, 10*time.Second); err != nil || string(m.Data) != "{}" {
+				t.Errorf("%v, %v", m, err)
+			}
+			if m, err := observe.Request("sky.api.conference.lock", nil, time.Second); err == nil {
+				t.Errorf("observe is answered %s", m.Data)
+			}
+			if n, _, err := ears.Pending(); err != nil || n != 0 {
+				t.Errorf("control hears %d messages to observe, %v", n, err)
+			}
+			if m, err := control.Request("sky.api.conference.lock", nil, 10*time.Second); err != nil || string(m.Data) != "{}" {
+				t.Errorf("%v, %v", m, err)
+			}
+		})
+	}
+}
+
 // unharmed looks what an attack has done.
 func (v *victim) unharmed(t *testing.T, a *attacker, name string) {
 	t.Helper()
