@@ -84,7 +84,7 @@ func asyncapi(t *testing.T) []byte {
 		"channels": d.channels, "operations": d.operations,
 		"components": object{
 			"messages":        d.messages,
-			"securitySchemes": object{"password": object{"type": "userPassword", "description": "As in DATA/access."}},
+			"securitySchemes": object{"password": object{"type": "userPassword", "description": "User control or observe with the password in DATA/access, or that of your server. observe may send only the commands that read."}},
 		},
 	}
 	var plain any

@@ -10,40 +10,55 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/skybridge-media/skybridge/bus"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/subjects.md and docs/asyncapi.yaml")
+var update = flag.Bool("update", false, "rewrite docs/subjects.md, docs/nats.conf and docs/asyncapi.yaml")
 
 //go:embed testdata/subjects.md
 var preamble string
 
-const page = "../docs/subjects.md"
+const (
+	page     = "../docs/subjects.md"
+	natsConf = "../docs/nats.conf"
+)
 
-// TestDocs compares docs/subjects.md with the code: the events with their
+// TestDocs compares docs/subjects.md, and docs/nats.conf, with the code: the events with their
 // comments, the commands with their tags, who may do what, and
 // testdata/subjects.md around them. Run it with -update after a
 // change that is meant.
 func TestDocs(t *testing.T) {
 	want := strings.NewReplacer(
-		"{{events}}", events(t), "{{commands}}", commands(t), "{{users}}", users(),
+		"{{events}}", events(t), "{{commands}}", commands(t), "{{accounts}}", accounts(),
 	).Replace(preamble)
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.WriteFile(natsConf, []byte(configuration(want)), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
+	for path, want := range map[string]string{page: want, natsConf: configuration(want)} {
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s is not what the code says; run go test ./bus -run TestDocs -update", path)
+		}
 	}
-	if string(got) != want {
-		t.Errorf("%s is not what the code says; run go test ./bus -run TestDocs -update", page)
-	}
+}
+
+// configuration is the NATS server's on the page, as a file: docker-compose.yml
+// mounts it.
+func configuration(page string) string {
+	_, rest, _ := strings.Cut(page, "```conf\n")
+	conf, _, _ := strings.Cut(rest, "```")
+	return "# Generated: go test ./bus -run TestDocs -update\n" + conf
 }
 
 // events renders one section per kind.
@@ -115,31 +130,10 @@ func table(t *testing.T, b *strings.Builder, what string, typ reflect.Type) {
 	rows(typ, "")
 }
 
-// users renders the accesses as a NATS server is configured.
-func users() string {
-	var b strings.Builder
-	quoted := func(list []string) string {
-		var q []string
-		for _, s := range list {
-			q = append(q, strconv.Quote(s))
-		}
-		return "[" + strings.Join(q, ", ") + "]"
-	}
-	for _, a := range bus.Accesses() {
-		fmt.Fprintf(&b, "    { user: %s, password: \"$SKYBRIDGE_%s\", permissions: {\n", a.Name, strings.ToUpper(a.Name))
-		for _, p := range []struct {
-			verb string
-			bus.Subjects
-		}{{"publish", a.Publish}, {"subscribe", a.Subscribe}} {
-			fmt.Fprintf(&b, "        %s: {\n          allow: %s\n", p.verb, quoted(p.Allow))
-			if len(p.Deny) > 0 {
-				fmt.Fprintf(&b, "          deny: %s\n", quoted(p.Deny))
-			}
-			b.WriteString("        }\n")
-		}
-		b.WriteString("    } }\n")
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+// accounts renders what a NATS server is to be configured with, passwords from
+// its environment.
+func accounts() string {
+	return strings.TrimSuffix(bus.ServerAccounts(func(name string) string { return "$SKYBRIDGE_" + strings.ToUpper(name) }), "\n")
 }
 
 // pattern is the subject of an event with the JSON names of its identifiers.

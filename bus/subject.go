@@ -10,6 +10,7 @@ import "strings"
 //	sky.a.<node>.<incarnation>.<lane>          messages between actors
 //	sky.hb.<node>.<incarnation>                heartbeats of nodes
 //	sky.srv.<server id>                        what a NATS server says of itself
+//	sky.js.<JetStream request>                 consumers that integrations want
 //
 // Tokens are lower case letters, digits, '-' and '_'. Identifiers that come
 // from outside are escaped by [Token], never trusted.
@@ -21,6 +22,11 @@ const (
 
 	// Stream is the JetStream stream that keeps the events.
 	Stream = "SKYBRIDGE_EVT"
+
+	// ConsumerRequests matches the requests of integrations to JetStream that nodes
+	// look at before JetStream gets them: those for a consumer of the events.
+	ConsumerRequests = consumerRequests + ">"
+	consumerRequests = prefix + ".js."
 
 	// AllHeartbeats matches the heartbeats of every node.
 	AllHeartbeats = prefix + ".hb.>"
@@ -81,8 +87,11 @@ func ParseHeartbeatSubject(s string) (node, incarnation string, ok bool) {
 // ServerSubject is where whoever runs an embedded server answers for it.
 func ServerSubject(id string) string { return subject("srv", Token(id)) }
 
-// InboxPrefix is where the answers to a node's questions go. It is below what no
-// integration may listen to.
+// ConsumerRequest returns the JetStream request that came at a subject which
+// [ConsumerRequests] matches.
+func ConsumerRequest(s string) string { return "$JS.API." + strings.TrimPrefix(s, consumerRequests) }
+
+// InboxPrefix is where the answers to a node's questions go.
 func InboxPrefix(node string) string { return NodeInboxes + "." + Token(node) }
 
 // NodeInboxes is what the inboxes of all nodes begin with.

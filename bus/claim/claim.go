@@ -21,6 +21,10 @@
 // every command, is what makes "exactly one owner" true in effect: a lease
 // alone cannot.
 //
+// A record or session that cannot be read may be that of a live owner, so it is
+// [ErrUnreadable], and never "nobody". A record stays so until somebody removes
+// it.
+//
 // # When NATS goes away
 //
 // Every method fails at once with [bus.Unavailable]; [Directory.Valid] becomes
@@ -77,6 +81,7 @@ type (
 var (
 	ErrUnavailable = &bus.Error{Code: bus.Unavailable, Text: "claim: directory out of reach"}
 	ErrExpired     = &bus.Error{Code: bus.Unavailable, Text: "claim: this node's session is not valid"}
+	ErrUnreadable  = &bus.Error{Code: bus.Unavailable, Text: "claim: what the directory says of that name cannot be read"}
 	ErrNoOwner     = &bus.Error{Code: bus.NotFound, Text: "claim: nobody owns that name"}
 )
 

@@ -418,6 +418,95 @@ func TestTidy(t *testing.T) {
 	}
 }
 
+// TestUnreadable puts records and sessions into the directory that no node has
+// written. Nobody may take the names over, because somebody may own them.
+func TestUnreadable(t *testing.T) {
+	url := bustest.Serve(t, embedded.Config{}).URL()
+	a, b := join(t, url, "a", "a@1"), join(t, url, "b", "b@1")
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(bucket, key, value string) {
+		t.Helper()
+		kv, err := js.KeyValue(t.Context(), bucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := kv.PutString(t.Context(), key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(what, name string) {
+		t.Helper()
+		for method, f := range map[string]func(context.Context, string) (claim.Owner, error){"Claim": b.Claim, "Lookup": b.Lookup} {
+			if o, err := f(t.Context(), name); bus.CodeOf(err) != bus.Unavailable || !errors.Is(err, claim.ErrUnreadable) {
+				t.Errorf("%s: %s returns %+v, %v", what, method, o, err)
+			}
+		}
+	}
+	for i, value := range []string{
+		"", "{", `"a@1"`, "null", "[]", `{"address":5}`, "{}", `{"address":""}`, `{"address":"a"}`, `{"address":"@1"}`, `{"address":"a@"}`,
+		`{"id":"1","time":"2026-01-01T00:00:00Z","room":"standup"}`, // an event
+	} {
+		name := fmt.Sprint("conference.r", i)
+		put("sky-records", name, value)
+		refused(value, name)
+	}
+	// An owner whose record is spoilt does not go on as if nothing had happened.
+	take(t, a, "conference.mine")
+	put("sky-records", "conference.mine", "{")
+	refused("spoilt", "conference.mine")
+	if err := b.Tidy(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := keys(t, b.nc); n != 13 {
+		t.Errorf("%d records after tidying, want all 13", n)
+	}
+
+	take(t, a, "conference.a")
+	if err := a.Close(); err != nil { // or it would write its session again
+		t.Fatal(err)
+	}
+	put("sky-sessions", "node.a", "{")
+	refused("session", "conference.a")
+	// It expires, as any.
+	await(t, "the name is free", func() bool {
+		o, err := b.Claim(t.Context(), "conference.a")
+		return err == nil && o.Mine
+	})
+}
+
+// TestSpoiltWhileAway spoils the record of an owner that is cut off. When it is
+// back, what it owned is lost.
+func TestSpoiltWhileAway(t *testing.T) {
+	srv := bustest.Serve(t, embedded.Config{})
+	link := bustest.NewProxy(t, srv.URL())
+	a, b := join(t, link.URL, "a", "a@1"), join(t, srv.URL(), "b", "b@1")
+	take(t, a, "conference.x")
+	link.Refuse()
+	await(t, "the end of its session", func() bool {
+		_, err := b.Lookup(t.Context(), "conference.x")
+		return errors.Is(err, claim.ErrNoOwner)
+	})
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.KeyValue(t.Context(), "sky-records")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(t.Context(), "conference.x", "{"); err != nil {
+		t.Fatal(err)
+	}
+	link.Forward(srv.URL())
+	if e := next[*claim.Lost](a); len(e.Names) != 1 || e.Names[0] != "conference.x" {
+		t.Errorf("lost %v", e.Names)
+	}
+	waitValid(t, a)
+}
+
 // TestClaimDuringRelease claims and releases one name from many goroutines of
 // its owner: a claim that succeeded must not be undone by an earlier release.
 func TestClaimDuringRelease(t *testing.T) {

@@ -14,6 +14,8 @@ type Metrics struct {
 	failures prometheus.Counter
 	fenced   prometheus.Counter
 	errors   prometheus.Counter
+
+	unreadable prometheus.Counter
 }
 
 // NewMetrics registers the metrics with reg, or with nothing if reg is nil.
@@ -47,6 +49,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		errors: f.NewCounter(prometheus.CounterOpts{
 			Name: "skybridge_claim_errors_total",
 			Help: "Questions to the directory that it could not answer.",
+		}),
+		unreadable: f.NewCounter(prometheus.CounterOpts{
+			Name: "skybridge_claim_records_unreadable_total",
+			Help: "Times that a record of an owner could not be read, because no node has written it.",
 		}),
 	}
 }

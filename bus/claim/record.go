@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -13,6 +14,26 @@ import (
 // record is the value of a name's key.
 type record struct {
 	Address string `json:"address"`
+}
+
+// readRecord returns the address in a record.
+func readRecord(value []byte) (address string, err error) {
+	var r record
+	if err := json.Unmarshal(value, &r); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if node := nodeOf(r.Address); node == "" || len(r.Address) < len(node)+len("@x") {
+		return "", fmt.Errorf("%w: %q is no address", ErrUnreadable, r.Address)
+	}
+	return r.Address, nil
+}
+
+// unreadable tells of a record that was not written by a node, or by one that is
+// much newer. Somebody must look.
+func (d *Directory) unreadable(e jetstream.KeyValueEntry, err error) error {
+	d.cfg.Metrics.unreadable.Inc()
+	d.cfg.Log.Error("record cannot be read; its name is without an owner until it is removed", "bucket", recordsBucket, "key", e.Key(), "err", err)
+	return err
 }
 
 // operationTimeout bounds each of the methods below.
@@ -123,16 +144,15 @@ func (d *Directory) missing(ctx context.Context, err error) error {
 // ownerOf reads a record and reports whether its owner lives, which is proven
 // if it does not.
 func (d *Directory) ownerOf(ctx context.Context, e jetstream.KeyValueEntry, address string) (Owner, bool, error) {
-	var r record
-	if err := json.Unmarshal(e.Value(), &r); err != nil {
-		d.cfg.Log.Warn("record not understood, taking it over", "key", e.Key(), "err", err)
-		return Owner{}, false, nil
+	holder, err := readRecord(e.Value())
+	if err != nil {
+		return Owner{}, false, d.unreadable(e, err)
 	}
-	owner := Owner{r.Address, e.Revision(), r.Address == address}
+	owner := Owner{holder, e.Revision(), holder == address}
 	if owner.Mine {
 		return owner, true, nil
 	}
-	live, err := d.alive(ctx, r.Address, true)
+	live, err := d.alive(ctx, holder, true)
 	return owner, live, err
 }
 
@@ -148,7 +168,10 @@ func (d *Directory) alive(ctx context.Context, address string, fence bool) (bool
 		e, err := sessions.Get(ctx, key)
 		if err == nil {
 			var s session
-			return json.Unmarshal(e.Value(), &s) == nil && s.Address == address, nil
+			if err := json.Unmarshal(e.Value(), &s); err != nil {
+				return false, fmt.Errorf("%w: session of %s: %w", ErrUnreadable, nodeOf(address), err)
+			}
+			return s.Address == address, nil
 		}
 		if isMissing(err) { // lost with the server: another has been empty for no time at all
 			_, _, err := d.buckets(ctx, true)
@@ -213,12 +236,12 @@ func (d *Directory) Lookup(ctx context.Context, name string) (Owner, error) {
 		d.cfg.Metrics.errors.Inc()
 		return Owner{}, unavailable(err)
 	}
-	var r record
-	if json.Unmarshal(e.Value(), &r) != nil {
-		return Owner{}, ErrNoOwner
+	holder, err := readRecord(e.Value())
+	if err != nil {
+		return Owner{}, d.unreadable(e, err)
 	}
 	d.mu.Lock()
-	mine, valid, released := r.Address == d.address, d.validLocked(), d.held[name].released
+	mine, valid, released := holder == d.address, d.validLocked(), d.held[name].released
 	d.mu.Unlock()
 	switch {
 	case mine && !valid:
@@ -226,16 +249,16 @@ func (d *Directory) Lookup(ctx context.Context, name string) (Owner, error) {
 	case mine && released:
 		return Owner{}, ErrNoOwner
 	case mine:
-		return Owner{r.Address, e.Revision(), true}, nil
+		return Owner{holder, e.Revision(), true}, nil
 	}
-	live, err := d.alive(ctx, r.Address, false)
+	live, err := d.alive(ctx, holder, false)
 	if err != nil {
 		return Owner{}, err
 	}
 	if !live {
 		return Owner{}, ErrNoOwner
 	}
-	return Owner{r.Address, e.Revision(), false}, nil
+	return Owner{holder, e.Revision(), false}, nil
 }
 
 // Release gives name up if epoch is of this node's present tenure. When the
@@ -365,8 +388,11 @@ func (d *Directory) recheck(ctx context.Context, records jetstream.KeyValue, key
 	if err != nil {
 		return 0, err
 	}
-	var r record
-	if json.Unmarshal(e.Value(), &r) != nil || r.Address != address {
+	switch holder, err := readRecord(e.Value()); {
+	case err != nil:
+		_ = d.unreadable(e, err)
+		return 0, errMoved // whose it is, nobody knows; so it is not ours
+	case holder != address:
 		return 0, errMoved
 	}
 	revision, err := records.Update(ctx, key, value, e.Revision())
@@ -424,11 +450,11 @@ func (d *Directory) Tidy(ctx context.Context) error {
 			return unavailable(err)
 		}
 		_, live, err := d.ownerOf(ctx, e, address)
-		if err != nil {
-			return err
-		}
-		if live {
+		switch {
+		case errors.Is(err, ErrUnreadable), err == nil && live:
 			continue
+		case err != nil:
+			return err
 		}
 		err = records.Purge(ctx, key, jetstream.LastRevision(e.Revision()), jetstream.PurgeTTL(markerLifetime))
 		if err != nil && !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {

@@ -30,22 +30,31 @@ import (
 )
 
 // TestAccess holds the users of the embedded server to what they may do.
-func TestAccess(t *testing.T) {
+func TestAccess(t *testing.T) { testAccess(t, startEmbedded(t)) }
+
+// TestDocumentedAccess does the same with the configuration that docs/subjects.md
+// shows for a server of one's own.
+func TestDocumentedAccess(t *testing.T) { testAccess(t, startDocumented(t)) }
+
+// startEmbedded runs the embedded server, and returns the URL of each user.
+func startEmbedded(t *testing.T) map[string]string {
+	t.Helper()
 	var users []embedded.User
 	for _, a := range bus.Accesses() {
-		users = append(users, embedded.User{Password: "secret-of-" + a.Name, Access: a})
+		users = append(users, embedded.User{Name: a.Name, Password: "secret-of-" + a.Name})
 	}
 	s := start(t, embedded.Config{Dir: t.TempDir(), Users: users})
 	urls := map[string]string{}
 	for _, u := range users {
 		urls[u.Name] = s.URLFor("127.0.0.1", u)
 	}
-	testAccess(t, urls)
+	return urls
 }
 
-// TestDocumentedAccess does the same with the configuration that docs/subjects.md
-// shows for a server of one's own.
-func TestDocumentedAccess(t *testing.T) {
+// startDocumented runs a server with the configuration on docs/subjects.md, and
+// returns the URL of each user.
+func startDocumented(t *testing.T) map[string]string {
+	t.Helper()
 	page, err := os.ReadFile("../../docs/subjects.md")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +66,7 @@ func TestDocumentedAccess(t *testing.T) {
 	dir := t.TempDir()
 	text := strings.ReplaceAll(string(block[1]), "/var/lib/nats", dir)
 	for _, a := range bus.Accesses() {
-		text = strings.Replace(text, "$SKYBRIDGE_"+strings.ToUpper(a.Name), "secret-of-"+a.Name, 1)
+		t.Setenv("SKYBRIDGE_"+strings.ToUpper(a.Name), "secret-of-"+a.Name)
 	}
 	path := filepath.Join(dir, "nats.conf")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -85,7 +94,7 @@ func TestDocumentedAccess(t *testing.T) {
 	for _, a := range bus.Accesses() {
 		urls[a.Name] = strings.Replace(s.ClientURL(), "nats://", "nats://"+a.Name+":secret-of-"+a.Name+"@", 1)
 	}
-	testAccess(t, urls)
+	return urls
 }
 
 // who is a client with what the server has refused it.
@@ -148,11 +157,7 @@ func (w *who) allowed(t *testing.T, f func() error) bool {
 // thing must come up with its rights alone.
 func testAccess(t *testing.T, urls map[string]string) {
 	t.Helper()
-	b, err := natsbus.Connect(t.Context(), natsbus.Config{URL: urls[bus.AccessNode], Node: "n1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Close(t.Context()) })
+	b := node(t, urls[bus.AccessNode])
 	if err := b.Publish(t.Context(), bus.NodeStarted{Node: "n1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +170,8 @@ func testAccess(t *testing.T, urls map[string]string) {
 		}
 	}
 
-	node, control, observe := logIn(t, urls[bus.AccessNode]), logIn(t, urls[bus.AccessControl]), logIn(t, urls[bus.AccessObserve])
-	everybody := map[string]*who{bus.AccessNode: node, bus.AccessControl: control, bus.AccessObserve: observe}
+	trusted, control, observe := logIn(t, urls[bus.AccessNode]), logIn(t, urls[bus.AccessControl]), logIn(t, urls[bus.AccessObserve])
+	everybody := map[string]*who{bus.AccessNode: trusted, bus.AccessControl: control, bus.AccessObserve: observe}
 	const n, c, o = 1, 2, 4
 	tests := []struct {
 		subject         string
@@ -183,27 +188,31 @@ func testAccess(t *testing.T, urls map[string]string) {
 		{"sky.a.n1.x.u", n, n},
 		{"sky.a.>", 0, n},
 		{"sky.hb.n1.x", n, n},
+		{"sky.js.CONSUMER.CREATE.SKYBRIDGE_EVT.x", n, n},
 		{"sky.srv.x", n, n},
 		{"sky.>", 0, n},
 		{">", 0, 0},
 		{"_INBOX.mine", n, n | c | o},
-		{"_INBOX.sky.n1.x", n, n},
+		{"_INBOX.>", 0, n | c | o},
+		{"_R_.>", 0, 0},
 		{"$SRV.INFO", n | c | o, n},
 		{"$SRV.PING.skybridge", n | c | o, n},
 		{"$KV.sky-records.conference.x", n, n},
 		{"$KV.sky-sessions.node.n1", n, n},
 		{"$JS.API.STREAM.DELETE.SKYBRIDGE_EVT", 0, n},
 		{"$JS.API.STREAM.PURGE.SKYBRIDGE_EVT", 0, n},
+		{"$JS.API.STREAM.UPDATE.SKYBRIDGE_EVT", 0, n},
 		{"$JS.API.STREAM.CREATE.MINE", 0, n},
 		{"$JS.API.STREAM.MSG.GET.KV_sky-records", 0, n},
 		{"$JS.API.DIRECT.GET.KV_sky-records.x", 0, n},
 		{"$JS.API.CONSUMER.CREATE.KV_sky-records.x.y", 0, n},
+		{"$JS.n1.API.STREAM.DELETE.SKYBRIDGE_EVT", 0, n},
 	}
 	names := map[int]string{n: bus.AccessNode, c: bus.AccessControl, o: bus.AccessObserve}
 	for _, tt := range tests {
 		for bit, name := range names {
 			w := everybody[name]
-			deletes := strings.HasPrefix(tt.subject, "$JS.API.") && bit == n
+			deletes := strings.HasPrefix(tt.subject, "$JS.") && bit == n
 			if !strings.HasSuffix(tt.subject, ">") && !deletes {
 				if got, want := w.mayPublish(t, tt.subject), tt.publish&bit != 0; got != want {
 					t.Errorf("%s may publish to %s: %v, want %v", name, tt.subject, got, want)
@@ -213,23 +222,6 @@ func testAccess(t *testing.T, urls map[string]string) {
 				t.Errorf("%s may listen to %s: %v, want %v", name, tt.subject, got, want)
 			}
 		}
-	}
-
-	// A wildcard does not let through what is denied.
-	ear, err := observe.SubscribeSync("_INBOX.>")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := observe.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	for _, subject := range []string{"_INBOX.sky.n1.secret", "_INBOX.mine"} {
-		if err := node.Publish(subject, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if m, err := ear.NextMsg(10 * time.Second); err != nil || m.Subject != "_INBOX.mine" {
-		t.Errorf("the observer hears %v, %v", m, err)
 	}
 
 	// Who observes may keep a durable consumer on the events.
@@ -253,11 +245,203 @@ func testAccess(t *testing.T, urls map[string]string) {
 	}
 }
 
+// TestDataFromBefore starts a server with accounts on a directory that one without
+// has left: the nodes find their state.
+func TestDataFromBefore(t *testing.T) {
+	dir := t.TempDir()
+	before := start(t, embedded.Config{Dir: dir})
+	b := node(t, before.URL())
+	for _, name := range []string{"a", "b"} {
+		if err := b.Publish(t.Context(), bus.NodeStarted{Node: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	js, err := jetstream.New(b.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "sky-records"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := kv.PutString(t.Context(), "conference.x", "a@1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := jetstream.ConsumerConfig{Durable: "mine", AckPolicy: jetstream.AckExplicitPolicy}
+	consumer, err := js.CreateConsumer(t.Context(), natsbus.Stream, mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := consumer.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.DoubleAck(t.Context()), b.Close(t.Context()), before.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	user := embedded.User{Name: bus.AccessNode, Password: "secret-of-the-node"}
+	observer := embedded.User{Name: bus.AccessObserve, Password: "secret-of-the-observer"}
+	for range 2 { // and again
+		after := start(t, embedded.Config{Dir: dir, Users: []embedded.User{user, observer}})
+		if js, err = jetstream.New(node(t, after.URL()).Data()); err != nil {
+			t.Fatal(err)
+		}
+		if kv, err = js.KeyValue(t.Context(), "sky-records"); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := kv.Get(t.Context(), "conference.x"); err != nil || string(e.Value()) != "a@1" || e.Revision() != was {
+			t.Errorf("the record is %v, %v", e, err)
+		}
+		// An integration goes on where it was.
+		if js, err = jetstream.New(logIn(t, after.URLFor("127.0.0.1", observer)).Conn); err != nil {
+			t.Fatal(err)
+		}
+		if consumer, err = js.CreateOrUpdateConsumer(t.Context(), natsbus.Stream, mine); err != nil {
+			t.Fatal(err)
+		}
+		if m, err = consumer.Next(); err != nil || m.Subject() != "sky.evt.node.started.b" {
+			t.Fatalf("%v, %v", m, err)
+		}
+		if meta, err := m.Metadata(); err != nil || meta.Sequence.Stream != 2 {
+			t.Errorf("%+v, %v", meta, err)
+		}
+		if err := errors.Join(m.Nak(), after.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// node connects a node.
+func node(t *testing.T, url string) *natsbus.Bus {
+	t.Helper()
+	b, err := natsbus.Connect(t.Context(), natsbus.Config{URL: url, Node: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close(context.Background()) })
+	return b
+}
+
+// TestReplay reads the events as an integration may: in order, each once, from any
+// position and time, again after a break, and only by asking for them.
+func TestReplay(t *testing.T) {
+	for server, start := range map[string]func(*testing.T) map[string]string{"embedded": startEmbedded, "documented": startDocumented} {
+		for _, user := range []string{bus.AccessObserve, bus.AccessControl} {
+			t.Run(server+"/"+user, func(t *testing.T) {
+				urls := start(t)
+				replay(t, node(t, urls[bus.AccessNode]), logIn(t, urls[user]))
+			})
+		}
+	}
+}
+
+func replay(t *testing.T, b *natsbus.Bus, w *who) {
+	t.Helper()
+	const events = 300
+	live, err := w.SubscribeSync(bus.AllEvents)
+	if err := errors.Join(err, w.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range events {
+		if err := b.Publish(t.Context(), bus.NodeStarted{Node: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	js, err := jetstream.New(w.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(m jetstream.Msg, want uint64) {
+		t.Helper()
+		meta, err := m.Metadata()
+		if err != nil || meta.Sequence.Stream != want || m.Subject() != fmt.Sprint("sky.evt.node.started.", want-1) {
+			t.Fatalf("%s at %+v, %v; want %d", m.Subject(), meta, err, want)
+		}
+	}
+	cfg := jetstream.ConsumerConfig{Durable: "mine", AckPolicy: jetstream.AckExplicitPolicy, FilterSubject: "sky.evt.node.started.>"}
+	for seq := uint64(1); seq <= events; {
+		consumer, err := js.CreateOrUpdateConsumer(t.Context(), natsbus.Stream, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch, err := consumer.Fetch(events/3, jetstream.FetchMaxWait(20*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for m := range batch.Messages() {
+			at(m, seq)
+			if err := m.Ack(); err != nil {
+				t.Fatal(err)
+			}
+			seq++
+		}
+		if err := batch.Error(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := consumer.Info(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	ordered, err := js.OrderedConsumer(t.Context(), natsbus.Stream, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: 100,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := ordered.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(100); seq <= events; seq++ {
+		m, err := messages.Next(jetstream.NextMaxWait(20 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		at(m, seq)
+	}
+	messages.Stop()
+
+	stream, err := js.Stream(t.Context(), natsbus.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != events {
+		t.Errorf("%d events are kept", n)
+	}
+	m, err := stream.GetMsg(t.Context(), 7)
+	if err != nil || m.Subject != "sky.evt.node.started.6" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	since, err := js.CreateConsumer(t.Context(), natsbus.Stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &m.Time})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := since.Next()
+	if err != nil || first.Subject() != "sky.evt.node.started.6" {
+		t.Errorf("%v, %v", first, err)
+	}
+	_, err = js.CreatePushConsumer(t.Context(), natsbus.Stream, jetstream.ConsumerConfig{DeliverSubject: w.NewInbox()})
+	if err == nil || !strings.Contains(err.Error(), "deliver_subject: only pull consumers are allowed") {
+		t.Errorf("a consumer that delivers: %v", err)
+	}
+	if err := js.DeleteConsumer(t.Context(), natsbus.Stream, "mine"); err != nil {
+		t.Error(err)
+	}
+	for i := range events {
+		m, err := live.NextMsg(10 * time.Second)
+		if err != nil || m.Subject != fmt.Sprint("sky.evt.node.started.", i) {
+			t.Fatalf("%v, %v", m, err)
+		}
+	}
+}
+
 // TestTLS admits over the network only who speaks TLS and trusts the certificate;
 // in the process nobody needs to.
 func TestTLS(t *testing.T) {
 	certificate, pool := selfSigned(t)
-	user := embedded.User{Password: "secret-of-the-node", Access: bus.Accesses()[0]}
+	user := embedded.User{Name: bus.AccessNode, Password: "secret-of-the-node"}
 	s := start(t, embedded.Config{
 		Dir: t.TempDir(), Users: []embedded.User{user}, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	})

@@ -47,8 +47,8 @@ type Config struct {
 	// look like a URL's punctuation: letters, digits, '-' and '_'.
 	Token string
 
-	// Users may connect, and nobody else. The first one is a node: it may do
-	// everything that a node does. Empty leaves it to Token.
+	// Users may connect, and nobody else. The first one is the node. Empty leaves
+	// it to Token.
 	Users []User
 
 	// TLS is what clients over the network must use; nil is for plain
@@ -113,11 +113,8 @@ type Server struct {
 	url   string
 }
 
-// A User is somebody who may connect.
-type User struct {
-	Password string
-	bus.Access
-}
+// A User is somebody who may connect: one of those in [bus.Accesses].
+type User struct{ Name, Password string }
 
 // startTimeout is how long a server may take to recover its streams.
 const startTimeout = 30 * time.Second
@@ -145,6 +142,11 @@ func (s *Server) start(cfg Config) error {
 	opts, err := options(cfg)
 	if err != nil {
 		return err
+	}
+	if len(cfg.Users) > 0 {
+		if err := adopt(cfg.Dir); err != nil {
+			return err
+		}
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
@@ -176,12 +178,7 @@ func options(cfg Config) (*server.Options, error) {
 	if port == 0 {
 		port = server.RANDOM_PORT
 	}
-	users, err := users(cfg.Users)
-	if err != nil {
-		return nil, err
-	}
-	return &server.Options{
-		Users:         users,
+	opts := &server.Options{
 		TLSConfig:     cfg.TLS,
 		TLS:           cfg.TLS != nil,
 		TLSTimeout:    2, // seconds
@@ -205,23 +202,27 @@ func options(cfg Config) (*server.Options, error) {
 		WriteDeadline:       2 * time.Second,
 		PingInterval:        2 * time.Second,
 		MaxPingsOut:         2,
-	}, nil
+	}
+	if len(cfg.Users) > 0 {
+		if err := giveAccounts(opts, cfg.Users); err != nil {
+			return nil, err
+		}
+	}
+	return opts, nil
 }
 
-// users hashes passwords, as the server wants them. They are long and random,
-// so the cheapest hash is as good as any.
-func users(list []User) (users []*server.User, err error) {
-	for _, u := range list {
+// giveAccounts admits users, each to an account of its own, and nobody else. The
+// passwords are long and random, so the cheapest hash is as good as any.
+func giveAccounts(opts *server.Options, users []User) error {
+	hashes := map[string]string{}
+	for _, u := range users {
 		hash, err := bcrypt.GenerateFromPassword([]byte(u.Password), bcrypt.MinCost)
 		if err != nil {
-			return nil, fmt.Errorf("user %s: %w", u.Name, err)
+			return fmt.Errorf("user %s: %w", u.Name, err)
 		}
-		users = append(users, &server.User{Username: u.Name, Password: string(hash), Permissions: &server.Permissions{
-			Publish:   &server.SubjectPermission{Allow: u.Publish.Allow, Deny: u.Publish.Deny},
-			Subscribe: &server.SubjectPermission{Allow: u.Subscribe.Allow, Deny: u.Subscribe.Deny},
-		}})
+		hashes[u.Name] = strconv.Quote(string(hash))
 	}
-	return users, nil
+	return opts.ProcessConfigString(bus.ServerAccounts(func(name string) string { return hashes[name] }))
 }
 
 // A statement is what a server says of itself at [bus.ServerSubject].

@@ -125,7 +125,7 @@ func TestRefusesToStart(t *testing.T) {
 		{"open to everybody", embedded.Config{Dir: t.TempDir(), Host: "0.0.0.0"}, "needs a Token"},
 		{"passwords in the clear", embedded.Config{Dir: t.TempDir(), Host: "0.0.0.0", Users: []embedded.User{{Password: "x"}}}, "without TLS"},
 		{"token and users", embedded.Config{Dir: t.TempDir(), Token: "x", Users: []embedded.User{{Password: "x"}}}, "there are Users"},
-		{"password too long", embedded.Config{Dir: t.TempDir(), Users: []embedded.User{{Password: strings.Repeat("x", 73)}}}, "user : "},
+		{"password too long", embedded.Config{Dir: t.TempDir(), Users: []embedded.User{{Name: "node", Password: strings.Repeat("x", 73)}}}, "user node: "},
 		{"token with punctuation", embedded.Config{Dir: t.TempDir(), Token: "a@b/c"}, "Token"},
 		{"domain with dots", embedded.Config{Dir: t.TempDir(), Domain: "a.b"}, "Domain"},
 		{"name with spaces", embedded.Config{Dir: t.TempDir(), Name: "a b"}, "Name"},

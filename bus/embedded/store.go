@@ -3,11 +3,14 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skybridge-media/skybridge/bus"
 )
 
 // store is a directory that this process alone may write to.
@@ -50,6 +53,25 @@ func prove(lock *os.File) error {
 		return err
 	}
 	return lock.Sync()
+}
+
+// adopt gives the nodes' account what a server had before there were accounts:
+// then all was in the one that has no name.
+func adopt(dir string) error {
+	before, now := filepath.Join(dir, "jetstream", "$G"), filepath.Join(dir, "jetstream", bus.NodesAccount)
+	if _, err := os.Stat(before); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	switch _, err := os.Stat(now); {
+	case err == nil:
+		return nil // it has its own, which is newer
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("store directory: %w", err)
+	}
+	if err := os.Rename(before, now); err != nil {
+		return fmt.Errorf("store directory: %w", err)
+	}
+	return nil
 }
 
 // close gives the lock up. The file stays: removing it would let two processes

@@ -134,7 +134,10 @@ func (b *Bus) dial() (err error) {
 		b.actors.Close()
 		return err
 	}
-	if b.js, err = jetstream.New(b.data); err != nil {
+	if b.js, err = jetstream.New(b.data); err == nil {
+		err = b.serveConsumers()
+	}
+	if err != nil {
 		b.hangUp()
 	}
 	return err

@@ -67,7 +67,7 @@ func loadUsers(dir string) (users []embedded.User, err error) {
 		if err != nil {
 			return nil, err
 		}
-		users = append(users, embedded.User{Password: password, Access: a})
+		users = append(users, embedded.User{Name: a.Name, Password: password})
 	}
 	return users, nil
 }

@@ -102,8 +102,8 @@ func ofParticipant(s *Service, msg func(id string) any) func(context.Context, []
 
 // decode reads a request; nothing at all reads as one without fields. Fields
 // that it does not have are refused: because one that is misspelt would have
-// been meant; and because who may keep a consumer on the events can have them
-// pushed here, and an event has fields that no command has.
+// been meant; and because who may command can have the answer to another request
+// sent here, an event for one, and that has fields that no command has.
 func decode(data []byte, req any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = []byte("{}")
