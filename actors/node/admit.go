@@ -17,6 +17,22 @@ import (
 // did not answer.
 const followPause = 500 * time.Millisecond
 
+// Messages to self.
+type (
+	// judged says what a door has decided about a call, when the caller is to know.
+	judged struct {
+		call    *call
+		cfg     conference.Config
+		verdict verdict
+	}
+
+	// replyLater has a reply that is due now.
+	replyLater struct {
+		to  *actor.PID
+		msg any
+	}
+)
+
 // followLater is sent to self for a call whose conference did not answer.
 type followLater struct{ call participant.ID }
 
@@ -32,11 +48,23 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		n.answer(c, k, err)
 		return
 	}
-	if k.role, err = n.doors.enter(cfg, m, time.Now()); err != nil {
+	v := n.doors.enter(cfg, m, time.Now())
+	if v.pause > 0 {
+		actors.After(c, v.pause, &judged{k, cfg, v})
+		return
+	}
+	n.judged(c, &judged{k, cfg, v})
+}
+
+// judged lets a call in as the door said, or not.
+func (n *node) judged(c actor.Context, j *judged) {
+	k, cfg, m := j.call, j.cfg, j.call.admit
+	err := cmp.Or(n.admissible(m), j.verdict.err) // there may be less room than before the pause
+	if err != nil {
 		n.answer(c, k, err)
 		return
 	}
-	k.role = cmp.Or(k.role, conference.RoleHost)
+	k.role = cmp.Or(j.verdict.role, conference.RoleHost)
 	if cfg.Test > 0 {
 		cfg = testRoom(cfg, k.id)
 	}
@@ -70,14 +98,20 @@ func (n *node) admit(c actor.Context, m *Admit) {
 // authorize answers whether somebody could enter a room.
 func (n *node) authorize(c actor.Context, m *Authorize) {
 	cfg, err := n.rooms.resolve(m.Alias)
-	if err == nil {
-		err = n.doors.authorize(cfg, m, time.Now())
-	}
 	if err != nil {
 		c.Respond(err)
 		return
 	}
-	c.Respond(&Authorized{})
+	var reply any = &Authorized{}
+	v := n.doors.authorize(cfg, m, time.Now())
+	if v.err != nil {
+		reply = v.err
+	}
+	if v.pause > 0 {
+		actors.After(c, v.pause, &replyLater{c.Sender(), reply})
+		return
+	}
+	c.Respond(reply)
 }
 
 func (n *node) admissible(m *Admit) error {

@@ -148,7 +148,7 @@ func Props(cfg Config, deps Deps) (*actor.Props, error) {
 	}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &node{
-			Config: cfg, Deps: deps, rooms: rooms, doors: doors{wrong: map[string][]time.Time{}},
+			Config: cfg, Deps: deps, rooms: rooms,
 			table: map[string]*room{}, calls: map[participant.ID]*call{},
 			ledger: ledger{capacity: cfg.capacity()},
 		}
@@ -249,6 +249,10 @@ func (n *node) toSelf(c actor.Context) {
 		n.released(c, m)
 	case *findAgain:
 		n.findAgain(c, m)
+	case *judged:
+		n.judged(c, m)
+	case *replyLater:
+		n.reply(c, m.to, m.msg)
 	case *followLater:
 		n.followLater(c, m)
 	case *reclaimed:
