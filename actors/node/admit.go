@@ -48,6 +48,10 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		n.answer(c, k, err)
 		return
 	}
+	if n.asks(cfg, m) {
+		n.askCaller(c, k, cfg)
+		return
+	}
 	v := n.doors.enter(cfg, m, time.Now())
 	if v.pause > 0 {
 		actors.After(c, v.pause, &judged{k, cfg, v})
@@ -128,16 +132,7 @@ func (n *node) admissible(m *Admit) error {
 
 // seat starts the actor of a call, which joins the conference.
 func (n *node) seat(c actor.Context, r *room, k *call) {
-	m := k.admit
-	props := participant.Props(participant.Config{
-		ID: k.id, Room: r.cfg.Name, Conference: r.conference, Protocol: m.Protocol, Outgoing: m.Outgoing,
-		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
-		DirectChat: m.DirectChat, Waits: m.Waits,
-	}, participant.Deps{
-		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
-		Signalling: m.Signalling,
-	})
-	pid, err := c.SpawnNamed(props, "participant/"+string(k.id))
+	pid, err := c.SpawnNamed(n.participant(r.cfg.Name, r.conference, k, nil), "participant/"+string(k.id))
 	if err != nil {
 		n.Log.Error("participant not started", "call", k.id, "err", err)
 		n.drop(c, k, ErrCall)
@@ -145,6 +140,19 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 	}
 	k.room, k.pid, k.owner = r, pid, r.conference
 	r.calls[k.id] = k
+}
+
+// participant describes the actor of a call.
+func (n *node) participant(room string, owner *actor.PID, k *call, ask *participant.Ask) *actor.Props {
+	m := k.admit
+	return participant.Props(participant.Config{
+		ID: k.id, Room: room, Conference: owner, Protocol: m.Protocol, Outgoing: m.Outgoing,
+		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
+		DirectChat: m.DirectChat, Ask: ask, Waits: m.Waits,
+	}, participant.Deps{
+		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
+		Signalling: m.Signalling, Reception: n.Reception,
+	})
 }
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
@@ -188,6 +196,7 @@ func (n *node) forget(c actor.Context, k *call) {
 	delete(n.calls, k.id)
 	n.giveBack(k)
 	n.measure()
+	n.leaveDoor(c, k)
 	if r := k.room; r != nil {
 		k.room = nil
 		delete(r.calls, k.id)

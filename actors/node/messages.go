@@ -30,9 +30,10 @@ type (
 		Remote   string         // the peer's URI or address, for the roster
 		Audio    bool           // media that the call wants
 		Video    bool
-		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host", "guest" or "viewer"; empty means host. A PIN decides between host and guest where the room has any
-		PIN      string // what the caller has given; [NoPIN] to come as a guest, or to watch, without; empty for nothing yet
+		API      bool       // present in the roster without media until Connect (client API); no time limit for that
+		Role     string     // "host", "guest" or "viewer"; empty means host. A PIN decides between host and guest where the room has any
+		PIN      string     // what the caller has given; [NoPIN] to come as a guest, or to watch, without; empty for nothing yet
+		Asks     bool       // the caller can be asked for a PIN when the call is answered, if PIN is NoPIN
 		Source   netip.Addr // where the caller's signalling comes from: its wrong PINs are counted by it
 
 		Referred   bool // was sent here by a host of another conference: Role is as authorized, and no PIN is needed
@@ -111,9 +112,9 @@ type (
 	// either it ends by itself.
 	Admitted struct {
 		Participant *actor.PID
-		Conference  *actor.PID // its owner, on this node or another
+		Conference  *actor.PID // its owner, on this node or another; nil while the caller is asked for a PIN
 		Room        string     // the room's name
-		Role        string     // "host", "guest" or "viewer"
+		Role        string     // "host", "guest" or "viewer"; empty while the caller is asked for a PIN
 		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
 

@@ -103,6 +103,10 @@ type Deps struct {
 	// TestCall is what test calls are made with; required if a room has Test.
 	TestCall testcall.Media
 
+	// Reception is where callers are asked for a PIN. Without Reception.Open
+	// nobody is.
+	Reception participant.Reception
+
 	// Dialer places outgoing calls. nil: there are none.
 	Dialer Dialer
 }
@@ -194,6 +198,8 @@ func (n *node) Receive(c actor.Context) {
 		n.reserve(c, m)
 	case *SetCapacity:
 		n.setCapacity(m.Capacity)
+	case *participant.Enter:
+		n.enter(c, m)
 	case *participant.Admitted:
 		n.admitted(c, m)
 	case *participant.Refused:
@@ -251,6 +257,8 @@ func (n *node) toSelf(c actor.Context) {
 		n.findAgain(c, m)
 	case *judged:
 		n.judged(c, m)
+	case *entered:
+		n.entered(c, m)
 	case *replyLater:
 		n.reply(c, m.to, m.msg)
 	case *followLater:
