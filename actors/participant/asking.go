@@ -20,7 +20,7 @@ const (
 	quietTime = 30 * time.Second // without a key; then the caller is asked once more
 	askTime   = 2 * time.Minute  // in all: a caller who is asked takes the place of another
 
-	checkPatience = 20 * time.Second // for the node, which may have to find the conference first
+	checkPatience = 20 * time.Second       // for the node, which may have to find the conference first
 	greetPause    = 700 * time.Millisecond // until the caller's media runs as well
 	partingPause  = 300 * time.Millisecond
 )
