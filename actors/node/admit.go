@@ -17,6 +17,22 @@ import (
 // did not answer.
 const followPause = 500 * time.Millisecond
 
+// Messages to self.
+type (
+	// judged says what a door has decided about a call, when the caller is to know.
+	judged struct {
+		call    *call
+		cfg     conference.Config
+		verdict verdict
+	}
+
+	// replyLater has a reply that is due now.
+	replyLater struct {
+		to  *actor.PID
+		msg any
+	}
+)
+
 // followLater is sent to self for a call whose conference did not answer.
 type followLater struct{ call participant.ID }
 
@@ -32,11 +48,27 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		n.answer(c, k, err)
 		return
 	}
-	if k.role, err = n.doors.enter(cfg, m, time.Now()); err != nil {
+	if n.asks(cfg, m) {
+		n.askCaller(c, k, cfg)
+		return
+	}
+	v := n.doors.enter(cfg, m, time.Now())
+	if v.pause > 0 {
+		actors.After(c, v.pause, &judged{k, cfg, v})
+		return
+	}
+	n.judged(c, &judged{k, cfg, v})
+}
+
+// judged lets a call in as the door said, or not.
+func (n *node) judged(c actor.Context, j *judged) {
+	k, cfg, m := j.call, j.cfg, j.call.admit
+	err := cmp.Or(n.admissible(m), j.verdict.err) // there may be less room than before the pause
+	if err != nil {
 		n.answer(c, k, err)
 		return
 	}
-	k.role = cmp.Or(k.role, conference.RoleHost)
+	k.role = cmp.Or(j.verdict.role, conference.RoleHost)
 	if cfg.Test > 0 {
 		cfg = testRoom(cfg, k.id)
 	}
@@ -70,14 +102,20 @@ func (n *node) admit(c actor.Context, m *Admit) {
 // authorize answers whether somebody could enter a room.
 func (n *node) authorize(c actor.Context, m *Authorize) {
 	cfg, err := n.rooms.resolve(m.Alias)
-	if err == nil {
-		err = n.doors.authorize(cfg, m, time.Now())
-	}
 	if err != nil {
 		c.Respond(err)
 		return
 	}
-	c.Respond(&Authorized{})
+	var reply any = &Authorized{}
+	v := n.doors.authorize(cfg, m, time.Now())
+	if v.err != nil {
+		reply = v.err
+	}
+	if v.pause > 0 {
+		actors.After(c, v.pause, &replyLater{c.Sender(), reply})
+		return
+	}
+	c.Respond(reply)
 }
 
 func (n *node) admissible(m *Admit) error {
@@ -94,16 +132,7 @@ func (n *node) admissible(m *Admit) error {
 
 // seat starts the actor of a call, which joins the conference.
 func (n *node) seat(c actor.Context, r *room, k *call) {
-	m := k.admit
-	props := participant.Props(participant.Config{
-		ID: k.id, Room: r.cfg.Name, Conference: r.conference, Protocol: m.Protocol, Outgoing: m.Outgoing,
-		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
-		DirectChat: m.DirectChat, Waits: m.Waits,
-	}, participant.Deps{
-		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
-		Signalling: m.Signalling,
-	})
-	pid, err := c.SpawnNamed(props, "participant/"+string(k.id))
+	pid, err := c.SpawnNamed(n.participant(r.cfg.Name, r.conference, k, nil), "participant/"+string(k.id))
 	if err != nil {
 		n.Log.Error("participant not started", "call", k.id, "err", err)
 		n.drop(c, k, ErrCall)
@@ -111,6 +140,19 @@ func (n *node) seat(c actor.Context, r *room, k *call) {
 	}
 	k.room, k.pid, k.owner = r, pid, r.conference
 	r.calls[k.id] = k
+}
+
+// participant describes the actor of a call.
+func (n *node) participant(room string, owner *actor.PID, k *call, ask *participant.Ask) *actor.Props {
+	m := k.admit
+	return participant.Props(participant.Config{
+		ID: k.id, Room: room, Conference: owner, Protocol: m.Protocol, Outgoing: m.Outgoing,
+		Name: m.Name, Remote: m.Remote, Audio: m.Audio, Video: m.Video, API: m.API, Role: k.role,
+		DirectChat: m.DirectChat, Ask: ask, Waits: m.Waits,
+	}, participant.Deps{
+		Node: n.Name, Log: n.Log, Events: n.Events, Metrics: n.Metrics.Participant, Actors: n.Metrics.Actors,
+		Signalling: m.Signalling, Reception: n.Reception,
+	})
 }
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
@@ -154,6 +196,7 @@ func (n *node) forget(c actor.Context, k *call) {
 	delete(n.calls, k.id)
 	n.giveBack(k)
 	n.measure()
+	n.leaveDoor(c, k)
 	if r := k.room; r != nil {
 		k.room = nil
 		delete(r.calls, k.id)

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"net/netip"
+
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
 
@@ -15,8 +17,9 @@ type (
 	// Admit asks for a place in the conference behind Alias for one call. The
 	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
 	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked], conference.ErrLocked,
-	// conference.ErrFull, [ErrCapacity], or another with bus.Unavailable. It takes milliseconds, and 16 s at most when owners are
-	// lost just then; [ErrCapacity] comes at once, unless another node may have
+	// conference.ErrFull, [ErrCapacity], or another with bus.Unavailable. It takes
+	// milliseconds, two seconds while a room gets many wrong PINs, and 16 s at most
+	// when owners are lost just then; [ErrCapacity] comes at once, unless another node may have
 	// room. Nothing remains of a call that was not admitted.
 	Admit struct {
 		Call     participant.ID // from [NewCall]
@@ -27,9 +30,11 @@ type (
 		Remote   string         // the peer's URI or address, for the roster
 		Audio    bool           // media that the call wants
 		Video    bool
-		API      bool   // present in the roster without media until Connect (client API); no time limit for that
-		Role     string // "host", "guest" or "viewer"; empty means host. A PIN decides between host and guest where the room has any
-		PIN      string // what the caller has given; [NoPIN] to come as a guest, or to watch, without; empty for nothing yet
+		API      bool       // present in the roster without media until Connect (client API); no time limit for that
+		Role     string     // "host", "guest" or "viewer"; empty means host. A PIN decides between host and guest where the room has any
+		PIN      string     // what the caller has given; [NoPIN] to come as a guest, or to watch, without; empty for nothing yet
+		Asks     bool       // the caller can be asked for a PIN when the call is answered, if PIN is NoPIN
+		Source   netip.Addr // where the caller's signalling comes from: its wrong PINs are counted by it
 
 		Referred   bool // was sent here by a host of another conference: Role is as authorized, and no PIN is needed
 		Waits      bool // to be let into a locked conference, rather than to be refused
@@ -41,7 +46,10 @@ type (
 	// Authorize asks whether somebody with that PIN may enter the room behind Alias
 	// as Role, without entering. The reply is *Authorized, [ErrNotFound],
 	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked] or [ErrRole].
-	Authorize struct{ Alias, Role, PIN string }
+	Authorize struct {
+		Alias, Role, PIN string
+		Source           netip.Addr // as that of Admit
+	}
 
 	// Reserve asks for what a call will take with other media than it has leased
 	// for, before the peer is promised any. The reply is *Reserved, or
@@ -104,9 +112,9 @@ type (
 	// either it ends by itself.
 	Admitted struct {
 		Participant *actor.PID
-		Conference  *actor.PID // its owner, on this node or another
+		Conference  *actor.PID // its owner, on this node or another; nil while the caller is asked for a PIN
 		Room        string     // the room's name
-		Role        string     // "host", "guest" or "viewer"
+		Role        string     // "host", "guest" or "viewer"; empty while the caller is asked for a PIN
 		Waiting     string     // what it has to wait for in the conference, such as conference.WaitLock
 	}
 

@@ -103,6 +103,10 @@ type Deps struct {
 	// TestCall is what test calls are made with; required if a room has Test.
 	TestCall testcall.Media
 
+	// Reception is where callers are asked for a PIN. Without Reception.Open
+	// nobody is.
+	Reception participant.Reception
+
 	// Dialer places outgoing calls. nil: there are none.
 	Dialer Dialer
 }
@@ -148,7 +152,7 @@ func Props(cfg Config, deps Deps) (*actor.Props, error) {
 	}
 	return actor.PropsFromProducer(func() actor.Actor {
 		return &node{
-			Config: cfg, Deps: deps, rooms: rooms, doors: doors{wrong: map[string][]time.Time{}},
+			Config: cfg, Deps: deps, rooms: rooms,
 			table: map[string]*room{}, calls: map[participant.ID]*call{},
 			ledger: ledger{capacity: cfg.capacity()},
 		}
@@ -194,6 +198,8 @@ func (n *node) Receive(c actor.Context) {
 		n.reserve(c, m)
 	case *SetCapacity:
 		n.setCapacity(m.Capacity)
+	case *participant.Enter:
+		n.enter(c, m)
 	case *participant.Admitted:
 		n.admitted(c, m)
 	case *participant.Refused:
@@ -249,6 +255,12 @@ func (n *node) toSelf(c actor.Context) {
 		n.released(c, m)
 	case *findAgain:
 		n.findAgain(c, m)
+	case *judged:
+		n.judged(c, m)
+	case *entered:
+		n.entered(c, m)
+	case *replyLater:
+		n.reply(c, m.to, m.msg)
 	case *followLater:
 		n.followLater(c, m)
 	case *reclaimed:

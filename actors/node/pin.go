@@ -3,6 +3,7 @@ package node
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -12,88 +13,170 @@ import (
 // NoPIN in place of a PIN says that the caller wants to be a guest, and has none.
 const NoPIN = "none"
 
-// A room takes no PINs while more than maxWrong were wrong within wrongWindow.
 const (
+	// A room takes no PINs from a source of which more than maxWrong were wrong
+	// within wrongWindow.
 	maxWrong    = 20
 	wrongWindow = 10 * time.Minute
+
+	// When more than maxWrongRoom were, from wherever, whoever gives the room a
+	// PIN waits slowPause to hear what becomes of it, also if it is the right one:
+	// or the pause would tell.
+	maxWrongRoom = 200
+	slowPause    = 2 * time.Second
+
+	// maxSources bounds how many sources are remembered.
+	maxSources = 10_000
 )
 
 // doors decides who enters a room as what. It is plain data, and counts the
 // wrong PINs that this node has seen; an attacker who goes from node to node
 // has as many attempts at each.
 type doors struct {
-	wrong map[string][]time.Time // by key of the room; the last maxWrong+1 of the window
+	sources tally // wrong PINs by room and source
+	rooms   tally // by room alone
 }
 
-// enter returns the role of a caller. Viewers need a PIN where guests do, and
-// stay viewers with any.
-func (d *doors) enter(cfg conference.Config, m *Admit, now time.Time) (role string, err error) {
-	role, err = d.check(cfg, m, now)
-	if err == nil && m.Role == conference.RoleViewer {
-		role = conference.RoleViewer
+// A verdict is what a door says.
+type verdict struct {
+	role  string // as which the caller may enter
+	err   error
+	pause time.Duration // how long the caller has to wait for it
+}
+
+// enter decides about a caller. Viewers need a PIN where guests do, and stay
+// viewers with any.
+func (d *doors) enter(cfg conference.Config, m *Admit, now time.Time) verdict {
+	v := d.check(cfg, m, now)
+	if v.err == nil && m.Role == conference.RoleViewer {
+		v.role = conference.RoleViewer
 	}
-	return role, err
+	return v
 }
 
-// check returns the role that a PIN is for. Who we have called, or who was
+// check finds the role that a PIN is for. Who we have called, or who was
 // referred, needs none.
-func (d *doors) check(cfg conference.Config, m *Admit, now time.Time) (role string, err error) {
+func (d *doors) check(cfg conference.Config, m *Admit, now time.Time) verdict {
 	switch {
 	case m.Outgoing || m.Referred || cfg.HostPIN == "":
-		return m.Role, nil
+		return verdict{role: m.Role}
 	case m.PIN == "" && cfg.GuestsNeedPIN():
-		return "", ErrPIN
+		return verdict{err: ErrPIN}
 	case m.PIN == "":
-		return "", ErrHostPIN
+		return verdict{err: ErrHostPIN}
 	case m.PIN == NoPIN && !cfg.GuestsNeedPIN():
-		return conference.RoleGuest, nil
+		return verdict{role: conference.RoleGuest}
 	case m.PIN == NoPIN:
-		return "", ErrPIN
+		return verdict{err: ErrPIN}
 	}
-	key := keyOf(cfg.Name)
-	if d.blocked(key, now) {
-		return "", ErrPINBlocked
+	return d.try(cfg, m.PIN, m.Source, now)
+}
+
+// try compares a PIN, unless its source has tried too many.
+func (d *doors) try(cfg conference.Config, pin string, source netip.Addr, now time.Time) (v verdict) {
+	key := wrongKey{keyOf(cfg.Name), networkOf(source)}
+	everywhere := wrongKey{room: key.room}
+	if d.sources.count(key, now) > maxWrong {
+		return verdict{err: ErrPINBlocked} // and does not count, so that the block ends however often somebody tries
+	}
+	if d.rooms.count(everywhere, now) > maxWrongRoom {
+		v.pause = slowPause
 	}
 	// Both are compared, whatever the first says, so that the time that it takes
 	// tells nothing.
-	asHost, asGuest := samePIN(m.PIN, cfg.HostPIN), samePIN(m.PIN, cfg.GuestPIN)
+	asHost, asGuest := samePIN(pin, cfg.HostPIN), samePIN(pin, cfg.GuestPIN)
 	switch {
 	case asHost:
-		return conference.RoleHost, nil
+		v.role = conference.RoleHost
 	case asGuest && cfg.AllowGuests && cfg.GuestPIN != "":
-		return conference.RoleGuest, nil
+		v.role = conference.RoleGuest
+	default:
+		v.err = ErrWrongPIN
+		d.sources.add(key, now)
+		d.rooms.add(everywhere, now)
 	}
-	d.wrong[key] = append(d.wrong[key], now)
-	return "", ErrWrongPIN
+	return v
+}
+
+// blocked reports whether no PIN that source gives would be compared.
+func (d *doors) blocked(cfg conference.Config, source netip.Addr, now time.Time) bool {
+	return d.sources.count(wrongKey{keyOf(cfg.Name), networkOf(source)}, now) > maxWrong
 }
 
 // authorize says why a caller may not enter as that role. Who has the PIN of
 // hosts may send somebody in as a guest.
-func (d *doors) authorize(cfg conference.Config, m *Authorize, now time.Time) error {
+func (d *doors) authorize(cfg conference.Config, m *Authorize, now time.Time) verdict {
 	pin := m.PIN
 	if pin == "" && m.Role == conference.RoleGuest {
 		pin = NoPIN
 	}
-	role, err := d.enter(cfg, &Admit{PIN: pin, Role: m.Role}, now)
-	if err == nil && role == conference.RoleGuest && m.Role != conference.RoleGuest {
-		err = ErrRole
+	v := d.enter(cfg, &Admit{PIN: pin, Role: m.Role, Source: m.Source}, now)
+	if v.err == nil && v.role == conference.RoleGuest && m.Role != conference.RoleGuest {
+		v.err = ErrRole
 	}
-	return err
+	return v
 }
 
-// blocked reports whether a room takes no PINs now. Attempts meanwhile do not
-// count, so that it opens again however often somebody tries.
-func (d *doors) blocked(key string, now time.Time) bool {
-	times := d.wrong[key]
-	for len(times) > 0 && now.Sub(times[0]) >= wrongWindow {
-		times = times[1:]
+// networkOf returns what stands for an address where its owner may have others:
+// of IPv6 a /64, which is what one connection is given. The zero Addr, which
+// nobody has, is a network of its own.
+func networkOf(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
 	}
-	if len(times) == 0 {
-		delete(d.wrong, key)
-		return false
+	p, _ := a.Prefix(bits) // the zero Prefix of the zero Addr
+	return p
+}
+
+// wrongKey is what wrong PINs are counted by.
+type wrongKey struct {
+	room string
+	from netip.Prefix // the zero Prefix where all sources count together
+}
+
+// tally counts wrong PINs, of each key for wrongWindow from the first. It
+// remembers maxSources keys, and then forgets the oldest for a new one: who has
+// so many addresses has as many attempts anyway. The zero value is ready.
+type tally struct {
+	counts map[wrongKey]wrongs
+	order  []wrongKey // of counts, oldest first
+}
+
+type wrongs struct {
+	n     int
+	since time.Time
+}
+
+// count returns how many k has had within the window.
+func (t *tally) count(k wrongKey, now time.Time) int {
+	for len(t.order) > 0 && now.Sub(t.counts[t.order[0]].since) >= wrongWindow {
+		t.forget()
 	}
-	d.wrong[key] = times
-	return len(times) > maxWrong
+	return t.counts[k].n
+}
+
+func (t *tally) add(k wrongKey, now time.Time) {
+	if t.counts == nil {
+		t.counts = map[wrongKey]wrongs{}
+	}
+	w, known := t.counts[k]
+	if !known {
+		if len(t.order) >= maxSources {
+			t.forget()
+		}
+		t.order = append(t.order, k)
+		w.since = now
+	}
+	w.n++
+	t.counts[k] = w
+}
+
+// forget forgets the oldest key.
+func (t *tally) forget() {
+	delete(t.counts, t.order[0])
+	t.order = t.order[1:]
 }
 
 // samePIN compares in a time that does not depend on where they differ. The "#"

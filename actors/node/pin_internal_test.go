@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -54,65 +55,136 @@ func TestDoors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := doors{wrong: map[string][]time.Time{}}
-			got, err := d.enter(tt.cfg, &Admit{PIN: tt.pin, Role: tt.role, Outgoing: tt.outgoing, Referred: tt.referred}, time.Unix(0, 0))
-			if got != tt.want || !errors.Is(err, tt.err) {
-				t.Errorf("got %q, %v, want %q, %v", got, err, tt.want, tt.err)
+			d := doors{}
+			got := d.enter(tt.cfg, &Admit{PIN: tt.pin, Role: tt.role, Outgoing: tt.outgoing, Referred: tt.referred}, time.Unix(0, 0))
+			if got.role != tt.want || !errors.Is(got.err, tt.err) {
+				t.Errorf("got %q, %v, want %q, %v", got.role, got.err, tt.want, tt.err)
 			}
 		})
 	}
 }
 
-// More than 20 wrong PINs in 10 minutes block a room for 10 minutes at most.
+// More than 20 wrong PINs in 10 minutes block a source from a room for as long
+// as is left of them, and nobody else.
 func TestDoorsBlock(t *testing.T) {
-	cfg := conference.Config{Name: "Both", HostPIN: "1234", AllowGuests: true}
-	d := doors{wrong: map[string][]time.Time{}}
+	d := doors{}
 	start := time.Unix(1000, 0)
-	try := func(room, pin string, at time.Duration) error {
-		cfg.Name = room
-		_, err := d.enter(cfg, &Admit{PIN: pin}, start.Add(at))
-		return err
+	attacker, host := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	try := func(room string, from netip.Addr, pin string, at time.Duration) error {
+		cfg := conference.Config{Name: room, HostPIN: "1234", AllowGuests: true}
+		v := d.enter(cfg, &Admit{PIN: pin, Source: from}, start.Add(at))
+		if v.pause != 0 {
+			t.Errorf("after %v: a pause of %v", at, v.pause)
+		}
+		return v.err
 	}
 	for i := range 21 {
-		if err := try("Both", "0000", time.Duration(i)*time.Second); !errors.Is(err, ErrWrongPIN) {
+		at := time.Duration(i) * time.Second
+		if err := try("Both", attacker, "0000", at); !errors.Is(err, ErrWrongPIN) {
 			t.Fatalf("attempt %d: %v", i, err)
 		}
 		if i == 19 {
-			if err := try("Both", "1234", time.Duration(i)*time.Second); err != nil {
+			if err := try("Both", attacker, "1234", at); err != nil {
 				t.Fatalf("the right one after 20 wrong ones: %v", err)
 			}
 		}
 	}
-	for at := 21 * time.Second; at < 10*time.Minute; at += 10 * time.Second {
+	for at := 21 * time.Second; at < wrongWindow; at += 10 * time.Second {
 		for _, pin := range []string{"0000", "1234"} {
-			if err := try("both", pin, at); !errors.Is(err, ErrPINBlocked) {
+			if err := try("both", attacker, pin, at); !errors.Is(err, ErrPINBlocked) {
 				t.Fatalf("%s after %v: %v", pin, at, err)
 			}
 		}
+		if err := try("both", host, "1234", at); err != nil {
+			t.Fatalf("the host after %v: %v", at, err)
+		}
 	}
-	if err := try("Both", NoPIN, time.Minute); err != nil {
+	if err := try("Both", attacker, NoPIN, time.Minute); err != nil {
 		t.Errorf("a guest meanwhile: %v", err)
 	}
-	if err := try("Other", "1234", time.Minute); err != nil {
+	if err := try("Other", attacker, "1234", time.Minute); err != nil {
 		t.Errorf("another room meanwhile: %v", err)
 	}
-	if err := try("Both", "1234", 10*time.Minute-time.Nanosecond); !errors.Is(err, ErrPINBlocked) {
+	if err := try("Both", attacker, "1234", wrongWindow-time.Nanosecond); !errors.Is(err, ErrPINBlocked) {
 		t.Errorf("just before the end: %v", err)
 	}
-	if err := try("Both", "1234", 10*time.Minute); err != nil {
-		t.Errorf("at the end: %v", err)
+	for i := range 21 {
+		if err := try("Both", attacker, "0000", wrongWindow); !errors.Is(err, ErrWrongPIN) {
+			t.Errorf("wrong at the end, attempt %d: %v", i, err)
+		}
 	}
-	if err := try("Both", "0000", 10*time.Minute); !errors.Is(err, ErrWrongPIN) {
-		t.Errorf("wrong at the end: %v", err)
-	}
-	if err := try("Both", "1234", 10*time.Minute); !errors.Is(err, ErrPINBlocked) {
+	if err := try("Both", attacker, "1234", wrongWindow); !errors.Is(err, ErrPINBlocked) {
 		t.Errorf("21 again: %v", err)
 	}
-	if err := try("Both", strings.Repeat("1", 20), time.Hour); !errors.Is(err, ErrWrongPIN) {
+	if err := try("Both", attacker, strings.Repeat("1", 20), time.Hour); !errors.Is(err, ErrWrongPIN) {
 		t.Errorf("an hour later: %v", err)
 	}
-	if n := len(d.wrong); n != 1 {
-		t.Errorf("%d rooms are remembered", n)
+	if n, m := len(d.sources.counts), len(d.rooms.counts); n != 1 || m != 1 {
+		t.Errorf("%d sources and %d rooms are remembered", n, m)
+	}
+}
+
+// Addresses of which one owner has many count as one.
+func TestDoorsSources(t *testing.T) {
+	cfg := conference.Config{Name: "r", HostPIN: "1234"}
+	for _, tt := range []struct {
+		wrong, then string
+		blocked     bool
+	}{
+		{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"192.0.2.1", "::ffff:192.0.2.1", true},
+		{"2001:db8::1", "2001:db8::ffff:0:0:2", true},
+		{"2001:db8::1", "2001:db8:0:1::1", false},
+		{"fe80::1%eth0", "fe80::2%eth1", true},
+		{"", "", true},
+		{"", "192.0.2.1", false},
+		{"192.0.2.1", "", false},
+	} {
+		wrong, _ := netip.ParseAddr(tt.wrong) // the zero Addr of an empty string
+		then, _ := netip.ParseAddr(tt.then)
+		d := doors{}
+		for range maxWrong + 1 {
+			d.enter(cfg, &Admit{PIN: "0000", Source: wrong}, time.Unix(0, 0))
+		}
+		v := d.enter(cfg, &Admit{PIN: "1234", Source: then}, time.Unix(0, 0))
+		if blocked := errors.Is(v.err, ErrPINBlocked); blocked != tt.blocked {
+			t.Errorf("wrong from %q: %q is blocked: %v", tt.wrong, tt.then, blocked)
+		}
+	}
+}
+
+// Wrong PINs from everywhere slow a room down, whatever is given, and leave it
+// open; what is remembered of them is bounded.
+func TestDoorsFlood(t *testing.T) {
+	cfg := conference.Config{Name: "r", HostPIN: "1234", AllowGuests: true}
+	d := doors{}
+	now := time.Unix(0, 0)
+	ip := netip.MustParseAddr("10.0.0.0")
+	enter := func(pin string, want error, pause time.Duration) {
+		t.Helper()
+		ip = ip.Next()
+		if v := d.enter(cfg, &Admit{PIN: pin, Source: ip}, now); !errors.Is(v.err, want) || v.pause != pause {
+			t.Fatalf("%s from %v: %v after %v, want %v after %v", pin, ip, v.err, v.pause, want, pause)
+		}
+	}
+	for range maxWrongRoom + 1 {
+		enter("0000", ErrWrongPIN, 0)
+	}
+	enter("0000", ErrWrongPIN, slowPause)
+	enter("1234", nil, slowPause)
+	enter(NoPIN, nil, 0)
+	for range 2 * maxSources {
+		now = now.Add(time.Millisecond)
+		enter("0000", ErrWrongPIN, slowPause)
+	}
+	if n := len(d.sources.counts); n != maxSources || len(d.sources.order) != n {
+		t.Errorf("%d sources are remembered", n)
+	}
+	now = now.Add(wrongWindow)
+	enter("1234", nil, 0)
+	if len(d.sources.counts) != 0 || len(d.rooms.counts) != 0 {
+		t.Error("what is over is remembered")
 	}
 }
 
@@ -139,11 +211,11 @@ func TestAuthorize(t *testing.T) {
 		{"wrong", both, "guest", "0000", ErrWrongPIN},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := doors{wrong: map[string][]time.Time{}}
-			if err := d.authorize(tt.cfg, &Authorize{Role: tt.role, PIN: tt.pin}, time.Unix(0, 0)); !errors.Is(err, tt.err) {
-				t.Errorf("got %v, want %v", err, tt.err)
+			d := doors{}
+			if v := d.authorize(tt.cfg, &Authorize{Role: tt.role, PIN: tt.pin}, time.Unix(0, 0)); !errors.Is(v.err, tt.err) {
+				t.Errorf("got %v, want %v", v.err, tt.err)
 			}
-			if n := len(d.wrong[keyOf(tt.cfg.Name)]); (n > 0) != errors.Is(tt.err, ErrWrongPIN) {
+			if n := d.sources.count(wrongKey{room: keyOf(tt.cfg.Name)}, time.Unix(0, 0)); (n > 0) != errors.Is(tt.err, ErrWrongPIN) {
 				t.Errorf("%d wrong PINs counted", n)
 			}
 		})

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,13 @@ func (s *stage) play(d *datadriven.TestData) string {
 			m.Audio, m.API = false, true
 		}
 		d.MaybeScanArgs(s.T, "pin", &m.PIN)
+		if d.HasArg("asks") {
+			m.Asks, m.PIN = true, node.NoPIN
+		}
+		if from := ""; d.HasArg("from") {
+			d.ScanArgs(s.T, "from", &from)
+			m.Source = netip.MustParseAddr(from)
+		}
 		if d.HasArg("guest") {
 			m.Role = conference.RoleGuest
 		}
@@ -98,7 +106,9 @@ func (s *stage) play(d *datadriven.TestData) string {
 		time.Sleep(time.Millisecond)
 	case "press":
 		c := s.calls[arg(0)]
-		c.node.Send(c.pid, &participant.Pressed{Digit: arg(1)[0]})
+		for _, digit := range []byte(arg(1)) {
+			c.node.Send(c.pid, &participant.Pressed{Digit: digit})
+		}
 	case "crash":
 		s.crash(n, arg(1), arg(2))
 	case "kill":
@@ -162,6 +172,7 @@ func (s *stage) scriptNode(d *datadriven.TestData, name string) {
 			{Name: "Standup", Aliases: []string{"daily", "1234"}},
 			{Name: "Small", Limit: 2, Linger: 10 * time.Second},
 			{Name: "Closed", HostPIN: "1234", GuestPIN: "5678", AllowGuests: true},
+			{Name: "Lobby", HostPIN: "1234", AllowGuests: true},
 			{Name: "Stage", Layout: "1+0"},
 			{Name: "Mirror", Layout: "1+0", SelfView: true},
 		},
@@ -195,6 +206,8 @@ func (s *stage) crash(n *member, kind, what string) {
 		c := s.calls[what]
 		n.panicNext("hangup")
 		n.Send(c.pid, &participant.End{Reason: participant.Reason{Code: "disconnected"}})
+	case "desk":
+		n.panicNext("desk")
 	case "node":
 		n.panicNext("dial")
 		n.Send(n.pid, &node.Dial{Alias: what, URI: "sip:x@example.com"})

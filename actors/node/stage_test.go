@@ -150,7 +150,7 @@ func (s *stage) start(name string, cfg node.Config) *member {
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
 			return bridge{n.bridges.New(room, notify), n}
 		},
-		Metrics: n.metrics,
+		Metrics: n.metrics, Reception: n.reception(),
 	})
 	if err != nil {
 		s.Fatal(err)

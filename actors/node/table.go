@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -44,6 +45,7 @@ type room struct {
 	transcoder *actor.PID
 	mediaEpoch uint64                   // of who opened the transcoder
 	calls      map[participant.ID]*call // that have an actor
+	asked      int                      // calls that are asked for a PIN, and have no place yet
 	demand     demand                   // for capacity, of all calls here
 	units      Units                    // that it has leased
 
@@ -71,6 +73,8 @@ type call struct {
 	id    participant.ID
 	role  string // as which it enters
 	room  *room
+	door  *room // before which it is asked for a PIN; nil: it is not
+	from  netip.Addr
 	pid   *actor.PID // nil until there is a conference to join
 	asker *actor.PID // waits for the reply to Admit; nil once it has it
 	admit *Admit
@@ -129,5 +133,5 @@ func everybody(waiter) bool { return true }
 
 // idle reports whether the node may forget the room.
 func (r *room) idle() bool {
-	return !r.mine && !r.here() && len(r.waiting) == 0 && r.phase != finding && r.phase != closing
+	return !r.mine && !r.here() && r.asked == 0 && len(r.waiting) == 0 && r.phase != finding && r.phase != closing
 }

@@ -42,7 +42,15 @@ func (p *participant) end(c actor.Context, reason Reason) {
 	switch p.state {
 	case ended:
 		return
-	case joining: // there is nothing to hang up yet
+	case asked:
+		p.turnAway(c, reason)
+		return
+	case joining:
+		if p.Ask != nil {
+			p.turnAway(c, reason)
+			return
+		}
+		// There is nothing to hang up yet.
 		p.refused(c, &bus.Error{Code: bus.Unavailable, Text: "participant: " + reason.Code})
 		return
 	}
@@ -99,9 +107,12 @@ func (p *participant) release(c actor.Context, done func()) bool {
 	}
 	p.ending.released = true
 	sys, log, metrics := c.ActorSystem(), p.Log, p.Metrics
-	media, id, t := p.port, string(p.ID), p.transcoder
+	media, id, t, desk := p.port, string(p.ID), p.transcoder, p.asking.desk
 	go func() {
 		defer done()
+		if desk != nil {
+			contain(log, metrics, "close desk", desk.Close)
+		}
 		if t != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), detachPatience)
 			defer cancel()
@@ -120,6 +131,7 @@ func (p *participant) stopped(c actor.Context) {
 	if p.stopTimer != nil {
 		p.stopTimer()
 	}
+	p.stopAsking()
 	if p.state != ended {
 		p.reason = Reason{Code: "failed", Text: "Internal error"}
 	}
@@ -128,7 +140,7 @@ func (p *participant) stopped(c actor.Context) {
 	}
 	p.release(c, func() {})
 	p.Metrics.over(p.Protocol, p.reason.Code, p.isAdmitted())
-	if p.isAdmitted() {
+	if p.isAdmitted() || p.Ask != nil {
 		contain(p.Log, p.Metrics, "hang up", func() { p.hangUp(p.reason) })
 		contain(p.Log, p.Metrics, "publish", p.tellLeft)
 	}

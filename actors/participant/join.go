@@ -50,7 +50,7 @@ func (p *participant) joined(c actor.Context, r *conference.Joined) {
 	if p.state == joining {
 		p.state, p.admitted, p.waiting = connecting, time.Now(), r.Waiting
 		p.stopTimer()
-		if !p.API {
+		if !p.API && p.Ask == nil {
 			p.stopTimer = actors.After(c, connectTimeout, &timedOut{connecting})
 		}
 		p.Log.Info("call admitted", "peer", p.Remote, "protocol", p.Protocol)
@@ -59,6 +59,9 @@ func (p *participant) joined(c actor.Context, r *conference.Joined) {
 			Outgoing: p.Outgoing, Audio: p.Audio, Video: p.Video, Role: cmp.Or(p.Role, conference.RoleHost),
 		})
 		c.Send(c.Parent(), &Admitted{p.ID, r.Waiting})
+		if p.Ask != nil {
+			p.entered(c)
+		}
 		return
 	}
 	p.waiting = r.Waiting
@@ -67,6 +70,10 @@ func (p *participant) joined(c actor.Context, r *conference.Joined) {
 }
 
 func (p *participant) elsewhere(c actor.Context, node string) {
+	if p.state == joining && p.Ask != nil {
+		p.turnAway(c, Reason{Code: "failed", Text: "The conference has moved to another node"})
+		return
+	}
 	if p.state == joining {
 		p.state = ended
 		c.Send(c.Parent(), &Elsewhere{p.ID, node})
@@ -99,6 +106,10 @@ func passing(err error) bool {
 // refused tells the parent, who stops this actor. A conference that has
 // admitted us without our knowing watches us, and so forgets us.
 func (p *participant) refused(c actor.Context, err error) {
+	if p.Ask != nil {
+		p.turnAway(c, reasonOf(err))
+		return
+	}
 	p.state = ended
 	if bus.CodeOf(err) == bus.Internal {
 		p.Log.Error("call not admitted", "err", err)
@@ -113,7 +124,9 @@ func (p *participant) follow(c actor.Context, owner *actor.PID) {
 		c.Send(p.Conference, &conference.Leave{Id: string(p.ID), Reason: conference.ReasonMoved})
 	}
 	p.Conference = owner
-	p.join(c)
+	if p.state != asked { // then the desk has yet to let go
+		p.join(c)
+	}
 }
 
 func (p *participant) attachTo(c actor.Context, t *actor.PID) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/skybridge-media/skybridge/bus"
 )
 
@@ -48,9 +50,9 @@ func (k *keys) pressed(digit byte, source string, now time.Time) (string, bool) 
 	return string(digit), true
 }
 
-// pressed publishes a key press, once.
-func (p *participant) pressed(digit byte, source string) {
-	if !p.isAdmitted() || p.state == ended {
+// pressed publishes a key press, once, unless it is part of a PIN.
+func (p *participant) pressed(c actor.Context, digit byte, source string) {
+	if !p.isAdmitted() && p.state != asked || p.state == ended {
 		return
 	}
 	d, ok := p.keys.pressed(digit, source, time.Now())
@@ -58,5 +60,9 @@ func (p *participant) pressed(digit byte, source string) {
 		return
 	}
 	p.Metrics.digits.WithLabelValues(source).Inc()
+	if p.state == asked {
+		p.key(c, d)
+		return
+	}
 	p.publish(bus.ParticipantPressed{Room: p.Room, Participant: string(p.ID), Node: p.Node, Digit: d})
 }

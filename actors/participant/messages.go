@@ -22,9 +22,13 @@ type Signalling interface {
 
 // Reason says why a call ends.
 type Reason struct {
-	Code string // a token: "hangup", "disconnected", "conference_ended", "media_lost", "node_stopping", "timeout", "failed"
+	Code string // a token: "hangup", "disconnected", "conference_ended", "media_lost", "node_stopping", "timeout", "failed", [ReasonRejected]
 	Text string // for people, such as "Disconnected by host"
 }
+
+// ReasonRejected is the code of a call that was answered and not let in: it had no
+// PIN that is right, or the conference takes nobody.
+const ReasonRejected = "rejected"
 
 // Port is one participant's media; media/port implements it. Its owner is told
 // of port.Digit and port.Silent by messages: whoever makes the port sends to
@@ -88,6 +92,26 @@ type (
 
 	// End ends the call: it hangs up, leaves and stops. No reply.
 	End struct{ Reason Reason }
+)
+
+// Queries to the parent.
+type (
+	// Enter asks whether a caller who was asked for a PIN comes in with that one,
+	// or with an empty one as a guest without. The reply is *Welcome, *Turned, or
+	// an error if the conference cannot be joined.
+	Enter struct {
+		ID  ID
+		PIN string
+	}
+
+	// Welcome says as what a caller joins which conference.
+	Welcome struct {
+		Role       string
+		Conference *actor.PID
+	}
+
+	// Turned says that the PIN is wrong; or, if Blocked, that none is looked at.
+	Turned struct{ Blocked bool }
 )
 
 // Events for the parent. After Refused and Elsewhere nothing remains of the

@@ -9,6 +9,16 @@
 //	stopped by the node   ended ◄─────────────────┘
 //	                        └──► left, port closed: stopped
 //
+// Whoever is asked for a PIN has its media before it has a place: it hears a desk,
+// and nothing of the conference, until the node says that the PIN is right
+// ([Enter]). What it presses there is not published.
+//
+//	           Welcome             Joined
+//	asked ─────────────► joining ─────────► connected
+//	  │ wrong, quiet,       │ Elsewhere, Refused
+//	  │ Ended, End          ▼
+//	  └──────────────────► ended
+//
 // While the conference has no owner the participant stays what it is, with its
 // media running, until the node names the next one ([Follow]) and it joins
 // there. When its transcoder is lost it joins again and gets another.
@@ -64,6 +74,7 @@ type Config struct {
 	Video      bool
 	API        bool // may stay without media for as long as it likes
 	Role       string
+	Ask        *Ask // who is asked for a PIN before it joins; nil: nobody
 	Waits      bool // to be let into a locked conference
 	DirectChat bool // takes messages that are for it alone
 
@@ -71,7 +82,7 @@ type Config struct {
 	JoinTimeout time.Duration
 }
 
-// Deps are a participant's collaborators. All are required.
+// Deps are a participant's collaborators. All are required, Reception with Ask.
 type Deps struct {
 	Node       string // name of the node, for events
 	Log        *slog.Logger
@@ -79,6 +90,7 @@ type Deps struct {
 	Metrics    *Metrics
 	Actors     *actors.Metrics
 	Signalling Signalling
+	Reception  Reception
 }
 
 // Props describes a participant actor. Its name is "participant/" and its ID.
@@ -96,6 +108,7 @@ type state int
 
 const (
 	joining state = iota
+	asked
 	connecting
 	connected
 	ended
@@ -117,6 +130,7 @@ type participant struct {
 	rejoins    int
 	attached   bool
 
+	asking    asking
 	port      Port
 	keys      keys
 	stopTimer func() bool // of joining or connecting
@@ -134,6 +148,11 @@ func (p *participant) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		p.Metrics.began(p.Protocol)
+		if p.Ask != nil {
+			p.state = asked
+			p.stopTimer = actors.After(c, connectTimeout, &timedOut{asked})
+			return
+		}
 		p.stopTimer = actors.After(c, p.JoinTimeout, &timedOut{joining})
 		p.join(c)
 	case *actor.Stopped:
@@ -152,11 +171,11 @@ func (p *participant) Receive(c actor.Context) {
 	case *Rename:
 		p.rename(c, m.Name)
 	case *Pressed:
-		p.pressed(m.Digit, sourceSignalling)
+		p.pressed(c, m.Digit, sourceSignalling)
 	case port.Digit:
-		p.pressed(m.Digit, sourceMedia)
+		p.pressed(c, m.Digit, sourceMedia)
 	case *port.Digit:
-		p.pressed(m.Digit, sourceMedia)
+		p.pressed(c, m.Digit, sourceMedia)
 	case port.Silent:
 		p.silent(c, m.For)
 	case *port.Silent:
@@ -183,6 +202,26 @@ func (p *participant) Receive(c actor.Context) {
 		p.join(c)
 	case *released, *left:
 		p.ended(c)
+	default:
+		p.whileAsked(c)
+	}
+}
+
+// whileAsked handles what concerns asking for a PIN.
+func (p *participant) whileAsked(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *spoken:
+		p.spoken(c, m)
+	case *greeted:
+		p.greeted(c)
+	case *quietFor:
+		p.quietFor(c, m.quiet)
+	case *askedFor:
+		p.askedFor(c)
+	case *parted:
+		p.parted(c)
+	case *deskLeft:
+		p.deskLeft(c)
 	default:
 		actors.Ignore(c)
 	}
@@ -219,6 +258,10 @@ func (p *participant) report(c actor.Context, m *conference.Report) {
 
 // connect takes over the port and enters the conference with it.
 func (p *participant) connect(c actor.Context, media Port) {
+	if p.state == asked && p.port == nil && media != nil {
+		p.greet(c, media)
+		return
+	}
 	if p.state != connecting || p.port != nil {
 		if media != nil {
 			p.Log.Warn("second connect ignored")
@@ -227,6 +270,10 @@ func (p *participant) connect(c actor.Context, media Port) {
 		return
 	}
 	p.stopTimer()
+	p.established(c, media)
+}
+
+func (p *participant) established(c actor.Context, media Port) {
 	p.port, p.state = media, connected
 	setup := time.Since(p.began)
 	p.Metrics.connected(p.Protocol, setup)
@@ -309,7 +356,7 @@ func (p *participant) silent(c actor.Context, d time.Duration) {
 }
 
 func (p *participant) timedOut(c actor.Context, in state) {
-	if p.state != in {
+	if p.state != in || in == asked && p.port != nil {
 		return // it was already firing when the state changed
 	}
 	if in == joining {

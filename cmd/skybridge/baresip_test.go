@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -172,6 +173,20 @@ func (b *baresip) logs(t *testing.T, text string) error {
 		return fmt.Errorf("the phone has not logged %q: %s", text, tail(log, 300))
 	}
 	return nil
+}
+
+// press presses keys when the call is there.
+func (b *baresip) press(t *testing.T, keys string) {
+	t.Helper()
+	eventually(t, 15*time.Second, func() error {
+		if !strings.Contains(b.read(t, "log"), "Call established") {
+			return errors.New("no call")
+		}
+		return nil
+	})
+	for _, key := range keys {
+		b.command(t, "sndcode", string(key))
+	}
 }
 
 // seen returns what the phone sees now.

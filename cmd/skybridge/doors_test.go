@@ -23,6 +23,9 @@ func TestGuestsWait(t *testing.T) {
 	e2 := endpoint{name: "two", hz: 800, heard: b2.heard}
 	both := []endpoint{e1, e2}
 
+	for _, b := range []*baresip{b1, b2} {
+		b.press(t, "#") // guests need no PIN here
+	}
 	host := newSeatWithPIN(t, p, "council", "4711#")
 	host.participants(t, 3)
 	host.wantServiceType(t, "waiting_room", "one", "two")

@@ -304,7 +304,7 @@ func (s *server) startNode(context.Context) error {
 			Node: node.NewMetrics(s.metrics), Actors: s.actors, Conference: conference.NewMetrics(s.metrics),
 			Transcoder: transcoder.NewMetrics(s.metrics), Participant: participant.NewMetrics(s.metrics), TestCall: testcall.NewMetrics(s.metrics),
 		},
-		TestCall: s.testCalls(),
+		TestCall: s.testCalls(), Reception: s.reception(bridges),
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
 			return bridge.New(bridge.Config{Log: s.log.With("part", "media", "room", room), Metrics: bridges, Notify: notify, Workers: s.workers})
 		},

@@ -35,6 +35,7 @@ type Config struct {
 	Log     *slog.Logger    // nil: nothing is logged
 	Delay   time.Duration   // zero means DefaultDelay; in whole Ticks
 	Video   *codecs.Video   // in which pictures come here; nil: there are none
+	Deaf    bool            // nothing is given back: it only speaks and writes
 	Workers *bridge.Workers // decode and paint; nil: the echo by itself
 }
 
@@ -77,6 +78,13 @@ func (e *Echo) Say(speech pcm.Frame) time.Duration {
 	defer e.mu.Unlock()
 	e.speech = append(e.speech, speech[:min(len(speech), maxSpeech-len(e.speech))]...)
 	return time.Duration(len(e.speech)) * time.Second / Rate
+}
+
+// Hush ends what is being said.
+func (e *Echo) Hush() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.speech = nil
 }
 
 // Show writes lines on the picture, in place of those before.
@@ -141,7 +149,7 @@ func (e *Echo) ReadAudio(dst pcm.Frame) {
 
 // AudioOut implements [bridge.Leg].
 func (e *Echo) AudioOut() (bridge.AudioSpec, bool) {
-	return bridge.AudioSpec{Codec: &linear, Ticks: 1}, true
+	return bridge.AudioSpec{Codec: &linear, Ticks: 1}, !e.cfg.Deaf
 }
 
 // WriteAudio implements [bridge.Leg]. The bridge calls it after it has taken
@@ -168,7 +176,7 @@ func (e *Echo) Picture() *bridge.SharedPicture {
 
 // VideoOut implements [bridge.Leg].
 func (e *Echo) VideoOut() (bridge.VideoSpec, bool) {
-	if e.sight == nil {
+	if e.sight == nil || e.cfg.Deaf {
 		return bridge.VideoSpec{}, false
 	}
 	return e.sight.spec, true

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -267,8 +268,8 @@ func TestFunctions(t *testing.T) {
 		{at + "transfer", "{}", 400, ""},
 		{at + "transfer", `{"role":"host"}`, 400, ""},
 		{at + "transfer", `{"role":"king","conference_alias":"other"}`, 400, ""},
-		{at + "transfer", `{"role":"host","conference_alias":"other","pin":"wrong"}`, 403, "*node.Authorize &{Alias:other Role:host PIN:wrong}"},
-		{at + "transfer", `{"role":"guest","conference_alias":"other"}`, 200, "*node.Authorize &{Alias:other Role:guest PIN:}"},
+		{at + "transfer", `{"role":"host","conference_alias":"other","pin":"wrong"}`, 403, "*node.Authorize &{Alias:other Role:host PIN:wrong Source:192.0.2.1}"},
+		{at + "transfer", `{"role":"guest","conference_alias":"other"}`, 200, "*node.Authorize &{Alias:other Role:guest PIN: Source:192.0.2.1}"},
 		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":1.7}`, 200, ""},
 		{ada.me("preferred_aspect_ratio"), `{}`, 200, ""},
 		{ada.me("preferred_aspect_ratio"), `{"aspect_ratio":0.5625}`, 403, ""},
@@ -447,6 +448,9 @@ func TestPIN(t *testing.T) {
 	r := a.Result.(map[string]any)
 	if r["role"] != "GUEST" || w.admitted[0].PIN != "none" {
 		t.Errorf("got %s; the node was given %q", a.Body, w.admitted[0].PIN)
+	}
+	if from := w.admitted[0].Source; from != netip.MustParseAddr("192.0.2.1") { // as of httptest
+		t.Errorf("the node was told that it comes from %q", from)
 	}
 	// It is a guest before the roster says so.
 	if a := w.do("POST", root+"lock", "", "token", r["token"].(string)); a.Reason != "role" {

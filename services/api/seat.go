@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -88,6 +89,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		Protocol:   st.protocol,
 		Name:       st.name,
 		PIN:        st.pin,
+		Source:     source(r),
 		Remote:     r.RemoteAddr,
 		Audio:      audio,
 		Video:      video,
@@ -112,6 +114,16 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 		err = errEnded // a reply of no known type: a bug, and not the client's
 	}
 	return err
+}
+
+// source is the address that a request comes from: of a reverse proxy, if there
+// is one. What its headers say of others is nobody's to believe.
+func source(r *http.Request) netip.Addr {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return from.Addr()
 }
 
 // admitted takes what admit was told.

@@ -57,7 +57,9 @@ func (s *Server) transfer(st *seat, w http.ResponseWriter, r *http.Request) (any
 	if !st.mayHost(v) {
 		return nil, errRole
 	}
-	if _, err := ask[*node.Authorized](r.Context(), s, s.deps.Node, &node.Authorize{Alias: body.Alias, Role: roles[body.Role], PIN: pin}); err != nil {
+	if _, err := ask[*node.Authorized](r.Context(), s, s.deps.Node, &node.Authorize{
+		Alias: body.Alias, Role: roles[body.Role], PIN: pin, Source: source(r),
+	}); err != nil {
 		return nil, err
 	}
 	return s.command(st, r, conference.RoleHost, &conference.Transfer{

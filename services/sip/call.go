@@ -268,6 +268,19 @@ func (c *call) Hangup(r participant.Reason) {
 	})
 }
 
+// Entered implements [participant.Enterer].
+func (c *call) Entered(owner *actor.PID) {
+	c.inbox.post(func() {
+		if c.state == over {
+			return
+		}
+		c.conference = owner
+		if c.state == up {
+			c.controlFloor()
+		}
+	})
+}
+
 // hangup ends the call towards the peer, in the way that its state allows
 // (RFC 3261 section 15).
 func (c *call) hangup(r participant.Reason) {

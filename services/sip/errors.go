@@ -130,6 +130,8 @@ func reasonHeader(r participant.Reason) sip.Header {
 		cause = 41 // temporary failure
 	case reasonTimeout, "media_lost":
 		cause = 102 // recovery on timer expiry
+	case participant.ReasonRejected:
+		cause = 21 // call rejected
 	}
 	text := r.Text
 	if text == "" {

@@ -76,6 +76,7 @@ func (c *call) controlFloor() {
 	switch {
 	case agreed == nil:
 		c.closeFloor()
+	case c.conference == nil: // the caller is asked for a PIN
 	case c.floor != nil:
 		if !agreed.TCP() && agreed.Address.IsValid() {
 			c.floor.end.SetAddress(agreed.Address)

@@ -67,6 +67,8 @@ func (c *call) incoming() {
 		Alias:      c.alias,
 		Protocol:   "sip",
 		PIN:        node.NoPIN, // nobody has been asked for one
+		Asks:       true,
+		Source:     c.flow.peer().Addr(),
 		Name:       name,
 		Remote:     printable(req.from.raw, 200),
 		Audio:      c.media.wants(sdp.Audio),

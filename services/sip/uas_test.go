@@ -8,6 +8,7 @@ import (
 
 	gosip "github.com/emiago/sipgo/sip"
 
+	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
 
@@ -212,6 +213,33 @@ func TestLateOfferNotAnswered(t *testing.T) {
 			next[*participant.Ended](t, b.Node.participant(t, 0))
 			settled(t, "gone", func() bool { return b.Server.Calls() == 0 })
 		})
+	}
+}
+
+// TestAsked is about a caller who is asked for a PIN: the node is told where the
+// call comes from, the conference is known later, and the BYE says why.
+func TestAsked(t *testing.T) {
+	for reason, want := range map[participant.Reason]string{
+		{Code: participant.ReasonRejected, Text: "Too many wrong PINs"}: `Q.850;cause=21;text="Too many wrong PINs"`,
+		{Code: "timeout", Text: "No PIN was entered"}:                   `Q.850;cause=102;text="No PIN was entered"`,
+	} {
+		b := newBench(t)
+		u := newUA(b, "UDP")
+		u.call("room")
+		p := b.Node.participant(t, 0)
+		if !p.Asks || p.PIN != node.NoPIN || !p.Source.IsLoopback() {
+			t.Errorf("admitted with %+v", p.Admit)
+		}
+		next[*participant.Connect](t, p)
+		p.Signalling.(participant.Enterer).Entered(b.Node.pid)
+		p.hangup(reason)
+		bye := u.expectRequest("BYE")
+		if got := bye.header("Reason"); got != want {
+			t.Errorf("Reason %q, want %q", got, want)
+		}
+		u.reply(bye, 200, "OK")
+		settled(t, "gone", func() bool { return b.Server.Calls() == 0 })
+		p.Signalling.(participant.Enterer).Entered(b.Node.pid) // too late
 	}
 }
 
