@@ -19,7 +19,7 @@ const maxMovements = 3
 func (x *conference) message(c actor.Context, m *SendMessage) {
 	msg, err := x.roster.message(m)
 	if err == nil {
-		x.tell(c, msg)
+		x.passOn(c, msg)
 	}
 	x.reply(c, err)
 }
@@ -27,20 +27,9 @@ func (x *conference) message(c actor.Context, m *SendMessage) {
 func (x *conference) moveCamera(c actor.Context, m *MoveCamera) {
 	err := x.roster.movable(m)
 	if err == nil {
-		x.tell(c, m)
+		x.passOn(c, m)
 	}
 	x.reply(c, err)
-}
-
-// tell sends to the subscribers what is not in the roster, after the roster as
-// it is now: who has just been let in is to hear it.
-func (x *conference) tell(c actor.Context, msg any) {
-	if x.out.version != x.roster.version || x.out.epoch != x.roster.epoch {
-		x.sendNow(c)
-	}
-	for _, a := range x.out.subscribers {
-		c.Send(a.PID(), msg)
-	}
 }
 
 // message decides whether a message may be sent, and says who sent it.

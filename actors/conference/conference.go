@@ -200,7 +200,7 @@ func (x *conference) Receive(c actor.Context) {
 	case *MoveCamera:
 		x.moveCamera(c, m)
 	case *Subscribe:
-		x.subscribe(c, m.Subscriber)
+		x.subscribe(c, m)
 	case *Unsubscribe:
 		x.unsubscribe(c, m.Subscriber)
 	case *Adopt:
@@ -218,7 +218,7 @@ func (x *conference) Receive(c actor.Context) {
 	case *rung:
 		x.rung(c)
 	case *flush:
-		x.out.waiting = false
+		x.out.flushing = false
 	case *idled:
 		x.endIfIdle(c, m.reason)
 	default:
@@ -389,8 +389,8 @@ func (x *conference) end(c actor.Context, reason string) {
 
 // release gives back what outlives the actor, however it stops.
 func (x *conference) release(c actor.Context) {
-	for _, a := range x.out.subscribers {
-		c.Unwatch(a.PID()) // or they remember us for as long as they live
+	for _, s := range x.out.subscribers {
+		c.Unwatch(s.PID()) // or they remember us for as long as they live
 	}
 	if x.stopTimer != nil {
 		x.stopTimer()

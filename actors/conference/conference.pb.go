@@ -2024,10 +2024,12 @@ func (x *Roster) GetGuestsMuted() bool {
 	return false
 }
 
-// Subscribe asks for the Roster now and after every change, until the subscriber stops or unsubscribes. Reply: Roster.
+// Subscribe asks for the Roster now and after every change, and for what is said that is not part of it (Message,
+// MoveCamera, Transfer), until the subscriber stops or unsubscribes. Subscribing again changes what it gets. Reply: Roster.
 type Subscribe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subscriber    *Address               `protobuf:"bytes,1,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	RosterOnly    bool                   `protobuf:"varint,2,opt,name=roster_only,json=rosterOnly,proto3" json:"roster_only,omitempty"` // nothing of what is said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2067,6 +2069,13 @@ func (x *Subscribe) GetSubscriber() *Address {
 		return x.Subscriber
 	}
 	return nil
+}
+
+func (x *Subscribe) GetRosterOnly() bool {
+	if x != nil {
+		return x.RosterOnly
+	}
+	return false
 }
 
 type Unsubscribe struct {
@@ -2524,11 +2533,13 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x12only_hosts_present\x18\r \x01(\bR\x10onlyHostsPresent\x12$\n" +
 	"\x0ewaits_for_host\x18\x0e \x01(\bR\fwaitsForHost\x12*\n" +
 	"\x11guests_stay_muted\x18\x0f \x01(\bR\x0fguestsStayMuted\x12!\n" +
-	"\fguests_muted\x18\x10 \x01(\bR\vguestsMuted\"J\n" +
+	"\fguests_muted\x18\x10 \x01(\bR\vguestsMuted\"k\n" +
 	"\tSubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"subscriber\"L\n" +
+	"subscriber\x12\x1f\n" +
+	"\vroster_only\x18\x02 \x01(\bR\n" +
+	"rosterOnly\"L\n" +
 	"\vUnsubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +

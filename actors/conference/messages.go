@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -73,6 +74,13 @@ var (
 	ErrNoCamera    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant has no camera that others may move"}
 	ErrParticipant = &bus.Error{Code: bus.Invalid, Text: "conference: participant without id or address"}
 )
+
+// Supersedes reports whether r says more than s to who has seen s last: it is
+// newer, or of another owner. s may be nil.
+func (r *Roster) Supersedes(s *Roster) bool {
+	return s == nil || !s.Conference.Same(r.Conference) ||
+		cmp.Or(cmp.Compare(r.Epoch, s.Epoch), cmp.Compare(r.Version, s.Version)) > 0
+}
 
 // Error makes a Refused an error, so that actors.Ask returns it as one.
 func (r *Refused) Error() string { return r.GetText() }

@@ -173,9 +173,12 @@ func (n *note) isFor(id string) bool { return n.not != id && (n.to == "" || n.to
 func (n *note) wasKeptFrom(id string) bool { return n.to == "" && slices.Contains(n.outside, id) }
 
 // hear takes what the conference has passed on.
-func (m *room) hear(msg any) {
+func (s *Server) hear(m *room, msg any) {
 	n := note{}
 	switch msg := msg.(type) {
+	case *conference.Transfer:
+		s.refer(m, msg)
+		return
 	case *conference.Message:
 		n.to, n.not, n.event = msg.To, msg.From, "message_received"
 		n.data = encode(messageJSON{Origin: msg.Name, UUID: msg.From, Type: msg.Type, Payload: msg.Payload, Direct: msg.To != ""})
