@@ -1,6 +1,8 @@
 package conference
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,8 +11,31 @@ import (
 	"github.com/skybridge-media/skybridge/bus"
 )
 
-// MaxMessage is the most bytes that the payload of a [SendMessage] may have.
-const MaxMessage = 8192
+// Most bytes of a message and of what is said to be its type.
+const (
+	maxMessage     = 8192
+	maxMessageType = 100
+)
+
+// ValidMessage says what is wrong with a message that somebody wants to send.
+// field is what the payload is called where it comes from.
+func ValidMessage(kind, field, payload string) error {
+	invalid := func(field, why string) error {
+		return &bus.Error{Code: bus.Invalid, Text: field + ": " + why}
+	}
+	media, _, _ := strings.Cut(kind, ";")
+	switch {
+	case len(kind) > maxMessageType, media != "text/plain" && media != "application/json":
+		return invalid("type", "want text/plain or application/json")
+	case payload == "":
+		return invalid(field, "is required")
+	case len(payload) > maxMessage:
+		return invalid(field, fmt.Sprintf("longer than %d bytes", maxMessage))
+	case media == "application/json" && !json.Valid([]byte(payload)):
+		return invalid(field, "not JSON, as type says")
+	}
+	return nil
+}
 
 // maxMovements bounds a [MoveCamera]: a camera has three axes.
 const maxMovements = 3
@@ -52,12 +77,8 @@ func (r *roster) message(m *SendMessage) (*Message, error) {
 			return nil, ErrNoChat
 		}
 	}
-	kind, _, _ := strings.Cut(m.Type, ";")
-	switch {
-	case m.Payload == "", len(m.Payload) > MaxMessage, len(m.Type) > 100:
-		return nil, ErrMessage
-	case kind != "text/plain" && kind != "application/json":
-		return nil, ErrMessage
+	if err := ValidMessage(m.Type, "payload", m.Payload); err != nil {
+		return nil, err
 	}
 	p := r.members[from]
 	e := bus.MessageSent{

@@ -68,7 +68,6 @@ var (
 	ErrTransfer    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant cannot be transferred"}
 	ErrText        = &bus.Error{Code: bus.Invalid, Text: "conference: text is too long"}
 	ErrWaiting     = &bus.Error{Code: bus.Forbidden, Text: "conference: participant waits to be let in"}
-	ErrMessage     = &bus.Error{Code: bus.Invalid, Text: "conference: message is empty, too long or of an unknown type"}
 	ErrNoChat      = &bus.Error{Code: bus.Forbidden, Text: "conference: participant takes no messages of its own"}
 	ErrMovement    = &bus.Error{Code: bus.Invalid, Text: "conference: unknown movement of a camera"}
 	ErrNoCamera    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant has no camera that others may move"}

@@ -93,7 +93,7 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		d.MaybeScanArgs(t, "type", &m.Type)
 		d.MaybeScanArgs(t, "text", &m.Payload)
 		if d.HasArg("long") {
-			m.Payload = strings.Repeat("x", conference.MaxMessage+1)
+			m.Payload = strings.Repeat("x", 8193)
 		}
 		s.ask(&out, m)
 	case "camera":

@@ -1,10 +1,8 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,17 +45,10 @@ func (s *Server) message(st *seat, w http.ResponseWriter, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	kind, _, _ := strings.Cut(body.Type, ";")
-	switch {
-	case kind != "text/plain" && kind != "application/json", len(body.Type) > 100:
-		return nil, invalid("type", "want text/plain or application/json")
-	case body.Payload == "":
-		return nil, invalid("payload", "missing")
-	case len(body.Payload) > conference.MaxMessage:
-		return nil, invalid("payload", "longer than 8192 bytes")
-	case kind == "application/json" && !json.Valid([]byte(body.Payload)):
-		return nil, invalid("payload", "not JSON, as type says")
-	case !st.messages.Allow():
+	if err := conference.ValidMessage(body.Type, "payload", body.Payload); err != nil {
+		return nil, err
+	}
+	if !st.messages.Allow() {
 		return nil, errRate
 	}
 	v, err := st.room.now(r.Context())
