@@ -128,7 +128,7 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	if again {
 		r.sort()
 	}
-	r.start(now, again)
+	r.noteStart(now, again)
 	r.total++
 	if p.Waiting != "" && !again {
 		r.fact(bus.ParticipantWaiting{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), For: p.Waiting})
@@ -139,9 +139,9 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	return true, nil
 }
 
-// start notes that the conference runs. A conference that was taken over has
+// noteStart notes that the conference runs. A conference that was taken over has
 // been started before.
-func (r *roster) start(now time.Time, again bool) {
+func (r *roster) noteStart(now time.Time, again bool) {
 	if !r.started.IsZero() {
 		return
 	}
@@ -274,8 +274,8 @@ func (r *roster) end(reason string, now time.Time) {
 	})
 }
 
-// take returns the facts since last asked.
-func (r *roster) take() []bus.Event {
+// takeFacts returns the facts since last asked.
+func (r *roster) takeFacts() []bus.Event {
 	facts := r.facts
 	r.facts = nil
 	return facts

@@ -170,7 +170,7 @@ func (s *Server) Close() {
 	}
 	s.mu.Unlock()
 	for _, st := range seats {
-		st.end(participant.Reason{Code: "node_stopping", Text: "The server is stopping"}, tell)
+		st.end(participant.Reason{Code: "node_stopping", Text: "The server is stopping"}, telling)
 	}
 	s.running.Wait()
 }

@@ -142,11 +142,11 @@ func (st *seat) reserve(ctx context.Context, want node.Reserve) error {
 // giveBack tells the node that the seat takes no more than this now. Callers
 // hold placing, so that the node hears all of it in order.
 func (st *seat) giveBack(audio, video bool) {
-	st.tell(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
+	st.setLease(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
 }
 
-// tell is reserve for what cannot be refused.
-func (st *seat) tell(less node.Reserve) {
+// setLease is reserve for what cannot be refused: no more than is leased.
+func (st *seat) setLease(less node.Reserve) {
 	deps := &st.server.deps
 	less.Call = st.id
 	st.leased = less
@@ -162,7 +162,7 @@ func (st *seat) slides(ctx context.Context, on bool) bool {
 	}
 	want.Content = on
 	if !on {
-		st.tell(want)
+		st.setLease(want)
 		return false
 	}
 	err := st.reserve(ctx, want)
@@ -171,7 +171,7 @@ func (st *seat) slides(ctx context.Context, on bool) bool {
 	}
 	st.log.Info("presentation refused", "err", err)
 	if !errors.Is(err, node.ErrCapacity) {
-		st.tell(st.leased) // it may be granted yet, when nobody waits for it any more
+		st.setLease(st.leased) // it may be granted yet, when nobody waits for it any more
 	}
 	return false
 }
@@ -223,7 +223,7 @@ func (st *seat) lose(c *call) {
 	if current {
 		st.call, st.gone = nil, c.id
 		st.lost = time.AfterFunc(grace, func() {
-			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
+			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, telling)
 		})
 		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
 		st.lend(false)
