@@ -86,6 +86,26 @@ func (b *rehearsed) lists(id string) bool {
 	return slices.ContainsFunc(b.plan.Load().Members, func(m media.Member) bool { return m.ID == id })
 }
 
+// rehearse gives the one room of the stage a real bridge.
+func (s *stage) rehearse() *rehearsed {
+	room := &rehearsed{}
+	s.newBridge = func(_ string, notify func(any)) transcoder.Bridge {
+		room.Bridge = media.New(media.Config{Notify: notify})
+		return room
+	}
+	return room
+}
+
+// join admits a call to that room.
+func (s *stage) join(n *member, id, role string) *call {
+	s.Helper()
+	m := node.Admit{Call: participant.ID(id), Alias: "standup", Protocol: "sip", Audio: true, Waits: true, Role: role}
+	if got := s.admit(n, m); got != "admitted to standup" {
+		s.Fatalf("%s: %s", id, got)
+	}
+	return s.calls[id]
+}
+
 // talk connects a call with a listener.
 func (c *call) talk(hums bool) *listener {
 	l := &listener{hums: hums}
@@ -99,19 +119,9 @@ func (c *call) talk(hums bool) *listener {
 // transcoder has a roster that names them. Real conference, real bridge.
 func TestWaitingHearsNothing(t *testing.T) {
 	run(t, func(s *stage) {
-		room := &rehearsed{}
-		s.newBridge = func(_ string, notify func(any)) transcoder.Bridge {
-			room.Bridge = media.New(media.Config{Notify: notify})
-			return room
-		}
+		room := s.rehearse()
 		n := s.start("n1", node.Config{Roles: []string{node.RoleMedia}, Rooms: []conference.Config{{Name: "standup"}}})
-		join := func(id string) *call {
-			t.Helper()
-			if got := s.admit(n, node.Admit{Call: participant.ID(id), Alias: "standup", Protocol: "sip", Audio: true, Waits: true}); got != "admitted to standup" {
-				t.Fatalf("%s: %s", id, got)
-			}
-			return s.calls[id]
-		}
+		join := func(id string) *call { t.Helper(); return s.join(n, id, conference.RoleHost) }
 		join("ada").talk(true)
 		time.Sleep(time.Second)
 
@@ -152,5 +162,49 @@ func TestWaitingHearsNothing(t *testing.T) {
 		if d, level := gil.take(); d < 40*time.Millisecond || level < -25 {
 			t.Errorf("admitted: was sent %v in 60 ms, the room at %.0f dB", d, level)
 		}
+	})
+}
+
+// TestMuteOutlivesOwner loses the owner of a conference: who was muted is not
+// heard for a moment meanwhile, and guests who come later are muted as well.
+func TestMuteOutlivesOwner(t *testing.T) {
+	run(t, func(s *stage) {
+		s.rehearse()
+		rooms := []conference.Config{{Name: "standup"}}
+		owner := s.start("n1", node.Config{Rooms: rooms})
+		n := s.start("n2", node.Config{Roles: []string{node.RoleMedia}, Rooms: rooms})
+		m := node.Admit{Call: "x", Alias: "standup", Protocol: "sip", Audio: true}
+		if got := s.admit(owner, m); got != "redirected to n2, n2:5060" {
+			t.Fatalf("the owner has the media itself: %s", got)
+		}
+		ear := s.join(n, "ada", conference.RoleHost).talk(false)
+		s.join(n, "bob", conference.RoleGuest).talk(true)
+		s.join(n, "cy", conference.RoleHost).talk(true)
+		heard := func(when string, want bool) {
+			t.Helper()
+			time.Sleep(time.Second)
+			if d, level := ear.take(); want != (level > -25) || d < 900*time.Millisecond {
+				t.Errorf("%s: was sent %v, the hum at %.0f dB", when, d, level)
+			}
+		}
+		heard("nobody is muted", true)
+		s.Must(n, "standup", &conference.Mute{On: true})
+		s.Must(n, "standup", &conference.Mute{Id: "cy", On: true})
+		time.Sleep(200 * time.Millisecond)
+		ear.take()
+		heard("both are muted", false)
+
+		s.cluster.Kill(owner.Node)
+		for range 10 {
+			heard("while the owner is replaced", false)
+		}
+		if r := s.roster(n, "standup"); r.GetEpoch() != 2 || !r.GetGuestsMuted() {
+			t.Errorf("the roster is %v, want that of another owner, with all guests muted", r)
+		}
+		s.join(n, "dan", conference.RoleGuest).talk(true)
+		heard("another guest comes", false)
+		s.Must(n, "standup", &conference.Mute{Id: "cy"})
+		time.Sleep(200 * time.Millisecond)
+		heard("cy is not muted any more", true)
 	})
 }

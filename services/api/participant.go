@@ -158,8 +158,11 @@ func (s *Server) clientMute(on bool) seated {
 		if err != nil {
 			return nil, err
 		}
-		if r.PathValue("participant") != string(st.id) {
+		switch {
+		case r.PathValue("participant") != string(st.id):
 			return nil, errRole
+		case !st.commands.Allow(): // it is an event for everybody
+			return nil, errRate
 		}
 		muted := on
 		if body.State != nil {
