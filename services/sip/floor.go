@@ -94,6 +94,13 @@ func (c *call) controlFloor() {
 				c.inbox.post(func() { f.hear(event) })
 			case bfcp.Lost:
 				c.log.Info("floor control lost", "err", e.Err)
+			case bfcp.GaveUp:
+				c.log.Info("floor control given up", "err", e.Err)
+				c.inbox.post(func() {
+					if c.floor == f {
+						c.closeFloor()
+					}
+				})
 			}
 		}})
 		if err != nil {
