@@ -153,12 +153,12 @@ func (r *roster) noteStart(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold, name and camera. The rest belongs to the conference.
+// hold, name, camera and slides. The rest belongs to the conference.
 func (r *roster) update(p *Participant) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(m *Participant) {
 			m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
-			m.Camera = p.Camera
+			m.Camera, m.Slides = p.Camera, p.Slides
 		})
 	}
 }

@@ -194,6 +194,11 @@ func (st *seat) media() (*port.Port, error) {
 	return st.port, nil
 }
 
+// tellMedia tells the participant which media a call has. Callers hold mu.
+func (st *seat) tellMedia(c *call) {
+	st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: c.audio, Video: c.video, Slides: st.port.ContentApart()})
+}
+
 // connect hands the media over to the participant.
 func (st *seat) connect(c *call) {
 	st.mu.Lock()
@@ -202,7 +207,7 @@ func (st *seat) connect(c *call) {
 		return
 	}
 	root := st.server.deps.System.Root
-	root.Send(st.pid, &participant.SetMedia{Audio: c.audio, Video: c.video})
+	st.tellMedia(c)
 	if !st.connected {
 		st.connected = true
 		root.Send(st.pid, &participant.Connect{Port: st.port})
@@ -356,7 +361,7 @@ func (st *seat) change(ctx context.Context, c *call, sdp string) (answer string,
 	defer st.mu.Unlock()
 	c.audio, c.video = audio, video
 	if err == nil && !st.ended {
-		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
+		st.tellMedia(c)
 	}
 	return answer, err
 }

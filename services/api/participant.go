@@ -145,6 +145,11 @@ func (s *Server) presInMix(st *seat, w http.ResponseWriter, r *http.Request) (an
 		return nil, err
 	}
 	media.MixContent(*body.State)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.call != nil && st.connected && !st.ended {
+		st.tellMedia(st.call)
+	}
 	return true, nil
 }
 
