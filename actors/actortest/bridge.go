@@ -55,7 +55,7 @@ func (b *Bridge) Apply(p *bridge.Plan) {
 }
 
 // Attach implements transcoder.Bridge.
-func (b *Bridge) Attach(id string, l bridge.Leg) {
+func (b *Bridge) Attach(id string, l bridge.Leg, _ bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.legs[id] = l

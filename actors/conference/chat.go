@@ -1,6 +1,8 @@
 package conference
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,8 +11,31 @@ import (
 	"github.com/skybridge-media/skybridge/bus"
 )
 
-// MaxMessage is the most bytes that the payload of a [SendMessage] may have.
-const MaxMessage = 8192
+// Most bytes of a message and of what is said to be its type.
+const (
+	maxMessage     = 8192
+	maxMessageType = 100
+)
+
+// ValidMessage says what is wrong with a message that somebody wants to send.
+// field is what the payload is called where it comes from.
+func ValidMessage(kind, field, payload string) error {
+	invalid := func(field, why string) error {
+		return &bus.Error{Code: bus.Invalid, Text: field + ": " + why}
+	}
+	media, _, _ := strings.Cut(kind, ";")
+	switch {
+	case len(kind) > maxMessageType, media != "text/plain" && media != "application/json":
+		return invalid("type", "want text/plain or application/json")
+	case payload == "":
+		return invalid(field, "is required")
+	case len(payload) > maxMessage:
+		return invalid(field, fmt.Sprintf("longer than %d bytes", maxMessage))
+	case media == "application/json" && !json.Valid([]byte(payload)):
+		return invalid(field, "not JSON, as type says")
+	}
+	return nil
+}
 
 // maxMovements bounds a [MoveCamera]: a camera has three axes.
 const maxMovements = 3
@@ -19,7 +44,7 @@ const maxMovements = 3
 func (x *conference) message(c actor.Context, m *SendMessage) {
 	msg, err := x.roster.message(m)
 	if err == nil {
-		x.tell(c, msg)
+		x.passOn(c, msg)
 	}
 	x.reply(c, err)
 }
@@ -27,20 +52,9 @@ func (x *conference) message(c actor.Context, m *SendMessage) {
 func (x *conference) moveCamera(c actor.Context, m *MoveCamera) {
 	err := x.roster.movable(m)
 	if err == nil {
-		x.tell(c, m)
+		x.passOn(c, m)
 	}
 	x.reply(c, err)
-}
-
-// tell sends to the subscribers what is not in the roster, after the roster as
-// it is now: who has just been let in is to hear it.
-func (x *conference) tell(c actor.Context, msg any) {
-	if x.out.version != x.roster.version || x.out.epoch != x.roster.epoch {
-		x.sendNow(c)
-	}
-	for _, a := range x.out.subscribers {
-		c.Send(a.PID(), msg)
-	}
 }
 
 // message decides whether a message may be sent, and says who sent it.
@@ -63,12 +77,8 @@ func (r *roster) message(m *SendMessage) (*Message, error) {
 			return nil, ErrNoChat
 		}
 	}
-	kind, _, _ := strings.Cut(m.Type, ";")
-	switch {
-	case m.Payload == "", len(m.Payload) > MaxMessage, len(m.Type) > 100:
-		return nil, ErrMessage
-	case kind != "text/plain" && kind != "application/json":
-		return nil, ErrMessage
+	if err := ValidMessage(m.Type, "payload", m.Payload); err != nil {
+		return nil, err
 	}
 	p := r.members[from]
 	e := bus.MessageSent{

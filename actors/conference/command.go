@@ -46,7 +46,7 @@ func (x *conference) command(c actor.Context) bool {
 		x.roster.setGuestsCanUnmute(m.On)
 	case *Transfer:
 		if err = x.roster.transferable(m.Id); err == nil {
-			x.tell(c, m)
+			x.passOn(c, m)
 		}
 	case *LetIn:
 		err = x.roster.letIn(m.Id)

@@ -49,7 +49,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -57,17 +56,6 @@ import (
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/media/compose"
-)
-
-// Reasons for which a participant leaves without saying why itself.
-const (
-	reasonDisconnected = "disconnected"
-	reasonNodeLost     = "node_lost"
-	reasonFailed       = "failed"
-	reasonEnded        = "conference_ended"
-	reasonStopping     = "node_stopping"
-	reasonEmpty        = "empty"
-	reasonTimeout      = "timeout"
 )
 
 const (
@@ -158,13 +146,10 @@ type conference struct {
 	dismissed []dismissed
 	counted   int // participants in the metrics
 	stopTimer func() bool
-	limits    limits
+	clock     clock
 	ending    string // why everybody has been told to go; nobody comes in any more then
 	closed    bool
 }
-
-// idled is sent to self when the conference may have been empty for too long.
-type idled struct{ reason string }
 
 func (x *conference) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -200,7 +185,7 @@ func (x *conference) Receive(c actor.Context) {
 	case *MoveCamera:
 		x.moveCamera(c, m)
 	case *Subscribe:
-		x.subscribe(c, m.Subscriber)
+		x.subscribe(c, m)
 	case *Unsubscribe:
 		x.unsubscribe(c, m.Subscriber)
 	case *Adopt:
@@ -218,7 +203,7 @@ func (x *conference) Receive(c actor.Context) {
 	case *rung:
 		x.rung(c)
 	case *flush:
-		x.out.waiting = false
+		x.out.flushing = false
 	case *idled:
 		x.endIfIdle(c, m.reason)
 	default:
@@ -244,7 +229,7 @@ func (x *conference) settle(c actor.Context) {
 }
 
 func (x *conference) publish() {
-	for _, e := range x.roster.take() {
+	for _, e := range x.roster.takeFacts() {
 		if err := x.Events.Publish(context.Background(), e); err != nil {
 			// A conference outlives its bus.
 			x.Log.Warn("event not published", "subject", e.Subject(), "err", err)
@@ -269,27 +254,6 @@ func (x *conference) reply(c actor.Context, err error) {
 	x.respond(c, c.Sender(), &Done{})
 }
 
-// left takes a participant out that says so itself.
-func (x *conference) left(c actor.Context, m *Leave) {
-	p := x.roster.leave(m.Id)
-	if p == nil {
-		p = x.forgetDismissed(func(p *Participant) bool { return p.Id == m.Id })
-	}
-	if p == nil {
-		return // it was never admitted, or has left already
-	}
-	if !x.out.has(p.Address) {
-		c.Unwatch(p.Address.PID())
-	}
-	x.Log.Info("participant left", "call", m.Id, "reason", m.Reason, "participants", len(x.roster.members))
-	switch m.Reason {
-	case reasonStopping, ReasonMoved:
-		x.idle(c, m.Reason)
-	default:
-		x.idle(c, reasonEmpty)
-	}
-}
-
 // report asks participants how they are, and whom they follow.
 func (x *conference) report(c actor.Context, such func(*Participant) bool) {
 	for _, p := range x.roster.members {
@@ -299,98 +263,16 @@ func (x *conference) report(c actor.Context, such func(*Participant) bool) {
 	}
 }
 
-// gone takes a participant out that could not say so: its actor has ended in a
-// panic, or with its node.
-func (x *conference) gone(c actor.Context, who *Address, reason string) {
-	there := func(p *Participant) bool { return p.Address.Same(who) }
-	p := x.forgetDismissed(there)
-	if i := slices.IndexFunc(x.roster.members, there); i >= 0 {
-		p = x.roster.leave(x.roster.members[i].Id)
-	}
-	if p == nil {
-		return
-	}
-	if reason == reasonNodeLost {
-		x.roster.lost(p, time.Now())
-	}
-	x.Log.Info("participant gone", "call", p.Id, "reason", reason, "participants", len(x.roster.members))
-	x.idle(c, reasonEmpty)
-}
-
-// terminated handles the end of an actor that the conference watches:
-// participants, subscribers, the transcoder.
-func (x *conference) terminated(c actor.Context, m *actor.Terminated) {
-	reason := reasonFailed // it would have said Leave before an orderly end
-	if m.Why == actor.TerminatedReason_AddressTerminated {
-		reason = reasonNodeLost
-	}
-	who := AddressOf(m.Who)
-	x.out.remove(who)
-	x.gone(c, who, reason)
-	if x.media.transcoder != nil && AddressOf(x.media.transcoder).Same(who) {
-		x.lostMedia(reason)
-	}
-}
-
 // supersede makes room for another owner, as far as that is followed.
 func (x *conference) supersede(c actor.Context) {
 	x.Log.Warn("conference has another owner; this one goes on for who follows it", "epoch", x.roster.epoch)
 	x.report(c, func(*Participant) bool { return true })
 }
 
-// idle starts the time that the conference may be empty, if it is.
-func (x *conference) idle(c actor.Context, reason string) {
-	if x.stopTimer != nil {
-		x.stopTimer()
-		x.stopTimer = nil
-	}
-	switch {
-	case !x.empty() || x.closed:
-	case x.ending != "":
-		x.end(c, x.ending)
-	default:
-		linger := x.Linger
-		if x.roster.started.IsZero() {
-			linger = firstJoin // it was only just made; let the next one try
-		}
-		linger = max(linger, time.Until(x.expecting))
-		x.stopTimer = actors.After(c, linger, &idled{reason})
-	}
-}
-
-// empty reports whether nobody but viewers is here, nor on the way in or out.
-func (x *conference) empty() bool {
-	return x.roster.active() == 0 && len(x.joining) == 0 && len(x.dismissed) == 0
-}
-
-func (x *conference) endIfIdle(c actor.Context, reason string) {
-	switch {
-	case !x.empty(): // somebody joined while the timer was already firing
-	case len(x.roster.members) == 0:
-		x.end(c, reason)
-	default:
-		x.dismissAll(c, reason, "Nobody is in the conference any more")
-	}
-}
-
-// end closes the door; the parent stops the actor.
-func (x *conference) end(c actor.Context, reason string) {
-	if x.closed {
-		return
-	}
-	x.closed = true
-	if reason != ReasonMoved { // it goes on under another owner
-		x.roster.end(reason, time.Now())
-	}
-	x.closeMedia(c)
-	x.Log.Info("conference ended", "reason", reason)
-	c.Send(c.Parent(), &Ended{x.Name, x.roster.epoch, c.Self()})
-}
-
 // release gives back what outlives the actor, however it stops.
 func (x *conference) release(c actor.Context) {
-	for _, a := range x.out.subscribers {
-		c.Unwatch(a.PID()) // or they remember us for as long as they live
+	for _, s := range x.out.subscribers {
+		c.Unwatch(s.PID()) // or they remember us for as long as they live
 	}
 	if x.stopTimer != nil {
 		x.stopTimer()
@@ -398,7 +280,7 @@ func (x *conference) release(c actor.Context) {
 	for _, d := range x.dismissed {
 		d.stopTimer()
 	}
-	x.limits.stop()
+	x.clock.stop()
 	x.out.stop()
 	x.Metrics.active.Dec()
 	x.Metrics.participants.Sub(float64(x.counted))

@@ -103,6 +103,7 @@ type Participant struct {
 	Camera        bool                   `protobuf:"varint,20,opt,name=camera,proto3" json:"camera,omitempty"`                             // lets others move its camera
 	Waiting       string                 `protobuf:"bytes,21,opt,name=waiting,proto3" json:"waiting,omitempty"`                            // for "lock" or "host", and neither hears nor sees the conference; empty: inside
 	OverlayText   string                 `protobuf:"bytes,22,opt,name=overlay_text,json=overlayText,proto3" json:"overlay_text,omitempty"` // on its tile; empty: its name
+	Slides        bool                   `protobuf:"varint,23,opt,name=slides,proto3" json:"slides,omitempty"`                             // sees presentations in a stream of its own, not in the composed picture
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -289,6 +290,13 @@ func (x *Participant) GetOverlayText() string {
 		return x.OverlayText
 	}
 	return ""
+}
+
+func (x *Participant) GetSlides() bool {
+	if x != nil {
+		return x.Slides
+	}
+	return false
 }
 
 // Join asks to admit a participant. Reply: Joined, Elsewhere or Refused. Joining twice is joining once.
@@ -547,7 +555,7 @@ func (*Done) Descriptor() ([]byte, []int) {
 	return file_conference_conference_proto_rawDescGZIP(), []int{6}
 }
 
-// Update replaces what the roster says of a participant (state, media, held, name). No reply.
+// Update replaces what the roster says of a participant (state, media, held, name, camera). No reply.
 type Update struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Participant   *Participant           `protobuf:"bytes,1,opt,name=participant,proto3" json:"participant,omitempty"`
@@ -2024,10 +2032,12 @@ func (x *Roster) GetGuestsMuted() bool {
 	return false
 }
 
-// Subscribe asks for the Roster now and after every change, until the subscriber stops or unsubscribes. Reply: Roster.
+// Subscribe asks for the Roster now and after every change, and for what is said that is not part of it (Message,
+// MoveCamera, Transfer), until the subscriber stops or unsubscribes. Subscribing again changes what it gets. Reply: Roster.
 type Subscribe struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Subscriber    *Address               `protobuf:"bytes,1,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	RosterOnly    bool                   `protobuf:"varint,2,opt,name=roster_only,json=rosterOnly,proto3" json:"roster_only,omitempty"` // nothing of what is said
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2067,6 +2077,13 @@ func (x *Subscribe) GetSubscriber() *Address {
 		return x.Subscriber
 	}
 	return nil
+}
+
+func (x *Subscribe) GetRosterOnly() bool {
+	if x != nil {
+		return x.RosterOnly
+	}
+	return false
 }
 
 type Unsubscribe struct {
@@ -2376,7 +2393,7 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x1bconference/conference.proto\x12\x14skybridge.conference\"-\n" +
 	"\aAddress\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"\xef\x04\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"\x87\x05\n" +
 	"\vParticipant\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -2404,7 +2421,8 @@ const file_conference_conference_proto_rawDesc = "" +
 	"directChat\x12\x16\n" +
 	"\x06camera\x18\x14 \x01(\bR\x06camera\x12\x18\n" +
 	"\awaiting\x18\x15 \x01(\tR\awaiting\x12!\n" +
-	"\foverlay_text\x18\x16 \x01(\tR\voverlayText\"w\n" +
+	"\foverlay_text\x18\x16 \x01(\tR\voverlayText\x12\x16\n" +
+	"\x06slides\x18\x17 \x01(\bR\x06slides\"w\n" +
 	"\x04Join\x12C\n" +
 	"\vparticipant\x18\x01 \x01(\v2!.skybridge.conference.ParticipantR\vparticipant\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
@@ -2524,11 +2542,13 @@ const file_conference_conference_proto_rawDesc = "" +
 	"\x12only_hosts_present\x18\r \x01(\bR\x10onlyHostsPresent\x12$\n" +
 	"\x0ewaits_for_host\x18\x0e \x01(\bR\fwaitsForHost\x12*\n" +
 	"\x11guests_stay_muted\x18\x0f \x01(\bR\x0fguestsStayMuted\x12!\n" +
-	"\fguests_muted\x18\x10 \x01(\bR\vguestsMuted\"J\n" +
+	"\fguests_muted\x18\x10 \x01(\bR\vguestsMuted\"k\n" +
 	"\tSubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +
-	"subscriber\"L\n" +
+	"subscriber\x12\x1f\n" +
+	"\vroster_only\x18\x02 \x01(\bR\n" +
+	"rosterOnly\"L\n" +
 	"\vUnsubscribe\x12=\n" +
 	"\n" +
 	"subscriber\x18\x01 \x01(\v2\x1d.skybridge.conference.AddressR\n" +

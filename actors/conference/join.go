@@ -29,14 +29,14 @@ func (x *conference) join(c actor.Context, m *Join) {
 		return
 	}
 	x.joining = append(x.joining, joining{m, c.Sender()})
-	x.place(c, p.Address.Node)
+	x.needMedia(c, p.Address.Node)
 }
 
 // admit answers the Joins that have been waiting for media, now that it is open.
 func (x *conference) admit(c actor.Context) {
-	waiting := x.joining
+	pending := x.joining
 	x.joining = nil
-	for _, j := range waiting {
+	for _, j := range pending {
 		p := j.Participant
 		if p.Address.Node != x.media.node {
 			x.respond(c, j.sender, &Elsewhere{Node: x.roster.mediaNode})

@@ -15,9 +15,9 @@ type media struct {
 	failed     []string   // nodes that could not, since it was last open
 }
 
-// place sees to it that media is open, and then admits who waits. It prefers
+// needMedia sees to it that media is open, and then answers the Joins. It prefers
 // the node where the participants are, then the newcomer's.
-func (x *conference) place(c actor.Context, newcomer string) {
+func (x *conference) needMedia(c actor.Context, newcomer string) {
 	switch {
 	case x.media.transcoder != nil:
 		x.admit(c)

@@ -1,6 +1,7 @@
 package conference
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -67,12 +68,18 @@ var (
 	ErrTransfer    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant cannot be transferred"}
 	ErrText        = &bus.Error{Code: bus.Invalid, Text: "conference: text is too long"}
 	ErrWaiting     = &bus.Error{Code: bus.Forbidden, Text: "conference: participant waits to be let in"}
-	ErrMessage     = &bus.Error{Code: bus.Invalid, Text: "conference: message is empty, too long or of an unknown type"}
 	ErrNoChat      = &bus.Error{Code: bus.Forbidden, Text: "conference: participant takes no messages of its own"}
 	ErrMovement    = &bus.Error{Code: bus.Invalid, Text: "conference: unknown movement of a camera"}
 	ErrNoCamera    = &bus.Error{Code: bus.Forbidden, Text: "conference: participant has no camera that others may move"}
 	ErrParticipant = &bus.Error{Code: bus.Invalid, Text: "conference: participant without id or address"}
 )
+
+// Supersedes reports whether r says more than s to who has seen s last: it is
+// newer, or of another owner. s may be nil.
+func (r *Roster) Supersedes(s *Roster) bool {
+	return s == nil || !s.Conference.Same(r.Conference) ||
+		cmp.Or(cmp.Compare(r.Epoch, s.Epoch), cmp.Compare(r.Version, s.Version)) > 0
+}
 
 // Error makes a Refused an error, so that actors.Ask returns it as one.
 func (r *Refused) Error() string { return r.GetText() }

@@ -128,7 +128,7 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	if again {
 		r.sort()
 	}
-	r.start(now, again)
+	r.noteStart(now, again)
 	r.total++
 	if p.Waiting != "" && !again {
 		r.fact(bus.ParticipantWaiting{Room: r.cfg.Name, Participant: p.Id, Node: r.here.nameOf(p.Address), For: p.Waiting})
@@ -139,9 +139,9 @@ func (r *roster) admit(p *Participant, again, waits bool, now time.Time) (added 
 	return true, nil
 }
 
-// start notes that the conference runs. A conference that was taken over has
+// noteStart notes that the conference runs. A conference that was taken over has
 // been started before.
-func (r *roster) start(now time.Time, again bool) {
+func (r *roster) noteStart(now time.Time, again bool) {
 	if !r.started.IsZero() {
 		return
 	}
@@ -153,12 +153,12 @@ func (r *roster) start(now time.Time, again bool) {
 }
 
 // update takes over what the participant's actor says of itself: state, media,
-// hold, name and camera. The rest belongs to the conference.
+// hold, name, camera and slides. The rest belongs to the conference.
 func (r *roster) update(p *Participant) {
 	if i := r.find(p.Id); i >= 0 {
 		r.change(i, func(m *Participant) {
 			m.State, m.Audio, m.Video, m.Held, m.Name = p.State, p.Audio, p.Video, p.Held, p.Name
-			m.Camera = p.Camera
+			m.Camera, m.Slides = p.Camera, p.Slides
 		})
 	}
 }
@@ -274,8 +274,8 @@ func (r *roster) end(reason string, now time.Time) {
 	})
 }
 
-// take returns the facts since last asked.
-func (r *roster) take() []bus.Event {
+// takeFacts returns the facts since last asked.
+func (r *roster) takeFacts() []bus.Event {
 	facts := r.facts
 	r.facts = nil
 	return facts

@@ -24,7 +24,7 @@ func TestRosterProperties(t *testing.T) {
 		for step := range 300 {
 			now = now.Add(time.Duration(rnd.IntN(1000)) * time.Millisecond)
 			what := act(r, rnd, now)
-			facts := r.take()
+			facts := r.takeFacts()
 			s := r.snapshot(nil)
 			ids, inside := map[string]bool{}, 0
 			for _, p := range s.Participants {

@@ -93,7 +93,7 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 		d.MaybeScanArgs(t, "type", &m.Type)
 		d.MaybeScanArgs(t, "text", &m.Payload)
 		if d.HasArg("long") {
-			m.Payload = strings.Repeat("x", conference.MaxMessage+1)
+			m.Payload = strings.Repeat("x", 8193)
 		}
 		s.ask(&out, m)
 	case "camera":
@@ -124,7 +124,7 @@ func (s *stage) play(t *testing.T, d *datadriven.TestData) string {
 	case "spoke":
 		s.Send(s.conference, &conference.Spoke{Id: id})
 	case "subscribe":
-		s.ask(&out, &conference.Subscribe{Subscriber: conference.AddressOf(s.actor(id))})
+		s.ask(&out, &conference.Subscribe{Subscriber: conference.AddressOf(s.actor(id)), RosterOnly: d.HasArg("rosteronly")})
 	case "unsubscribe":
 		s.Send(s.conference, &conference.Unsubscribe{Subscriber: conference.AddressOf(s.actor(id))})
 	case "adopt":

@@ -232,8 +232,8 @@ func (r *roster) overstayed(now time.Time) (p *Participant, code, text string) {
 	return nil, "", ""
 }
 
-// limits is the clock of those deadlines.
-type limits struct {
+// clock rings at the next of those deadlines.
+type clock struct {
 	at        time.Time // when it rings; zero: not set
 	stopTimer func() bool
 }
@@ -247,19 +247,19 @@ func (x *conference) setClock(c actor.Context) {
 	if x.closed {
 		at = time.Time{}
 	}
-	if at.Equal(x.limits.at) {
+	if at.Equal(x.clock.at) {
 		return
 	}
-	x.limits.stop()
-	x.limits.at = at
+	x.clock.stop()
+	x.clock.at = at
 	if !at.IsZero() {
-		x.limits.stopTimer = actors.After(c, max(0, time.Until(at)), &rung{})
+		x.clock.stopTimer = actors.After(c, max(0, time.Until(at)), &rung{})
 	}
 }
 
 // rung ends the calls of those whose time is over.
 func (x *conference) rung(c actor.Context) {
-	x.limits.at = time.Time{}
+	x.clock.at = time.Time{}
 	now := time.Now()
 	for {
 		p, code, text := x.roster.overstayed(now)
@@ -280,9 +280,9 @@ func (x *conference) tellEntered(c actor.Context) {
 	x.roster.entered = nil
 }
 
-func (l *limits) stop() {
-	if l.stopTimer != nil {
-		l.stopTimer()
-		l.stopTimer = nil
+func (k *clock) stop() {
+	if k.stopTimer != nil {
+		k.stopTimer()
+		k.stopTimer = nil
 	}
 }

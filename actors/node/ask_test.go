@@ -40,7 +40,7 @@ type desk struct {
 // Receive implements participant.Desk.
 func (d *desk) Receive(leg media.Leg) {
 	d.n.mayPanic("desk")
-	d.Attach("caller", leg)
+	d.Attach("caller", leg, false)
 }
 
 // Say implements participant.Desk.

@@ -33,6 +33,8 @@ type stage struct {
 	nodes   map[string]*member
 	calls   map[string]*call
 
+	newBridge func(room string, notify func(any)) transcoder.Bridge // nil: without media
+
 	mu    sync.Mutex
 	notes []string
 }
@@ -148,6 +150,9 @@ func (s *stage) start(name string, cfg node.Config) *member {
 		Log: slog.New(slog.DiscardHandler), Events: n, Directory: n.Directory,
 		Dialer: n,
 		NewBridge: func(room string, notify func(any)) transcoder.Bridge {
+			if s.newBridge != nil {
+				return s.newBridge(room, notify)
+			}
 			return bridge{n.bridges.New(room, notify), n}
 		},
 		Metrics: n.metrics, Reception: n.reception(),

@@ -130,7 +130,7 @@ func (p *participant) follow(c actor.Context, owner *actor.PID) {
 }
 
 func (p *participant) attachTo(c actor.Context, t *actor.PID) {
-	ask := &transcoder.Attach{ID: string(p.ID), Participant: c.Self(), Leg: p.port}
+	ask := &transcoder.Attach{ID: string(p.ID), Participant: c.Self(), Leg: p.port, Held: p.held || p.waiting != ""}
 	actors.Request(c, t, ask, attachPatience, func(_ *transcoder.Attached, err error) {
 		switch {
 		case p.state == ended || p.transcoder == nil || !t.Equal(p.transcoder):

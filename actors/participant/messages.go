@@ -51,8 +51,9 @@ type (
 	// Hold says that the peer has put us on hold, or has come back. No reply.
 	Hold struct{ On bool }
 
-	// SetMedia says which media the call has after a renegotiation. No reply.
-	SetMedia struct{ Audio, Video bool }
+	// SetMedia says which media the call has after a renegotiation. With Slides the
+	// peer sees presentations in a stream of their own. No reply.
+	SetMedia struct{ Audio, Video, Slides bool }
 
 	// SetCamera says whether the peer lets others move its camera. No reply.
 	SetCamera struct{ On bool }

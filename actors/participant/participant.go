@@ -122,6 +122,7 @@ type participant struct {
 	held  bool
 
 	camera  bool   // may be moved by others
+	slides  bool   // has a stream for presentations
 	waiting string // for what, when it was admitted
 
 	epoch      uint64    // of the owner that admitted us last
@@ -237,7 +238,7 @@ func (p *participant) entry(c actor.Context) *conference.Participant {
 		Id: string(p.ID), Name: p.Name, Protocol: p.Protocol, Remote: p.Remote, Outgoing: p.Outgoing,
 		State: s, Audio: p.Audio, Video: p.Video, Held: p.held, Role: p.Role, Api: p.API,
 		Address: conference.AddressOf(c.Self()), JoinedUnixMs: p.began.UnixMilli(),
-		DirectChat: p.DirectChat, Camera: p.camera, Waiting: p.waiting,
+		DirectChat: p.DirectChat, Camera: p.camera, Waiting: p.waiting, Slides: p.slides,
 	}
 }
 
@@ -286,7 +287,7 @@ func (p *participant) established(c actor.Context, media Port) {
 }
 
 func (p *participant) setMedia(c actor.Context, m *SetMedia) {
-	p.Audio, p.Video = m.Audio, m.Video
+	p.Audio, p.Video, p.slides = m.Audio, m.Video, m.Slides
 	p.update(c)
 }
 

@@ -474,7 +474,7 @@ func (s *stage) newTranscoder(name string) {
 		switch m := c.Message().(type) {
 		case *transcoder.Attach:
 			s.hear("%s: attach %s", name, m.ID)
-			bridge.Attach(m.ID, m.Leg)
+			bridge.Attach(m.ID, m.Leg, m.Held)
 			c.Respond(&transcoder.Attached{})
 		case *transcoder.Detach:
 			s.hear("%s: detach %s", name, m.ID)

@@ -16,6 +16,10 @@ type (
 		ID          string
 		Participant *actor.PID
 		Leg         bridge.Leg
+
+		// Held says that the participant is on hold, or waits, for as long as no
+		// roster names it: it may attach before the first one does.
+		Held bool
 	}
 
 	// Detach takes it back. The reply is *Detached, once the bridge no longer
@@ -74,8 +78,8 @@ type Bridge interface {
 	// Apply replaces what is desired. It does not block.
 	Apply(p *bridge.Plan)
 
-	// Attach adds a leg. It does not block.
-	Attach(id string, l bridge.Leg)
+	// Attach adds a leg, held or not until a plan lists it. It does not block.
+	Attach(id string, l bridge.Leg, held bool)
 
 	// Detach returns when the bridge no longer touches the leg: within a tick.
 	Detach(id string)

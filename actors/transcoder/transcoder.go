@@ -121,7 +121,7 @@ func (t *transcoder) attach(c actor.Context, m *Attach) {
 		return
 	}
 	if _, ok := t.legs[m.ID]; !ok {
-		t.bridge.Attach(m.ID, m.Leg)
+		t.bridge.Attach(m.ID, m.Leg, m.Held)
 		t.legs[m.ID] = m.Participant
 		t.Metrics.legs.Inc()
 		c.Watch(m.Participant)

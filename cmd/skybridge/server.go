@@ -26,6 +26,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/actors/testcall"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/bus/claim"
 	"github.com/skybridge-media/skybridge/bus/natsbus"
@@ -69,6 +70,8 @@ type server struct {
 	actors *actors.Metrics
 	node   *actor.PID
 	ports  *port.Metrics // of what browsers send and receive
+
+	watchers *watcher.Set
 
 	workers *bridge.Workers // decode, compose and encode video
 
@@ -177,6 +180,7 @@ func (s *server) startActors(ctx context.Context) error {
 	s.actors = actors.NewMetrics(s.metrics)
 	s.system = actors.NewSystem(s.log, s.actors)
 	s.onStop(func(context.Context) error { s.system.Shutdown(); return nil })
+	s.watchers = watcher.NewSet(watcher.Deps{Log: s.log.With("part", "actors"), Metrics: s.actors, System: s.system, Node: s.nodePID()})
 	registry := remote.NewRegistry()
 	node.Register(registry)
 	var err error
@@ -241,7 +245,7 @@ func (s *server) listenSIP(context.Context) error {
 		Bind: c.Bind.addr, Public: s.public(), Port: int(c.SIPPort), TLSPort: int(c.SIPSPort),
 		TLS: s.tls, Crypto: sip.CryptoPolicy(c.SRTP), UserAgent: "Skybridge",
 	}, sip.Deps{
-		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(),
+		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(), Watchers: s.watchers,
 		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs, Slides: true, Floor: sdp.FloorServer},
 		Ports: pairs, PortMetrics: portMetrics(s.metrics, "sip"), Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
 	})
@@ -355,8 +359,8 @@ func (s *server) serveHTTP(context.Context) error {
 		return fmt.Errorf("whep-token-file: %w", err)
 	}
 	clients := api.New(api.Config{Version: version(), WHIPToken: publish, WHEPToken: watch}, api.Deps{
-		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Actors: s.actors, Ports: s.ports, Workers: s.workers,
-		System: s.system, Node: s.node, Media: browsers{s.webrtc},
+		Log: s.log.With("part", "api"), Metrics: api.NewMetrics(s.metrics), Ports: s.ports, Workers: s.workers,
+		System: s.system, Node: s.node, Watchers: s.watchers, Media: browsers{s.webrtc},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/api/", clients)
@@ -401,7 +405,7 @@ func (s *server) serveSIP(ctx context.Context) error {
 
 // reachable says which actors others may send to.
 func reachable(id string) bool {
-	return node.Reachable(id) || strings.HasPrefix(id, api.ActorPrefix) || strings.HasPrefix(id, sip.ActorPrefix)
+	return node.Reachable(id) || strings.HasPrefix(id, watcher.ActorPrefix)
 }
 
 // browsers introduces the WebRTC engine to the client API: their types have the

@@ -191,7 +191,7 @@ func (a *audio) listen() {
 		e.due, e.known, e.quiet, e.frame = next.Voice, next.HasLevel, next.Quiet, nil
 		e.band = bandOf(next.Rate)
 		e.spec, e.receives = l.AudioOut()
-		if e.receives = e.receives && !l.held(); e.receives {
+		if e.receives = e.receives && !l.held; e.receives {
 			a.tune(e.spec.Codec.Format.Rate)
 		}
 		switch {
@@ -281,7 +281,7 @@ func (a *audio) wantsVideo() bool {
 		return false
 	}
 	return slices.ContainsFunc(a.roster.legs, func(l attached) bool {
-		if l.held() {
+		if l.held {
 			return false
 		}
 		for e := range l.eyes {

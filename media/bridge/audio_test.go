@@ -44,7 +44,7 @@ func enter(t *testing.T, cfg bridge.Config, callers func(t *testing.T) []*caller
 	}
 	r.change(func(*bridge.Plan) {})
 	for i, c := range r.callers {
-		r.Attach(fmt.Sprint(i), c)
+		r.Attach(fmt.Sprint(i), c, false)
 	}
 	f(t, r)
 }
@@ -161,6 +161,59 @@ func TestUnlisted(t *testing.T) {
 		r.run(time.Second)
 		r.expect(t, 0)
 		r.expect(t, 1, 0)
+	})
+}
+
+// Who must not hear anything does not before the first plan that lists it, nor
+// when one has forgotten it. Others are not kept waiting.
+func TestHeldWhileUnlisted(t *testing.T) {
+	speaker := func(t *testing.T) []*caller {
+		cs := newCallers(t, 1)
+		cs[0].say(tone(500, 2000))
+		return cs
+	}
+	inRoom(t, bridge.Config{}, speaker, func(t *testing.T, r *room) {
+		r.run(time.Second)
+		waiting, admitted := newCaller(t, &g711.PCMU), newCaller(t, &g711.PCMU)
+		list := func(members ...bridge.Member) {
+			r.change(func(p *bridge.Plan) { p.Members = append(p.Members[:1], members...) })
+			r.run(200 * time.Millisecond)
+		}
+		sent := func(c *caller, want bool, when string) {
+			t.Helper()
+			if _, _, n := c.counts(); want != (n > 0) {
+				t.Errorf("%s: sent %d ticks", when, n)
+			}
+			if got := c.amplitude(500); want != (got > 1500) {
+				t.Errorf("%s: hears the room at %.0f", when, got)
+			}
+			c.listen()
+		}
+		r.Attach("waiting", waiting, true)
+		r.Attach("admitted", admitted, false)
+		r.run(2 * bridge.Tick)
+		sent(admitted, true, "admitted, not listed yet")
+		r.run(time.Second)
+		sent(waiting, false, "not listed yet")
+		list(bridge.Member{ID: "waiting", Held: true}, bridge.Member{ID: "admitted"})
+		sent(waiting, false, "listed as waiting")
+		admitted.listen()
+		list()
+		sent(waiting, false, "not listed any more")
+		sent(admitted, true, "admitted, not listed any more")
+		list(bridge.Member{ID: "waiting"}, bridge.Member{ID: "admitted", Held: true})
+		sent(waiting, true, "let in")
+		admitted.listen()
+		list()
+		sent(waiting, true, "let in, not listed any more")
+		sent(admitted, false, "on hold, not listed any more")
+
+		// A plan that lists it knows better than who attaches it.
+		list(bridge.Member{ID: "waiting"}, bridge.Member{ID: "admitted", Held: true})
+		waiting.listen()
+		r.Attach("waiting", waiting, true)
+		r.run(2 * bridge.Tick)
+		sent(waiting, true, "attached again, listed")
 	})
 }
 

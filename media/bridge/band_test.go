@@ -103,7 +103,7 @@ func TestAnotherRateJoins(t *testing.T) {
 					}
 					for range 5 {
 						r.run(130 * time.Millisecond)
-						r.Attach("1", r.callers[1])
+						r.Attach("1", r.callers[1], false)
 						r.run(130 * time.Millisecond)
 						r.Detach("1")
 					}

@@ -105,8 +105,9 @@ func (b *Bridge) Apply(p *Plan) {
 }
 
 // Attach adds a participant's media. id is that of a [Member]; a leg attached
-// before under the same id is detached. The bridge does not own the leg.
-func (b *Bridge) Attach(id string, l Leg) {
+// before under the same id is detached. The bridge does not own the leg. held is
+// what holds for it as long as no plan has listed it.
+func (b *Bridge) Attach(id string, l Leg, held bool) {
 	b.Detach(id)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,7 +119,7 @@ func (b *Bridge) Attach(id string, l Leg) {
 	if b.closed {
 		return
 	}
-	b.legs = append(slices.Clip(b.legs), newLeg(id, l))
+	b.legs = append(slices.Clip(b.legs), newLeg(id, l, held))
 	b.cfg.Metrics.legs.Inc()
 	b.publish()
 	if !b.ticking {

@@ -97,7 +97,7 @@ func inPresentation(t *testing.T, f func(t *testing.T, p *presentation)) {
 			with.slides.watches(t, []*codecs.Video{&vp8.VP8, &vp8.VP8, &h264.H264}[i], 640, 360, 800_000)
 			with.slides.spec.Options.FrameRate = 15
 			p.slides = append(p.slides, &with.slides)
-			r.Attach(id, with)
+			r.Attach(id, with, false)
 		}
 		r.change(func(p *bridge.Plan) { p.Layout, p.SelfView = "2x2", true })
 		f(t, p)

@@ -15,7 +15,7 @@ func (b *Bridge) attachQuietly(legs map[string]Leg) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, l := range legs {
-		b.legs = append(b.legs, newLeg(id, l))
+		b.legs = append(b.legs, newLeg(id, l, false))
 	}
 	b.publish()
 }

@@ -227,7 +227,7 @@ func comeAndGo(t *testing.T) {
 		c.say(unmeasured(500, 3000))
 		wg.Go(func() {
 			for time.Now().Before(until) {
-				b.Attach(fmt.Sprint(i), c)
+				b.Attach(fmt.Sprint(i), c, false)
 				time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
 				b.Detach(fmt.Sprint(i))
 				ticks, _, sent := c.counts()
@@ -271,7 +271,7 @@ func comeAndGo(t *testing.T) {
 func TestAttachAgainReplaces(t *testing.T) {
 	inRoom(t, bridge.Config{}, func(t *testing.T) []*caller { return newCallers(t, 2) }, func(t *testing.T, r *room) {
 		r.run(100 * time.Millisecond)
-		r.Attach("0", r.callers[1])
+		r.Attach("0", r.callers[1], false)
 		before, _, _ := r.callers[0].counts()
 		r.run(100 * time.Millisecond)
 		if after, _, _ := r.callers[0].counts(); after != before {

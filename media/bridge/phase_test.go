@@ -24,7 +24,7 @@ func TestRoomsTakeTurns(t *testing.T) {
 				c := newCaller(t, &g711.PCMU)
 				callers = append(callers, c)
 				b.Apply(&bridge.Plan{Members: []bridge.Member{{ID: "0", Name: fmt.Sprint(i)}}})
-				b.Attach("0", c)
+				b.Attach("0", c, false)
 				time.Sleep(apart)
 			}
 			time.Sleep(2 * bridge.Tick)

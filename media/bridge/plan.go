@@ -11,7 +11,8 @@ type Plan struct {
 	Presenter string
 
 	// Members in order of arrival, which breaks ties between equal claims to
-	// a tile. Legs that are attached but not listed are neither heard nor seen.
+	// a tile. Legs that are attached but not listed are neither heard nor seen,
+	// and held as they were when they were listed last.
 	Members []Member
 }
 

@@ -16,15 +16,13 @@ type roster struct {
 type attached struct {
 	*leg
 	member *Member // nil if the plan does not list it
+	held   bool    // it is sent nothing
 }
 
 // audible reports whether others may hear it.
 func (a attached) audible() bool {
 	return a.member != nil && !a.member.AudioMuted && !a.member.Held
 }
-
-// held reports whether it is sent nothing.
-func (a attached) held() bool { return a.member != nil && a.member.Held }
 
 // speakers is who spoke, from the audio clock to the video clock. Immutable.
 type speakers struct {
@@ -36,13 +34,14 @@ type speakers struct {
 type leg struct {
 	Leg
 	id      string
+	held    bool // as the last plan that listed it said, or else Attach; guarded by mu of the bridge
 	ear     ear  // of the audio goroutine
 	eye     *eye // on the composed picture
 	content *eye // on presentations; nil if it cannot have a stream for them
 }
 
-func newLeg(id string, l Leg) *leg {
-	made := &leg{Leg: l, id: id, ear: ear{measured: 127}, eye: &eye{Video: l}}
+func newLeg(id string, l Leg, held bool) *leg {
+	made := &leg{Leg: l, id: id, held: held, ear: ear{measured: 127}, eye: &eye{Video: l}}
 	if p, ok := l.(Presenter); ok {
 		made.content = &eye{Video: p.Content()}
 	}
@@ -71,7 +70,11 @@ func (b *Bridge) publish() {
 		listed[b.plan.Members[i].ID] = &b.plan.Members[i]
 	}
 	for i, l := range b.legs {
-		r.legs[i] = attached{l, listed[l.id]}
+		m := listed[l.id]
+		if m != nil {
+			l.held = m.Held
+		}
+		r.legs[i] = attached{l, m, l.held}
 	}
 	b.roster.Store(r)
 }

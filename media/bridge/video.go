@@ -90,7 +90,7 @@ func (v *video) step(r *roster, s *speakers, now time.Time) {
 	v.idle++
 	for _, l := range r.legs {
 		for e := range l.eyes {
-			changed = e.ask(l.held()) || changed
+			changed = e.ask(l.held) || changed
 			if e.receives {
 				v.idle = 0
 			}
@@ -189,7 +189,7 @@ func (v *video) present(r *roster) {
 	was := v.presenter
 	v.presenter = nil
 	for _, l := range r.legs {
-		if l.content != nil && r.plan.Presenter == l.id && l.member != nil && !l.held() {
+		if l.content != nil && r.plan.Presenter == l.id && l.member != nil && !l.held {
 			v.presenter = l.content
 		}
 	}

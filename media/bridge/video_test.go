@@ -438,7 +438,7 @@ func TestCloseReleasesEverything(t *testing.T) {
 		r.run(time.Second)
 		r.Close()
 		r.Close() // again does nothing
-		r.Attach("9", r.callers[0])
+		r.Attach("9", r.callers[0], false)
 		r.Apply(&bridge.Plan{})
 		r.Detach("9")
 		for _, name := range []string{"active", "legs", "views", "encode_groups"} {
@@ -476,7 +476,7 @@ func TestTimestampsGoOnInAnotherBridge(t *testing.T) {
 		other := bridge.New(small)
 		defer other.Close()
 		other.Apply(&r.plan)
-		other.Attach("0", r.callers[0])
+		other.Attach("0", r.callers[0], false)
 		r.run(time.Second)
 		elapsed := uint32(time.Since(at) * 9 / 100_000)
 		if went := latest() - before; went == 0 || went > elapsed+90_000/15 {

@@ -34,8 +34,8 @@ func (d *Desk) Receive(leg bridge.Leg) {
 	d.bridge.Apply(&bridge.Plan{Layout: "1+0", Members: []bridge.Member{
 		{ID: clerk}, {ID: caller, AudioMuted: true, NoTile: true},
 	}})
-	d.bridge.Attach(clerk, d.voice)
-	d.bridge.Attach(caller, leg)
+	d.bridge.Attach(clerk, d.voice, false)
+	d.bridge.Attach(caller, leg, false)
 }
 
 // Say says speech, of [Rate], in place of what is being said, and returns how long

@@ -122,8 +122,8 @@ func begin(t *testing.T) (*caller, *echo.Echo) {
 	b := bridge.New(bridge.Config{Workers: workers})
 	e := echo.New(echo.Config{Video: &h264.H264, Workers: workers})
 	b.Apply(&bridge.Plan{Layout: "1+0", Members: []bridge.Member{{ID: "caller", Name: "Caller"}, {ID: "echo"}}})
-	b.Attach("caller", c)
-	b.Attach("echo", e)
+	b.Attach("caller", c, false)
+	b.Attach("echo", e, false)
 	t.Cleanup(func() {
 		b.Detach("caller")
 		b.Detach("echo")

@@ -84,7 +84,7 @@ func measureCalls(b *testing.B, legs int) {
 		p.SetAudio(&port.Audio{Codec: &g711.PCMU, Send: true, Recv: true, SSRC: uint32(i + 1), CNAME: "us", Out: s})
 		s.Start(media.Handler{RTP: p.AudioRTP, RTCP: p.AudioRTCP})
 		sessions, ports = append(sessions, s), append(ports, p)
-		rooms[len(rooms)-1].Attach(strconv.Itoa(i), p)
+		rooms[len(rooms)-1].Attach(strconv.Itoa(i), p, false)
 		_, err = fmt.Fprintln(stdin, s.Port())
 		must(b, err)
 	}

@@ -143,6 +143,10 @@ func (p *Port) setVideo(s *videoStream, v *Video) {
 // picture rather than apart, although it could.
 func (p *Port) MixContent(on bool) { p.content.out.withhold(on) }
 
+// ContentApart reports whether the participant sees presentations apart, in a
+// stream that was agreed on, also while nothing is sent in it.
+func (p *Port) ContentApart() bool { return p.content.out.apart() }
+
 // AudioRTP takes a packet of the audio stream, borrowed for the call, and when
 // it arrived at this machine.
 func (p *Port) AudioRTP(pkt *rtp.Packet, arrived time.Time) {

@@ -74,7 +74,7 @@ func TestFirstWord(t *testing.T) {
 					p.SetAudio(a)
 					id := fmt.Sprint(i)
 					plan.Members = append(plan.Members, bridge.Member{ID: id})
-					b.Attach(id, p)
+					b.Attach(id, p, false)
 					ports = append(ports, p)
 				}
 				b.Apply(plan)

@@ -151,6 +151,13 @@ func (o *videoOut) withhold(on bool) {
 	o.mu.Unlock()
 }
 
+// apart reports whether there is such a stream, and it is wanted.
+func (o *videoOut) apart() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cfg != nil && !o.mixed
+}
+
 // limit is the most that the peer wants, in bit/s; zero: it did not say. mu is
 // held.
 func (o *videoOut) limit() int {

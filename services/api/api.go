@@ -49,6 +49,7 @@ import (
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
 )
@@ -68,19 +69,15 @@ type Config struct {
 
 // Deps are a Server's collaborators. All are required.
 type Deps struct {
-	Log     *slog.Logger
-	Metrics *Metrics
-	Actors  *actors.Metrics
-	Ports   *port.Metrics
-	Workers *bridge.Workers // decode video; nil: each call by itself
-	System  *actor.ActorSystem
-	Node    *actor.PID // the node actor of this process
-	Media   Media
+	Log      *slog.Logger
+	Metrics  *Metrics
+	Ports    *port.Metrics
+	Workers  *bridge.Workers // decode video; nil: each call by itself
+	System   *actor.ActorSystem
+	Node     *actor.PID // the node actor of this process
+	Watchers *watcher.Set
+	Media    Media
 }
-
-// ActorPrefix begins the name of every actor of this package. Conferences on
-// other nodes send rosters to them.
-const ActorPrefix = "api/"
 
 // Patience with actors. A node may take eight seconds to find a conference
 // whose owner has just died.
@@ -103,7 +100,6 @@ type Server struct {
 	sessions  map[secret]*seat // of WHIP and WHEP
 	rooms     map[string]*room
 	referrals map[secret]*referral
-	serial    uint64 // of watchers
 	closed    bool
 
 	running sync.WaitGroup // background work of seats
@@ -174,7 +170,7 @@ func (s *Server) Close() {
 	}
 	s.mu.Unlock()
 	for _, st := range seats {
-		st.end(participant.Reason{Code: "node_stopping", Text: "The server is stopping"}, tell)
+		st.end(participant.Reason{Code: "node_stopping", Text: "The server is stopping"}, telling)
 	}
 	s.running.Wait()
 }

@@ -331,11 +331,13 @@ func TestReading(t *testing.T) {
 		r.Participants = append(r.Participants, &conference.Participant{
 			Id: "sip-1", Name: "Room 7", Protocol: "sip", Remote: "sip:room7@example.com", State: "connected", Audio: true, Video: true,
 			AudioMuted: true, HandRaised: true, Spotlight: true, Held: true, Role: "guest", Outgoing: true, JoinedUnixMs: 1_700_000_002_000,
-		})
+			Slides: true,
+		}, &conference.Participant{Id: "sip-2", Protocol: "sip", State: "connected", Audio: true, Video: true},
+			&conference.Participant{Id: "sip-3", Protocol: "sip", State: "connected", Audio: true})
 	})
-	w.eventually("the second participant", func() bool {
+	w.eventually("the others", func() bool {
 		list, _ := c.get("participants").Result.([]any)
-		return len(list) == 2
+		return len(list) == 4
 	})
 	list := c.get("participants").Result.([]any)
 	ada, room := list[0].(map[string]any), list[1].(map[string]any)
@@ -350,6 +352,12 @@ func TestReading(t *testing.T) {
 	} {
 		if room[k] != want {
 			t.Errorf("the room's %s: got %v, want %v", k, room[k], want)
+		}
+	}
+	// Who sees what is presented in the composed picture: one picture, and no other.
+	for i, want := range []bool{false, false, true, false} {
+		if got := list[i].(map[string]any)["needs_presentation_in_mix"]; got != want {
+			t.Errorf("%v: needs_presentation_in_mix is %v, want %v", list[i].(map[string]any)["uuid"], got, want)
 		}
 	}
 	if room["buzz_time"].(float64) == 0 || room["spotlight"].(float64) == 0 {

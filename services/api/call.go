@@ -142,11 +142,11 @@ func (st *seat) reserve(ctx context.Context, want node.Reserve) error {
 // giveBack tells the node that the seat takes no more than this now. Callers
 // hold placing, so that the node hears all of it in order.
 func (st *seat) giveBack(audio, video bool) {
-	st.tell(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
+	st.setLease(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
 }
 
-// tell is reserve for what cannot be refused.
-func (st *seat) tell(less node.Reserve) {
+// setLease is reserve for what cannot be refused: no more than is leased.
+func (st *seat) setLease(less node.Reserve) {
 	deps := &st.server.deps
 	less.Call = st.id
 	st.leased = less
@@ -162,7 +162,7 @@ func (st *seat) slides(ctx context.Context, on bool) bool {
 	}
 	want.Content = on
 	if !on {
-		st.tell(want)
+		st.setLease(want)
 		return false
 	}
 	err := st.reserve(ctx, want)
@@ -171,7 +171,7 @@ func (st *seat) slides(ctx context.Context, on bool) bool {
 	}
 	st.log.Info("presentation refused", "err", err)
 	if !errors.Is(err, node.ErrCapacity) {
-		st.tell(st.leased) // it may be granted yet, when nobody waits for it any more
+		st.setLease(st.leased) // it may be granted yet, when nobody waits for it any more
 	}
 	return false
 }
@@ -194,6 +194,11 @@ func (st *seat) media() (*port.Port, error) {
 	return st.port, nil
 }
 
+// tellMedia tells the participant which media a call has. Callers hold mu.
+func (st *seat) tellMedia(c *call) {
+	st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: c.audio, Video: c.video, Slides: st.port.ContentApart()})
+}
+
 // connect hands the media over to the participant.
 func (st *seat) connect(c *call) {
 	st.mu.Lock()
@@ -202,7 +207,7 @@ func (st *seat) connect(c *call) {
 		return
 	}
 	root := st.server.deps.System.Root
-	root.Send(st.pid, &participant.SetMedia{Audio: c.audio, Video: c.video})
+	st.tellMedia(c)
 	if !st.connected {
 		st.connected = true
 		root.Send(st.pid, &participant.Connect{Port: st.port})
@@ -223,7 +228,7 @@ func (st *seat) lose(c *call) {
 	if current {
 		st.call, st.gone = nil, c.id
 		st.lost = time.AfterFunc(grace, func() {
-			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, tell)
+			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, telling)
 		})
 		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
 		st.lend(false)
@@ -356,7 +361,7 @@ func (st *seat) change(ctx context.Context, c *call, sdp string) (answer string,
 	defer st.mu.Unlock()
 	c.audio, c.video = audio, video
 	if err == nil && !st.ended {
-		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: audio, Video: video})
+		st.tellMedia(c)
 	}
 	return answer, err
 }

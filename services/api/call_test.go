@@ -10,6 +10,8 @@ import (
 
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/codecs/vp8"
+	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/services/api"
 )
 
@@ -27,6 +29,30 @@ func (c *client) call() string {
 		c.Errorf("calls: %s", a.Body)
 	}
 	return r["call_uuid"].(string)
+}
+
+// The conference is told who sees presentations apart: whoever has a stream for
+// them, and has not asked to see them in the composed picture.
+func TestSlidesApart(t *testing.T) {
+	w := newWorld(t)
+	c := w.join("Ada")
+	c.call()
+	far := w.media.last(t)
+	far.Connected()
+	wants := func(want bool, when string) {
+		t.Helper()
+		if m := await[*participant.SetMedia](w); !m.Audio || !m.Video || m.Slides != want {
+			t.Errorf("%s: got %+v, want slides %v", when, m, want)
+		}
+	}
+	wants(false, "no stream")
+	far.Port.SetContent(&port.Video{Codec: &vp8.VP8, SSRC: 7, Width: 1280, Height: 720, FrameRate: 15, MaxBitrate: 1e6})
+	far.Connected()
+	wants(true, "a stream")
+	c.post(c.me("pres_in_mix"), `{"state":true}`)
+	wants(false, "in the mix")
+	c.post(c.me("pres_in_mix"), `{"state":false}`)
+	wants(true, "apart again")
 }
 
 func TestCallLife(t *testing.T) {

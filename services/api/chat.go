@@ -1,10 +1,8 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,17 +45,10 @@ func (s *Server) message(st *seat, w http.ResponseWriter, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	kind, _, _ := strings.Cut(body.Type, ";")
-	switch {
-	case kind != "text/plain" && kind != "application/json", len(body.Type) > 100:
-		return nil, invalid("type", "want text/plain or application/json")
-	case body.Payload == "":
-		return nil, invalid("payload", "missing")
-	case len(body.Payload) > conference.MaxMessage:
-		return nil, invalid("payload", "longer than 8192 bytes")
-	case kind == "application/json" && !json.Valid([]byte(body.Payload)):
-		return nil, invalid("payload", "not JSON, as type says")
-	case !st.messages.Allow():
+	if err := conference.ValidMessage(body.Type, "payload", body.Payload); err != nil {
+		return nil, err
+	}
+	if !st.messages.Allow() {
 		return nil, errRate
 	}
 	v, err := st.room.now(r.Context())
@@ -173,9 +164,12 @@ func (n *note) isFor(id string) bool { return n.not != id && (n.to == "" || n.to
 func (n *note) wasKeptFrom(id string) bool { return n.to == "" && slices.Contains(n.outside, id) }
 
 // hear takes what the conference has passed on.
-func (m *room) hear(msg any) {
+func (s *Server) hear(m *room, msg any) {
 	n := note{}
 	switch msg := msg.(type) {
+	case *conference.Transfer:
+		s.refer(m, msg)
+		return
 	case *conference.Message:
 		n.to, n.not, n.event = msg.To, msg.From, "message_received"
 		n.data = encode(messageJSON{Origin: msg.Name, UUID: msg.From, Type: msg.Type, Payload: msg.Payload, Direct: msg.To != ""})

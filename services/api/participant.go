@@ -145,6 +145,11 @@ func (s *Server) presInMix(st *seat, w http.ResponseWriter, r *http.Request) (an
 		return nil, err
 	}
 	media.MixContent(*body.State)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.call != nil && st.connected && !st.ended {
+		st.tellMedia(st.call)
+	}
 	return true, nil
 }
 
@@ -158,8 +163,11 @@ func (s *Server) clientMute(on bool) seated {
 		if err != nil {
 			return nil, err
 		}
-		if r.PathValue("participant") != string(st.id) {
+		switch {
+		case r.PathValue("participant") != string(st.id):
 			return nil, errRole
+		case !st.commands.Allow(): // it is an event for everybody
+			return nil, errRate
 		}
 		muted := on
 		if body.State != nil {

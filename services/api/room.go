@@ -1,11 +1,9 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,15 +12,15 @@ import (
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
-	"github.com/skybridge-media/skybridge/actors/node"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 )
 
-// A room is a conference as its seats here see it: the newest roster, which a
-// watcher keeps new, and what a roster does not say.
+// A room is a conference as its seats here see it: the newest roster, and what a
+// roster does not say.
 type room struct {
-	name    string
-	watcher *actor.PID
-	seats   int // guarded by Server.mu
+	name      string
+	following *watcher.Following
+	seats     int // guarded by Server.mu
 
 	view atomic.Pointer[view] // nil until the first roster
 
@@ -60,7 +58,7 @@ func (s *Server) enter(name string, owner *actor.PID) *room {
 	m := s.rooms[name]
 	if m == nil {
 		m = newRoom(name)
-		m.watcher = s.spawnWatcher(m, owner)
+		m.following = s.deps.Watchers.Follow(name, owner, watcher.Follower{Roster: m.take, Said: func(msg any) { s.hear(m, msg) }})
 		s.rooms[name] = m
 	}
 	m.seats++
@@ -89,8 +87,8 @@ func (s *Server) leave(m *room) {
 	s.running.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), commandPatience)
 		defer cancel()
-		if err := actors.Stop(ctx, s.deps.System, m.watcher); err != nil {
-			s.log.Warn("watcher not stopped", "room", m.name, "err", err)
+		if err := m.following.Stop(ctx); err != nil {
+			s.log.Warn("conference still followed", "room", m.name, "err", err)
 		}
 	})
 }
@@ -228,106 +226,4 @@ func (v *view) outside() (ids []string) {
 		}
 	}
 	return ids
-}
-
-// A watcher is the actor that a conference sends its rosters to, one per room
-// and process. When the conference's owner is lost it looks for the next one,
-// as long as the room has seats. Its mailbox is bounded to 1,000 rosters.
-type watcher struct {
-	room  *room
-	refer func(*room, *conference.Transfer)
-	node  *actor.PID
-	owner *actor.PID // nil while it is looked for
-	seen  *conference.Roster
-}
-
-// again is sent to self when it is time to try again.
-type again struct{}
-
-const (
-	watchPatience = 4 * time.Second
-	findPatience  = 10 * time.Second
-	againPause    = 300 * time.Millisecond
-)
-
-// spawnWatcher starts one. Callers hold s.mu.
-func (s *Server) spawnWatcher(m *room, owner *actor.PID) *actor.PID {
-	props := actor.PropsFromProducer(func() actor.Actor {
-		return &watcher{room: m, refer: s.refer, node: s.deps.Node, owner: owner}
-	}, actors.Supervise(), actors.Mailbox("api", 1000, s.log, s.deps.Actors))
-	s.serial++
-	name := ActorPrefix + "roster/" + strconv.FormatUint(s.serial, 10)
-	pid, _ := s.deps.System.Root.SpawnNamed(props, name) // the name is not taken
-	return pid
-}
-
-func (w *watcher) Receive(c actor.Context) {
-	switch m := c.Message().(type) {
-	case *actor.Started:
-		w.subscribe(c)
-	case *actor.Stopping:
-		if w.owner != nil {
-			c.Send(w.owner, &conference.Unsubscribe{Subscriber: conference.AddressOf(c.Self())})
-		}
-	case *actor.Terminated:
-		if w.owner != nil && w.owner.Equal(m.Who) {
-			w.owner = nil
-			w.find(c)
-		}
-	case *conference.Roster:
-		w.take(m)
-	case *conference.Message, *conference.MoveCamera:
-		w.room.hear(m)
-	case *conference.Transfer:
-		w.refer(w.room, m)
-	case *again:
-		w.find(c)
-	default:
-		actors.Ignore(c)
-	}
-}
-
-func (w *watcher) subscribe(c actor.Context) {
-	owner := w.owner
-	c.Watch(owner)
-	msg := &conference.Subscribe{Subscriber: conference.AddressOf(c.Self())}
-	actors.Request(c, owner, msg, watchPatience, func(r *conference.Roster, err error) {
-		if w.owner == nil || !w.owner.Equal(owner) {
-			return // it was lost meanwhile
-		}
-		if err != nil {
-			c.Unwatch(owner)
-			w.owner = nil
-			actors.After(c, againPause, &again{})
-			return
-		}
-		if w.seen != nil && !w.seen.Conference.Same(r.Conference) {
-			w.seen = nil // another owner counts anew
-		}
-		w.take(r)
-	})
-}
-
-// take publishes a roster unless a newer one was seen.
-func (w *watcher) take(r *conference.Roster) {
-	if w.seen != nil && cmp.Or(cmp.Compare(r.Epoch, w.seen.Epoch), cmp.Compare(r.Version, w.seen.Version)) < 0 {
-		return
-	}
-	w.seen = r
-	w.room.take(r)
-}
-
-// find looks for the conference's next owner.
-func (w *watcher) find(c actor.Context) {
-	actors.Request(c, w.node, &node.Find{Alias: w.room.name}, findPatience, func(f *node.Found, err error) {
-		if w.owner != nil {
-			return
-		}
-		if err != nil || f.Conference == nil {
-			actors.After(c, againPause, &again{})
-			return
-		}
-		w.owner = f.Conference
-		w.subscribe(c)
-	})
 }

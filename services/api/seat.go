@@ -109,7 +109,7 @@ func (s *Server) admit(ctx context.Context, st *seat, r *http.Request, audio, vi
 	case *node.Redirect:
 		err = elsewhere(reply, r)
 	}
-	st.end(participant.Reason{Code: "failed"}, silent)
+	st.end(participant.Reason{Code: "failed"}, told)
 	if err == nil {
 		err = errEnded // a reply of no known type: a bug, and not the client's
 	}
@@ -239,21 +239,21 @@ func (st *seat) leads(alias string) bool {
 
 func (st *seat) expire() {
 	st.server.deps.Metrics.expired.Inc()
-	st.end(participant.Reason{Code: "timeout", Text: "Timer expired awaiting token refresh"}, tell)
+	st.end(participant.Reason{Code: "timeout", Text: "Timer expired awaiting token refresh"}, telling)
 }
 
 // Hangup implements [participant.Signalling].
-func (st *seat) Hangup(reason participant.Reason) { st.end(reason, silent) }
+func (st *seat) Hangup(reason participant.Reason) { st.end(reason, told) }
 
-// Whether end tells the participant, or knows from it.
+// Whether end is telling the participant, or was told by it.
 const (
-	tell   = true
-	silent = false
+	telling = true
+	told    = false
 )
 
 // end ends the seat, once. It does not block; what takes time goes on in the
 // background until Server.Close.
-func (st *seat) end(reason participant.Reason, telling bool) {
+func (st *seat) end(reason participant.Reason, tell bool) {
 	s := st.server
 	s.mu.Lock()
 	st.mu.Lock()
@@ -282,7 +282,7 @@ func (st *seat) end(reason participant.Reason, telling bool) {
 	if pid == nil {
 		return // it was never admitted
 	}
-	if telling {
+	if tell {
 		s.deps.System.Root.Send(pid, &participant.Ended{Reason: reason})
 	}
 	s.vacate(st)

@@ -151,7 +151,7 @@ func (s *Server) refreshToken(st *seat, _ http.ResponseWriter, _ *http.Request) 
 }
 
 func (s *Server) releaseToken(st *seat, _ http.ResponseWriter, _ *http.Request) (any, error) {
-	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
+	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, telling)
 	return true, nil
 }
 

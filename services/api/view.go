@@ -105,7 +105,8 @@ func (v *view) participant(p *conference.Participant) participantJSON {
 		DisconnectSupported: true, MuteSupported: true,
 		TransferSupported: yesNo(p.Api), DirectChat: p.DirectChat, FECCSupported: yesNo(p.Camera),
 		PresentationPolicy: "ALLOW", Mix: mixJSON{Name: "main"},
-		IsStreaming: p.Role == conference.RoleViewer,
+		PresentationInMix: connected && p.Video && !p.Slides,
+		IsStreaming:       p.Role == conference.RoleViewer,
 	}
 	switch {
 	case p.Protocol == protocolWHIP, p.Protocol == protocolWHEP:

@@ -139,7 +139,7 @@ func (e endpoint) begin(w http.ResponseWriter, r *http.Request) (*seat, *call, e
 	}
 	c, err := st.answer(r, offer)
 	if err != nil {
-		st.end(participant.Reason{Code: "failed", Text: err.Error()}, tell)
+		st.end(participant.Reason{Code: "failed", Text: err.Error()}, telling)
 		return nil, nil, err
 	}
 	return st, c, nil
@@ -274,7 +274,7 @@ func (e endpoint) delete(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, err)
 		return
 	}
-	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, tell)
+	st.end(participant.Reason{Code: "hangup", Text: "Call disconnected"}, telling)
 	w.WriteHeader(http.StatusOK)
 }
 

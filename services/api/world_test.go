@@ -23,6 +23,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/services/api"
@@ -69,9 +70,10 @@ func newWorld(t *testing.T, change ...func(*api.Config)) *world {
 	for _, f := range change {
 		f(&cfg)
 	}
+	log := slog.New(slog.DiscardHandler)
 	w.Server = api.New(cfg, api.Deps{
-		Log: slog.New(slog.DiscardHandler), Metrics: api.NewMetrics(nil), Actors: actors.NewMetrics(nil),
-		Ports: port.NewMetrics(nil), System: w.System, Node: w.node, Media: w.media,
+		Log: log, Metrics: api.NewMetrics(nil), Ports: port.NewMetrics(nil), System: w.System, Node: w.node, Media: w.media,
+		Watchers: watcher.NewSet(watcher.Deps{Log: log, Metrics: actors.NewMetrics(nil), System: w.System, Node: w.node}),
 	})
 	t.Cleanup(func() {
 		w.Server.Close()

@@ -3,7 +3,6 @@ package integration
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -183,22 +182,16 @@ func (s *Service) dial(ctx context.Context, req *bus.InRoomDial) (*bus.Dialed, e
 	return &bus.Dialed{Participant: string(d.Call)}, nil
 }
 
-// message checks what conferences refuse without a word about the field.
+// message checks what conferences would, who call the text otherwise.
 func (s *Service) message(ctx context.Context, req *bus.InRoomMessage) (bus.Nothing, error) {
-	kind, _, _ := strings.Cut(cmp.Or(req.Type, "text/plain"), ";")
-	switch {
-	case req.Participant == "":
+	if req.Participant == "" {
 		return bus.Nothing{}, missing("participant")
-	case req.Text == "":
-		return bus.Nothing{}, missing("text")
-	case len(req.Text) > conference.MaxMessage:
-		return bus.Nothing{}, invalid("text", fmt.Sprintf("longer than %d bytes", conference.MaxMessage))
-	case len(req.Type) > 100 || kind != "text/plain" && kind != "application/json":
-		return bus.Nothing{}, invalid("type", "want text/plain or application/json")
 	}
-	return s.tell(ctx, req.Room, &conference.SendMessage{
-		From: req.Participant, To: req.To, Type: cmp.Or(req.Type, "text/plain"), Payload: req.Text,
-	})
+	m := &conference.SendMessage{From: req.Participant, To: req.To, Type: cmp.Or(req.Type, "text/plain"), Payload: req.Text}
+	if err := conference.ValidMessage(m.Type, "text", m.Payload); err != nil {
+		return bus.Nothing{}, err
+	}
+	return s.tell(ctx, req.Room, m)
 }
 
 // readable checks what will be shown to people.

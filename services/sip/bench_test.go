@@ -17,6 +17,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/g711"
 	"github.com/skybridge-media/skybridge/codecs/g722"
@@ -79,7 +80,10 @@ func newPreparedBench(t *testing.T, prepare func(*sip.Server), change ...func(*s
 	sys := actors.NewSystem(log, actors.NewMetrics(nil))
 	b.Node = newFakeNode(sys)
 	cfg := sip.Config{Bind: loopback}
-	deps := sip.Deps{Log: log, Metrics: b.Metrics, System: sys, Node: b.Node.pid, Media: media(), Ports: ports}
+	deps := sip.Deps{
+		Log: log, Metrics: b.Metrics, System: sys, Node: b.Node.pid, Media: media(), Ports: ports,
+		Watchers: watcher.NewSet(watcher.Deps{Log: log, Metrics: actors.NewMetrics(nil), System: sys, Node: b.Node.pid}),
+	}
 	for _, f := range change {
 		f(&cfg, &deps)
 	}

@@ -248,7 +248,7 @@ func (c *call) connect() error {
 // noteMedia tells the participant what has become of its media: which there is,
 // and whether the peer has put us on hold, or is back.
 func (c *call) noteMedia() {
-	if now := (participant.SetMedia{Audio: c.media.has(sdp.Audio), Video: c.media.has(sdp.Video)}); now != c.told {
+	if now := (participant.SetMedia{Audio: c.media.has(sdp.Audio), Video: c.media.has(sdp.Video), Slides: c.media.has(sdp.Slides)}); now != c.told {
 		c.told = now
 		c.tell(&now)
 	}

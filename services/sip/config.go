@@ -10,6 +10,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/media/bridge"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
@@ -101,8 +102,9 @@ type Deps struct {
 	Log     *slog.Logger
 	Metrics *Metrics // nil: unregistered
 
-	System *actor.ActorSystem
-	Node   *actor.PID // of the node actor, which is asked to admit calls
+	System   *actor.ActorSystem
+	Node     *actor.PID // of the node actor, which is asked to admit calls
+	Watchers *watcher.Set
 
 	// Media are the codecs and the picture that calls are offered. Its Crypto
 	// is ignored: Config.Crypto decides, call by call.

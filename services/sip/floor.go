@@ -12,13 +12,19 @@ import (
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/media/sdp"
 	"github.com/skybridge-media/skybridge/services/sip/bfcp"
 )
 
-// floorPatience is how long the conference may take to decide.
-const floorPatience = 5 * time.Second
+const (
+	// floorPatience is how long the conference may take to decide.
+	floorPatience = 5 * time.Second
+
+	// againPause is how long to wait before it is told again what it has not heard.
+	againPause = time.Second
+)
 
 // A floorSocket is where the peer reaches us for floor control: one of its
 // fields, or none where it is us who connect.
@@ -53,9 +59,9 @@ func (s *floorSocket) close() {
 // A floor is between a peer that controls its presentation by BFCP and the
 // conference, which decides who presents. It belongs to the call's goroutine.
 type floor struct {
-	call    *call
-	end     *bfcp.Endpoint
-	watcher *actor.PID
+	call      *call
+	end       *bfcp.Endpoint
+	following *watcher.Following
 
 	request   uint16 // the peer's latest; 0: none
 	granted   bool   // and it has the floor by it
@@ -89,6 +95,13 @@ func (c *call) controlFloor() {
 				c.inbox.post(func() { f.hear(event) })
 			case bfcp.Lost:
 				c.log.Info("floor control lost", "err", e.Err)
+			case bfcp.GaveUp:
+				c.log.Info("floor control given up", "err", e.Err)
+				c.inbox.post(func() {
+					if c.floor == f {
+						c.closeFloor()
+					}
+				})
 			}
 		}})
 		if err != nil {
@@ -96,7 +109,13 @@ func (c *call) controlFloor() {
 			return
 		}
 		f.end = end
-		f.watcher = c.s.watchRoster(c)
+		f.following = c.s.deps.Watchers.Follow(c.room, c.conference, watcher.Follower{Roster: func(r *conference.Roster) {
+			c.inbox.post(func() {
+				if c.floor == f {
+					f.see(r)
+				}
+			})
+		}})
 		c.floor = f
 	}
 }
@@ -112,8 +131,8 @@ func (c *call) closeFloor() {
 		f.end.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), floorPatience)
 		defer cancel()
-		if err := actors.Stop(ctx, c.s.deps.System, f.watcher); err != nil {
-			c.log.Warn("watcher not stopped", "err", err)
+		if err := f.following.Stop(ctx); err != nil {
+			c.log.Warn("conference still followed", "err", err)
 		}
 	})
 	f.request, f.granted = 0, false
@@ -229,7 +248,7 @@ func (f *floor) release() {
 // see takes a roster: who presents there is who has the floor, and so it is the
 // conference that revokes it. Who waits to be let in is told nothing.
 func (f *floor) see(r *conference.Roster) {
-	if f.seen != nil && f.seen.Conference.Same(r.Conference) && older(r, f.seen) {
+	if !r.Supersedes(f.seen) {
 		return
 	}
 	f.seen = r

@@ -236,6 +236,25 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+// The roster says who sees presentations in a stream of its own.
+func TestSlidesInRoster(t *testing.T) {
+	h := newFloorHouse(t, 10)
+	u := dialUA(t, "UDP", h.Server.Addrs().SIP)
+	d := u.call("one", offer(roomSystem("UDP/BFCP", 40004)))
+	slides := func(want bool) {
+		t.Helper()
+		settled(t, fmt.Sprintf("slides apart: %v", want), func() bool {
+			r := h.roster("one")
+			return len(r) == 1 && r[0].Video && r[0].Slides == want
+		})
+	}
+	slides(true)
+	m := d.do("INVITE", 200, offer(version(2, videoOffer)))
+	d.ack(m, "")
+	slides(false)
+	d.bye()
+}
+
 // Where there is no room for slides they are refused, and the call goes on.
 func TestSlidesBeyondCapacity(t *testing.T) {
 	h := newFloorHouse(t, 1.5)

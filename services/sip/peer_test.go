@@ -31,6 +31,7 @@ import (
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/actors/transcoder"
+	"github.com/skybridge-media/skybridge/actors/watcher"
 	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/bus/claim"
 	"github.com/skybridge-media/skybridge/bus/membus"
@@ -84,6 +85,7 @@ func newHouse(t *testing.T, change ...func(*sip.Config, *sip.Deps)) *house {
 		Log: log, System: h.sys, Node: h.sys.NewLocalPID(node.ActorName), Media: media(),
 		Ports: ports, RTPMetrics: rtp.NewMetrics(h.Reg),
 	}
+	deps.Watchers = watcher.NewSet(watcher.Deps{Log: log, Metrics: collect, System: h.sys, Node: deps.Node})
 	for _, f := range change {
 		f(&cfg, &deps)
 	}

@@ -129,6 +129,7 @@ func cluster() Dashboard {
 						{`60 * sum(rate(skybridge_claim_renewals_failed_total{@}[r]))`, "renewals"},
 						{`60 * sum(rate(skybridge_claim_errors_total{@}[r]))`, "errors"},
 						{`60 * sum(rate(skybridge_claim_fenced_total{@}[r]))`, "fenced"},
+						{`60 * sum(rate(skybridge_claim_records_unreadable_total{@}[r]))`, "unreadable records"},
 						{`60 * sum(rate(skybridge_remote_renewals_total{@}[r]))`, "renamed"},
 					},
 				},

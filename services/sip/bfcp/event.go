@@ -37,4 +37,8 @@ type (
 	// ended. Nothing is undone by it: a presentation whose media goes on may go
 	// on, and if the peer comes back there is another Ready.
 	Lost struct{ Err error }
+
+	// GaveUp says that a peer to which we connect cannot be reached, or has hung up
+	// each time: it is not tried any more.
+	GaveUp struct{ Err error }
 )

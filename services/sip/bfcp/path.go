@@ -35,6 +35,7 @@ type arrival struct {
 	path  path
 	bytes []byte
 	err   error // the path has ended
+	last  bool  // and there will be no other
 	begun bool  // the path is one that we have opened
 }
 
@@ -102,9 +103,13 @@ const (
 	maxConns = 4
 	// A peer that takes nothing is as good as gone.
 	maxWrite = 2 * time.Second
-	// Who cannot be reached so often in turn is left alone: it is the peer that
-	// says where we connect to.
-	maxDials = 6
+	// Who cannot be reached so often in turn, or hangs up at once, is left alone:
+	// it is the peer that says where we connect to. In between we wait for a
+	// second, and twice as long each time.
+	maxDials  = 6
+	firstWait = time.Second
+	// A connection that has lasted so long was a good one.
+	goodWhile = 30 * time.Second
 )
 
 // streams carry over TCP. Either side may connect anew at any time (RFC 8855
@@ -161,7 +166,7 @@ func (s *streams) run(ctx context.Context, deliver func(arrival) bool) {
 			readers.Go(func() {
 				defer func() { <-slots }()
 				_ = conn.SetReadDeadline(time.Now().Add(maxIdle))
-				read(ctx, conn, false, deliver)
+				_ = read(ctx, conn, false, deliver) // the peer comes again, if it likes
 			})
 		default:
 			_ = conn.Close()
@@ -171,43 +176,47 @@ func (s *streams) run(ctx context.Context, deliver func(arrival) bool) {
 
 // connect keeps a connection open, until nobody is there any more.
 func (s *streams) connect(ctx context.Context, deliver func(arrival) bool) {
-	const first, longest = time.Second, 30 * time.Second
-	failed := 0
-	for wait := first; failed < maxDials; wait = min(2*wait, longest) {
-		if conn, err := s.dial(ctx); err == nil {
-			read(ctx, conn, true, deliver)
-			wait, failed = first, 0
+	for failed := 1; ; failed++ {
+		began := time.Now()
+		conn, err := s.dial(ctx)
+		if err != nil {
+			err = fmt.Errorf("connect: %w", err)
+			deliver(arrival{err: err})
 		} else {
-			failed++
-			if !deliver(arrival{err: fmt.Errorf("connect: %w", err)}) {
-				return
+			err = read(ctx, conn, true, deliver)
+			if time.Since(began) >= goodWhile {
+				failed = 1
 			}
+		}
+		if failed == maxDials {
+			deliver(arrival{err: err, last: true})
+			return
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-time.After(firstWait << (failed - 1)):
 		}
 	}
 }
 
-// read delivers what comes over one connection.
-func read(ctx context.Context, conn net.Conn, ours bool, deliver func(arrival) bool) {
+// read delivers what comes over one connection, and returns why it has ended.
+func read(ctx context.Context, conn net.Conn, ours bool, deliver func(arrival) bool) error {
 	p := &streamPath{conn: conn, once: new(sync.Once)}
 	stop := context.AfterFunc(ctx, p.close)
 	defer stop()
 	defer p.close()
 	if ours && !deliver(arrival{path: p, begun: true}) {
-		return
+		return ctx.Err()
 	}
 	for {
 		b, err := readMessage(conn)
 		if err != nil {
 			deliver(arrival{path: p, err: err})
-			return
+			return err
 		}
 		if !deliver(arrival{path: p, bytes: b}) {
-			return
+			return ctx.Err()
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 // arrive handles what a path brings.
 func (e *Endpoint) arrive(a arrival) {
 	switch {
+	case a.last:
+		e.cfg.Notify(GaveUp{a.err})
 	case a.err != nil:
 		e.ended(a)
 	case a.begun:

@@ -7,8 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -250,25 +250,61 @@ func TestAnswerCutEndsConnection(t *testing.T) {
 	}
 }
 
-// Who cannot be reached is not tried for ever.
+// Who cannot be reached, or hangs up at once, is not tried for ever, and less and
+// less often.
 func TestDialGivesUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var tries atomic.Int32
-		d := &net.Dialer{Control: func(string, string, syscall.RawConn) error {
-			tries.Add(1)
-			return syscall.ECONNREFUSED
-		}}
-		e, err := bfcp.Dial(d, bfcp.Config{
-			Floor:  sdp.Floor{Role: sdp.FloorServer, Server: id, Address: netip.MustParseAddrPort("127.0.0.1:9")},
-			Notify: func(any) {},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer e.Close()
-		time.Sleep(time.Hour)
-		if n := tries.Load(); n != 6 {
-			t.Errorf("%d tries in an hour, want 6", n)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepted sync.WaitGroup
+	defer accepted.Wait()
+	defer l.Close()
+	accepted.Go(func() { // outside of fake time, where waiting for the network stops it
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
 		}
 	})
+	for name, refused := range map[string]error{"out of reach": syscall.ECONNREFUSED, "hangs up": nil} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var waits []time.Duration // before each try
+				last := time.Now()
+				d := &net.Dialer{Control: func(string, string, syscall.RawConn) error {
+					mu.Lock()
+					defer mu.Unlock()
+					waits = append(waits, time.Since(last).Round(time.Millisecond))
+					last = time.Now()
+					return refused
+				}}
+				gaveUp := make(chan error, 10)
+				e, err := bfcp.Dial(d, bfcp.Config{
+					Floor: sdp.Floor{Role: sdp.FloorServer, Server: id, Address: l.Addr().(*net.TCPAddr).AddrPort()},
+					Notify: func(e any) {
+						if e, ok := e.(bfcp.GaveUp); ok {
+							gaveUp <- e.Err
+						}
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer e.Close()
+				time.Sleep(time.Hour)
+				mu.Lock()
+				defer mu.Unlock()
+				if want := []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second}; !slices.Equal(waits, want) {
+					t.Errorf("waited %v before tries, want %v", waits, want)
+				}
+				if len(gaveUp) != 1 || <-gaveUp == nil {
+					t.Error("gave up without saying so, once and why")
+				}
+			})
+		})
+	}
 }

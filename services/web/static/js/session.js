@@ -31,6 +31,8 @@ export class Session extends Emitter {
     this.room = new Room(() => this.seat.id);
     this.presentation = new Presentation(this.seat);
     this.presentation.renegotiate = async () => { await this.call?.update(); };
+    /** What a host had muted when the server gave our seat away, as requests. @type {string[]} */
+    this.silenced = [];
     /** What the server has said that it does not have: chat, dial, presentation. */
     this.lacks = new Set();
     this.room.on("people", () => this.#admitted());
@@ -106,6 +108,10 @@ export class Session extends Emitter {
   }
 
   async #place() {
+    while (this.silenced.length) { // before anybody hears or sees us
+      await this.seat.me(this.silenced[0]);
+      this.silenced.shift();
+    }
     this.call?.close();
     const call = new Call(this.seat, this.devices, this.presentation, this.codec);
     this.call = call;
@@ -172,10 +178,7 @@ export class Session extends Emitter {
       if (this.waits) this.#become("waiting");
     }
     const found = await this.seat.probe(1500);
-    if (found === "lost") {
-      this.gone = true;
-      this.seat.leave();
-    }
+    if (found === "lost") this.#unseat();
     if (found !== "kept") return false;
     if (!this.seat.listening) this.seat.listen();
     if (this.waits) return true;
@@ -196,9 +199,16 @@ export class Session extends Emitter {
 
   #lost() {
     if (this.recovering) return;
-    this.gone = true;
-    this.seat.leave();
+    this.#unseat();
     this.recover();
+  }
+
+  /** The server gave our seat away. In the next one we are a newcomer to it, but not to the host who has muted us. */
+  #unseat() {
+    this.gone = true;
+    const self = this.room.self;
+    if (self) this.silenced = [...(yes(self.is_muted) ? ["mute"] : []), ...(self.is_video_muted ? ["video_muted"] : [])];
+    this.seat.leave();
   }
 
   /** Asks the server for something that it may not have. */
