@@ -46,7 +46,7 @@ var local = sdp.Local{
 // dialog; its commands are
 //
 //	set crypto=off|optional|required size=WxH@R bitrate=N bandwidth=N audio=a,b video=a,b slides
-//	    floor=c-only|s-only|c-s
+//	    floor=c-only|s-only|both
 //	answer     the peer's offer; prints what was agreed on, and our answer;
 //	           with without-video or without-slides after that was taken out
 //	offer      prints our offer
@@ -128,7 +128,7 @@ func (d *dialog) set(t *testing.T, key string, values []string) {
 	case "slides":
 		c.Slides = true
 	case "floor":
-		c.Floor = map[string]sdp.FloorRole{"c-only": sdp.FloorClient, "s-only": sdp.FloorServer, "c-s": sdp.FloorClient | sdp.FloorServer}[value]
+		c.Floor = map[string]sdp.FloorRole{"c-only": sdp.FloorClient, "s-only": sdp.FloorServer, "both": sdp.FloorClient | sdp.FloorServer}[value]
 	case "audio":
 		c.Audio = nil
 		for _, a := range capabilities().Audio {

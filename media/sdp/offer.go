@@ -54,6 +54,20 @@ func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 	return o
 }
 
+// Kinds are the streams that are offered, and controlled whether floor control
+// is.
+func (o *Offer) Kinds() (kinds []Kind, controlled bool) {
+	for _, l := range o.draft.lines {
+		switch {
+		case l.kind.stream():
+			kinds = append(kinds, l.kind)
+		case l.kind == control:
+			controlled = true
+		}
+	}
+	return kinds, controlled
+}
+
 // Describe returns the offer as a body of application/sdp. The version of o=
 // steps when the text differs from what was last described in this dialog.
 func (o *Offer) Describe(l Local) []byte { return o.draft.describe(l) }

@@ -35,7 +35,9 @@ func roomSystem(proto string, floorPort int) string {
 // newFloorHouse is a house whose calls may have slides.
 func newFloorHouse(t *testing.T, hd float64) *house {
 	t.Helper()
-	h := newHouse(t, func(_ *sip.Config, d *sip.Deps) { d.Media.Slides, d.Media.Floor = true, sdp.FloorServer })
+	h := newHouse(t, func(_ *sip.Config, d *sip.Deps) {
+		d.Media.Slides, d.Media.Floor = true, sdp.FloorServer|sdp.FloorClient
+	})
 	h.sys.Root.Send(h.node, &node.SetCapacity{Capacity: node.TypicalCapacity(hd)})
 	return h
 }
@@ -94,7 +96,7 @@ func controls(t *testing.T, body, proto string, conn net.PacketConn) *client {
 		}
 		return n
 	}
-	if !strings.Contains(m[2], "a=floorctrl:s-only\r\n") {
+	if !strings.Contains(m[2], "s-only\r\n") {
 		t.Errorf("we are no server:\n%s", m[2])
 	}
 	if label := number(`a=floorid:\d+ mstrm:(\d+)`); !strings.Contains(body, fmt.Sprintf("a=content:slides\r\na=label:%d\r\n", label)) {
