@@ -104,6 +104,9 @@ func (r *roomSystem) sees(t *testing.T, c color.RGBA) {
 		if got := at(r.slides, 0.5, 0.5); !near(got, c) {
 			return fmt.Errorf("%v is presented, want %v", got, c)
 		}
+		if size := r.slides.Bounds().Size(); size != image.Pt(1920, 1080) {
+			return fmt.Errorf("%v is presented, want 1920x1080", size)
+		}
 		return nil
 	})
 }

@@ -155,9 +155,9 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 	their, _ := find(formats, func(f format) bool { return f.pt == s.SendType })
 	switch {
 	case their.is("H264"):
-		fmtp = c.answerH264(their.h264).fmtp()
+		fmtp = c.answerH264(s.Kind, their.h264).fmtp()
 	case their.is("VP8"):
-		fmtp = c.vp8Parameters()
+		fmtp = c.vp8Parameters(s.Kind)
 	}
 	answer.addVideo(s.RecvType, v.Codec, fmtp)
 	pt := strconv.Itoa(int(s.RecvType))
@@ -174,8 +174,8 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 }
 
 // answerH264 turns what the peer takes into what we take.
-func (c *Capabilities) answerH264(h h264) h264 {
-	ours := levelFor(c.picture())
+func (c *Capabilities) answerH264(k Kind, h h264) h264 {
+	ours := levelFor(c.picture(k))
 	answer := h264{profile: h.profile, flags: h.flags, level: ours, mode: h.mode, asymmetry: h.asymmetry}
 	if !h.asymmetry && lower(h.level, ours) != ours {
 		// One level for both directions, and an answer may only lower it (RFC

@@ -13,8 +13,8 @@ type Capabilities struct {
 	Audio []*codecs.Audio // preferred first; empty: no audio
 	Video []*codecs.Video // preferred first; empty: no video
 
-	// Slides takes a second picture, for presentations, in the codecs and sizes
-	// of Video. Floor are the roles that we take in floor control, which comes
+	// Slides takes a second picture, for presentations, in the codecs of Video and
+	// at up to 1920x1080 at 15. Floor are the roles that we take in floor control, which comes
 	// only with slides; zero: none.
 	Slides bool
 	Floor  FloorRole
@@ -28,7 +28,7 @@ type Capabilities struct {
 	// [DefaultSuites].
 	Suites []rtp.Suite
 
-	// The largest picture to receive and to send, in pixels and pictures per
+	// The largest main picture to receive and to send, in pixels and pictures per
 	// second. Zero means 1280x720 at 30.
 	Width, Height, FrameRate int
 
@@ -87,8 +87,11 @@ func (c *Capabilities) suites() []rtp.Suite {
 	return c.Suites
 }
 
-// picture is the largest picture we handle.
-func (c *Capabilities) picture() (width, height, rate int) {
+// picture is the largest picture of a kind that we handle.
+func (c *Capabilities) picture(k Kind) (width, height, rate int) {
+	if k == Slides {
+		return 1920, 1080, 15
+	}
 	if width, height = c.Width, c.Height; width <= 0 || height <= 0 {
 		width, height = 1280, 720
 	}

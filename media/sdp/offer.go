@@ -173,7 +173,7 @@ func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
 	if k == Audio {
 		c.offerAudio(&m, types)
 	} else {
-		c.offerVideo(&m, types)
+		c.offerVideo(k, &m, types)
 	}
 	if c.Crypto != CryptoOff {
 		for i, suite := range c.suites() {
@@ -216,17 +216,17 @@ func (c *Capabilities) offerAudio(m *Media, types *types) {
 	m.Attributes.add("extmap", "1 "+levelURI)
 }
 
-func (c *Capabilities) offerVideo(m *Media, types *types) {
+func (c *Capabilities) offerVideo(k Kind, m *Media, types *types) {
 	for _, v := range c.Video {
 		switch {
 		case strings.EqualFold(v.Name, "H264"):
 			// Constrained Baseline, which everybody has.
-			h := h264{profile: profileBaseline, flags: 0xe0, level: levelFor(c.picture()), asymmetry: true}
+			h := h264{profile: profileBaseline, flags: 0xe0, level: levelFor(c.picture(k)), asymmetry: true}
 			for _, h.mode = range []int{1, 0} {
 				m.addVideo(types.video(v, h.mode), v, h.fmtp())
 			}
 		case strings.EqualFold(v.Name, "VP8"):
-			m.addVideo(types.video(v, 0), v, c.vp8Parameters())
+			m.addVideo(types.video(v, 0), v, c.vp8Parameters(k))
 		default:
 			m.addVideo(types.video(v, 0), v, "")
 		}
