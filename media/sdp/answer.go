@@ -48,6 +48,7 @@ func Answer(c *Capabilities, offer *Description, prev *Agreement) (*Agreement, e
 	}
 	offer.capBitrates(a.Streams)
 	c.answerFloor(a, offer, prev)
+	c.answerCamera(a, offer, prev)
 	return a, nil
 }
 
@@ -58,7 +59,7 @@ func (c *Capabilities) kind(offer *Description, m *Media, a *Agreement) Kind {
 	if label, ok := m.Attributes.Get("label"); ok && k == Video && a.Stream(Video) != nil && offer.controls(label) {
 		k = Slides // not every room says a=content
 	}
-	if k == control || k == Slides && !c.Slides {
+	if k == control || k == Camera || k == Slides && !c.Slides {
 		return 0
 	}
 	return k

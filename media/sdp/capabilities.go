@@ -19,6 +19,9 @@ type Capabilities struct {
 	Slides bool
 	Floor  FloorRole
 
+	// Camera takes and offers control of the far end's camera, beside video.
+	Camera bool
+
 	// Crypto says whether streams are encrypted. Keys travel in the SDP, so a
 	// call whose signalling is not encrypted should not have them: pass
 	// [CryptoOff] unless the policy asks for more.
@@ -57,6 +60,7 @@ type Local struct {
 	Audio   Endpoint
 	Video   Endpoint
 	Slides  Endpoint
+	Camera  Endpoint
 	Floor   Endpoint // its Port only
 }
 
@@ -74,6 +78,8 @@ func (l *Local) endpoint(k Kind) Endpoint {
 		return l.Audio
 	case Slides:
 		return l.Slides
+	case Camera:
+		return l.Camera
 	case control:
 		return Endpoint{Port: l.Floor.Port}
 	}

@@ -26,12 +26,16 @@ func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 		// each time would add an m-line.
 		done[Slides] = true
 	}
-	floor := !done[Slides] && c.Floor != 0
+	floor, camera := !done[Slides] && c.Floor != 0, c.Camera && !done[Video]
 	if prev != nil {
 		for i, l := range prev.draft.lines {
 			k := l.media.kind()
 			if f := prev.Floor; f != nil && f.Index == i && floor {
 				o.draft.lines = append(o.draft.lines, c.offerFloor(f, prev.Stream(Slides).Label))
+				continue
+			}
+			if s := prev.Camera; s != nil && s.Index == i && camera {
+				o.draft.lines = append(o.draft.lines, c.offerCamera(s))
 				continue
 			}
 			s := prev.Stream(k)
@@ -51,15 +55,18 @@ func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 			}
 		}
 	}
+	if camera && prev == nil {
+		o.draft.lines = append(o.draft.lines, c.offerCamera(nil))
+	}
 	return o
 }
 
-// Kinds are the streams that are offered, and controlled whether floor control
+// Kinds are what is offered that needs a port, and controlled whether floor control
 // is.
 func (o *Offer) Kinds() (kinds []Kind, controlled bool) {
 	for _, l := range o.draft.lines {
 		switch {
-		case l.kind.stream():
+		case l.kind.stream() || l.kind == Camera:
 			kinds = append(kinds, l.kind)
 		case l.kind == control:
 			controlled = true
@@ -100,6 +107,7 @@ func (o *Offer) Accept(answer *Description) (*Agreement, error) {
 	}
 	answer.capBitrates(a.Streams)
 	o.acceptFloor(a, answer)
+	o.acceptCamera(a, answer)
 	return a, nil
 }
 
@@ -175,15 +183,7 @@ func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
 	} else {
 		c.offerVideo(k, &m, types)
 	}
-	if c.Crypto != CryptoOff {
-		for i, suite := range c.suites() {
-			key := suite.NewKey()
-			if prev != nil && prev.Crypto != nil && prev.Crypto.Suite == suite {
-				key = prev.Crypto.Send
-			}
-			m.Attributes.add("crypto", cryptoLine{i + 1, suite, []rtp.Key{key}}.String())
-		}
-	}
+	c.offerCrypto(&m, prev)
 	switch {
 	case prev != nil && prev.Content != "":
 		m.Attributes.add("content", prev.Content)
@@ -197,6 +197,20 @@ func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
 	}
 	m.Attributes.add("sendrecv", "")
 	return line{kind: k, media: m}
+}
+
+// offerCrypto offers keys; that of prev stays.
+func (c *Capabilities) offerCrypto(m *Media, prev *Stream) {
+	if c.Crypto == CryptoOff {
+		return
+	}
+	for i, suite := range c.suites() {
+		key := suite.NewKey()
+		if prev != nil && prev.Crypto != nil && prev.Crypto.Suite == suite {
+			key = prev.Crypto.Send
+		}
+		m.Attributes.add("crypto", cryptoLine{i + 1, suite, []rtp.Key{key}}.String())
+	}
 }
 
 func (c *Capabilities) offerAudio(m *Media, types *types) {

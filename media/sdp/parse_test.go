@@ -136,6 +136,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		caps := capabilities()
+		caps.Camera = len(b)%3 > 0
 		caps.Slides, caps.Floor = len(b)%2 == 0, sdp.FloorRole(len(b)%4)
 		a, err := sdp.Answer(caps, offer, nil)
 		if err != nil {

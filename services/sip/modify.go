@@ -196,6 +196,7 @@ func (c *call) propose() ([]byte, *refusal) {
 	if c.media.has(sdp.Slides) {
 		caps.Slides, caps.Floor = c.s.deps.Media.Slides, c.s.deps.Media.Floor
 	}
+	caps.Camera = c.media.agreed != nil && c.media.agreed.Camera != nil
 	offer := sdp.NewOffer(caps, c.media.agreed)
 	kinds, _ := offer.Kinds()
 	if err := c.media.open(kinds...); err != nil {

@@ -277,7 +277,7 @@ func (s *Server) find(r *request) *call {
 func (s *Server) capabilities(f flow, offering bool) *sdp.Capabilities {
 	c := s.deps.Media
 	if offering { // only where there is room for slides, and another try without: see prepare
-		c.Slides, c.Floor = false, 0
+		c.Slides, c.Floor, c.Camera = false, 0, false
 	}
 	switch {
 	case s.cfg.Crypto == CryptoRequired:

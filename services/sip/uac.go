@@ -32,7 +32,7 @@ type attempt struct {
 	ringing     bool         // there was a provisional response
 	authorized  bool         // the challenge was answered once
 	lengthened  bool         // the interval was raised once
-	modest      bool         // no slides are offered, because the peer has refused them
+	modest      bool         // only sound and picture are offered, because the peer has refused more
 	finished    bool         // there was a final response
 	credentials []sip.Header
 }
@@ -175,8 +175,11 @@ func (c *call) prepare() error {
 	c.newMedia(c.flow)
 	caps := c.s.capabilities(c.flow, true)
 	c.leased = len(caps.Video) > 0 // what the node has let us in with
-	if d := &c.s.deps.Media; c.leased && d.Slides && !o.modest && c.leaseSlides() == nil {
-		caps.Slides, caps.Floor = true, d.Floor
+	if d := &c.s.deps.Media; !o.modest {
+		caps.Camera = d.Camera
+		if c.leased && d.Slides && c.leaseSlides() == nil {
+			caps.Slides, caps.Floor = true, d.Floor
+		}
 	}
 	c.media.offer = sdp.NewOffer(caps, nil)
 	body, err := c.describe()
@@ -272,8 +275,8 @@ func (c *call) refused(res *sip.Response) {
 		o.lengthened = true
 		c.session.interval = e.least
 		c.invitePeer()
-	case overasked(code) && c.slides:
-		c.log.Info("slides refused, called without", "status", code)
+	case overasked(code) && !o.modest && (c.slides || c.s.deps.Media.Camera):
+		c.log.Info("call refused, tried with less", "status", code)
 		c.askForLess()
 	case code == sip.StatusServiceUnavailable || code == sip.StatusRequestTimeout:
 		c.nextHop(why) // RFC 3263 section 4.3
@@ -294,7 +297,7 @@ func overasked(code int) bool {
 	return false
 }
 
-// askForLess calls the same peer again without slides. Some refuse the whole call
+// askForLess calls the same peer again without slides and cameras. Some refuse the whole call
 // for an m-line that they do not know, where RFC 3264 has them refuse the line.
 func (c *call) askForLess() {
 	o, interval, last := c.out, c.session.interval, c.out.base.localSeq
