@@ -180,7 +180,7 @@ func TestFloorBetweenConferences(t *testing.T) {
 	}
 	eventually(t, 10*time.Second, func() error {
 		if r, err := far.roster("hall"); err != nil || len(r.Participants) != 2 {
-			return fmt.Errorf("roster %+v, error %v", r, err)
+			return fmt.Errorf("roster %+v, error %w", r, err)
 		}
 		return nil
 	})

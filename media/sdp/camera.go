@@ -9,13 +9,14 @@ import (
 
 // Far end camera control is an m-line of its own beside the picture (RFC 4573).
 const (
-	cameraName  = "H224"
-	cameraClock = 4800
-	cameraType  = 100 // what everybody uses
+	cameraName = "H224"
+	cameraType = 100 // what everybody uses
+
+	CameraClock = 4800 // Hz
 )
 
 // isCamera reports whether f is camera control.
-func (f format) isCamera() bool { return f.is(cameraName) && f.clock == cameraClock }
+func (f format) isCamera() bool { return f.is(cameraName) && f.clock == CameraClock }
 
 // answerCamera takes the camera control that is offered with a picture.
 func (c *Capabilities) answerCamera(a *Agreement, offer *Description, prev *Agreement) {
@@ -54,7 +55,7 @@ func (c *Capabilities) answerCamera(a *Agreement, offer *Description, prev *Agre
 
 func cameraLine(proto string, pt uint8) Media {
 	m := Media{Type: "application", Proto: proto}
-	m.add(pt, cameraName+"/"+strconv.Itoa(cameraClock), "")
+	m.add(pt, cameraName+"/"+strconv.Itoa(CameraClock), "")
 	return m
 }
 

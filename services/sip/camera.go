@@ -3,17 +3,16 @@ package sip
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
-	pion "github.com/pion/rtp"
 	"golang.org/x/time/rate"
 
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
 	"github.com/skybridge-media/skybridge/services/sip/h224"
 )
@@ -33,7 +32,7 @@ type camera struct {
 	seen    *conference.Roster
 	limit   *rate.Limiter
 	movable bool // what the participant was told of the peer's camera
-	header  pion.Header
+	frames  *rtp.DataSender
 }
 
 // A mover is a [watcher] that also hears of cameras that are to be moved.
@@ -60,8 +59,9 @@ func (c *call) controlCamera() {
 		return
 	}
 	if c.camera == nil {
-		x := &camera{call: c, owner: c.conference, limit: rate.NewLimiter(movesPerSecond, movesAtOnce)}
-		x.header = pion.Header{SequenceNumber: uint16(rand.Uint32()), Timestamp: rand.Uint32()}
+		x := &camera{
+			call: c, owner: c.conference, limit: rate.NewLimiter(movesPerSecond, movesAtOnce), frames: rtp.NewDataSender(sdp.CameraClock),
+		}
 		props := actor.PropsFromProducer(func() actor.Actor {
 			return &mover{
 				watcher{node: c.s.deps.Node, room: c.room, owner: c.conference, take: func(r *conference.Roster) {
@@ -141,10 +141,7 @@ func (x *camera) send(m interface{ Marshal() []byte }) {
 	if s == nil || !s.Send {
 		return
 	}
-	x.header.SequenceNumber++
-	x.header.Timestamp += 480 // a tenth of a second: no two frames are of the same moment
-	x.header.PayloadType = s.SendType
-	if err := x.call.media.sendCamera(x.header, m.Marshal()); err != nil {
+	if err := x.call.media.sendCamera(x.frames, s.SendType, m.Marshal()); err != nil {
 		x.call.log.Debug("camera not moved", "err", err)
 	}
 }
@@ -222,13 +219,12 @@ func (x *camera) far() (id string) {
 }
 
 // sendCamera sends a frame of camera control.
-func (m *media) sendCamera(h pion.Header, frame []byte) error {
+func (m *media) sendCamera(s *rtp.DataSender, payloadType uint8, frame []byte) error {
 	m.mu.Lock()
 	l := m.lines[sdp.Camera]
 	m.mu.Unlock()
 	if l == nil {
 		return errMediaClosed
 	}
-	h.SSRC = l.ssrc
-	return l.WriteRTP(&h, frame)
+	return s.Send(l, l.ssrc, payloadType, frame)
 }

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -10,9 +9,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/pion/rtcp"
-	pion "github.com/pion/rtp"
 
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/media/port"
@@ -208,12 +204,10 @@ func (m *media) handler(k sdp.Kind) rtp.Handler {
 	case sdp.Slides:
 		return rtp.Handler{RTP: m.port.ContentRTP, RTCP: m.port.ContentRTCP}
 	case sdp.Camera:
-		return rtp.Handler{RTP: m.cameraRTP, RTCP: func([]rtcp.Packet, time.Time) {}}
+		return rtp.DataHandler(m.camera)
 	}
 	return rtp.Handler{RTP: m.port.VideoRTP, RTCP: m.port.VideoRTCP}
 }
-
-func (m *media) cameraRTP(p *pion.Packet, _ time.Time) { m.camera(bytes.Clone(p.Payload)) }
 
 // set tells the port of a stream; nil takes it away.
 func (m *media) set(k sdp.Kind, s *sdp.Stream, l *line) {
