@@ -104,6 +104,9 @@ func (r *roomSystem) sees(t *testing.T, c color.RGBA) {
 		if got := at(r.slides, 0.5, 0.5); !near(got, c) {
 			return fmt.Errorf("%v is presented, want %v", got, c)
 		}
+		if size := r.slides.Bounds().Size(); size != image.Pt(1920, 1080) {
+			return fmt.Errorf("%v is presented, want 1920x1080", size)
+		}
 		return nil
 	})
 }
@@ -153,4 +156,51 @@ func TestFloor(t *testing.T) {
 	a.hangUp()
 	presentations(0)
 	wantRoster(t, 5*time.Second, "board", "two viewer", p)
+}
+
+// TestFloorBetweenConferences joins two conferences by a call from one to the
+// other: what is presented in either is seen in both.
+func TestFloorBetweenConferences(t *testing.T) {
+	near := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44400-44499")
+	far := startProgram(t, "serve", "--adhoc", "--rtp-ports", "44500-44599")
+	red, blue := color.RGBA{200, 30, 30, 255}, color.RGBA{30, 50, 200, 255}
+	a := newRoomSystem(t, near, "board", "near", &h264.H264, red)
+	b := newRoomSystem(t, far, "hall", "far", &vp8.VP8, blue)
+	newSeat(t, near, "board").post(t, "dial", map[string]any{"destination": "sip:hall@" + far.SIP, "protocol": "sip", "role": "HOST", "remote_display_name": "hall"})
+	presentations := func(want float64) {
+		t.Helper()
+		eventually(t, 15*time.Second, func() error {
+			for _, p := range []*program{near, far} {
+				if got := p.metric(t, "skybridge_bridge_presentations"); got != want {
+					return fmt.Errorf("%v presentations, want %v in each", got, want)
+				}
+			}
+			return nil
+		})
+	}
+	eventually(t, 10*time.Second, func() error {
+		if r, err := far.roster("hall"); err != nil || len(r.Participants) != 2 {
+			return fmt.Errorf("roster %+v, error %w", r, err)
+		}
+		return nil
+	})
+
+	a.call.Floor().Request("slides")
+	a.told(t, "granted")
+	b.sees(t, red)
+	presentations(1)
+
+	b.call.Floor().Request("slides") // a host, and so is the call between
+	b.told(t, "granted")
+	a.told(t, "revoked")
+	a.sees(t, blue)
+	presentations(1)
+
+	b.call.Floor().Release()
+	presentations(0)
+	a.call.Floor().Request("slides")
+	a.told(t, "granted")
+	b.sees(t, red)
+	a.call.Floor().Release()
+	presentations(0)
 }

@@ -246,7 +246,7 @@ func (s *server) listenSIP(context.Context) error {
 		TLS: s.tls, Crypto: sip.CryptoPolicy(c.SRTP), UserAgent: "Skybridge",
 	}, sip.Deps{
 		Log: s.log.With("part", "sip"), Metrics: sip.NewMetrics(s.metrics), System: s.system, Node: s.nodePID(), Watchers: s.watchers,
-		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs, Slides: true, Floor: sdp.FloorServer},
+		Media: sdp.Capabilities{Audio: audioCodecs, Video: videoCodecs, Slides: true, Floor: sdp.FloorServer | sdp.FloorClient, Camera: true},
 		Ports: pairs, PortMetrics: portMetrics(s.metrics, "sip"), Workers: s.workers, RTPMetrics: rtp.NewMetrics(s.metrics),
 	})
 	if err != nil {

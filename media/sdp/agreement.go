@@ -20,6 +20,10 @@ type Agreement struct {
 	// Floor is the floor control of the [Slides]; nil: none.
 	Floor *Floor
 
+	// Camera is control of the far end's camera (RFC 4573), beside the picture, an
+	// RTP stream of H.224 frames; nil: none.
+	Camera *Stream
+
 	// Unchanged is true when the peer repeated the description that the
 	// previous agreement came from: nothing needs to be done to the media.
 	Unchanged bool
@@ -49,12 +53,15 @@ func (a *Agreement) Describe(l Local) []byte { return a.draft.describe(l) }
 
 // Without returns a as it is without its stream of kind k: that m-line is
 // refused with port zero (RFC 3264 section 6), and the floor goes with the
-// slides. It may be left with no stream. A peer that repeats its offer afterwards is answered anew.
+// slides, control of the camera with the picture. It may be left with no stream. A peer that repeats its offer afterwards is answered anew.
 func (a *Agreement) Without(k Kind) *Agreement {
-	left := a.refusing(func(l Kind) bool { return l == k || l == control && k == Slides })
+	left := a.refusing(func(l Kind) bool { return l == k || l == control && k == Slides || l == Camera && k == Video })
 	left.Streams = slices.DeleteFunc(slices.Clone(a.Streams), func(s Stream) bool { return s.Kind == k })
 	if k != Slides {
 		left.Floor = a.Floor
+	}
+	if k != Video && k != Camera {
+		left.Camera = a.Camera
 	}
 	return left
 }
@@ -62,7 +69,7 @@ func (a *Agreement) Without(k Kind) *Agreement {
 // WithoutFloor does the same to the floor control alone.
 func (a *Agreement) WithoutFloor() *Agreement {
 	left := a.refusing(func(l Kind) bool { return l == control })
-	left.Streams = a.Streams
+	left.Streams, left.Camera = a.Streams, a.Camera
 	return left
 }
 

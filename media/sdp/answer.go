@@ -48,6 +48,7 @@ func Answer(c *Capabilities, offer *Description, prev *Agreement) (*Agreement, e
 	}
 	offer.capBitrates(a.Streams)
 	c.answerFloor(a, offer, prev)
+	c.answerCamera(a, offer, prev)
 	return a, nil
 }
 
@@ -58,7 +59,7 @@ func (c *Capabilities) kind(offer *Description, m *Media, a *Agreement) Kind {
 	if label, ok := m.Attributes.Get("label"); ok && k == Video && a.Stream(Video) != nil && offer.controls(label) {
 		k = Slides // not every room says a=content
 	}
-	if k == control || k == Slides && !c.Slides {
+	if k == control || k == Camera || k == Slides && !c.Slides {
 		return 0
 	}
 	return k
@@ -155,9 +156,9 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 	their, _ := find(formats, func(f format) bool { return f.pt == s.SendType })
 	switch {
 	case their.is("H264"):
-		fmtp = c.answerH264(their.h264).fmtp()
+		fmtp = c.answerH264(s.Kind, their.h264).fmtp()
 	case their.is("VP8"):
-		fmtp = c.vp8Parameters()
+		fmtp = c.vp8Parameters(s.Kind)
 	}
 	answer.addVideo(s.RecvType, v.Codec, fmtp)
 	pt := strconv.Itoa(int(s.RecvType))
@@ -174,8 +175,8 @@ func (c *Capabilities) answerVideo(answer *Media, s *Stream, formats []format) {
 }
 
 // answerH264 turns what the peer takes into what we take.
-func (c *Capabilities) answerH264(h h264) h264 {
-	ours := levelFor(c.picture())
+func (c *Capabilities) answerH264(k Kind, h h264) h264 {
+	ours := levelFor(c.picture(k))
 	answer := h264{profile: h.profile, flags: h.flags, level: ours, mode: h.mode, asymmetry: h.asymmetry}
 	if !h.asymmetry && lower(h.level, ours) != ours {
 		// One level for both directions, and an answer may only lower it (RFC

@@ -13,11 +13,14 @@ type Capabilities struct {
 	Audio []*codecs.Audio // preferred first; empty: no audio
 	Video []*codecs.Video // preferred first; empty: no video
 
-	// Slides takes a second picture, for presentations, in the codecs and sizes
-	// of Video. Floor are the roles that we take in floor control, which comes
+	// Slides takes a second picture, for presentations, in the codecs of Video and
+	// at up to 1920x1080 at 15. Floor are the roles that we take in floor control, which comes
 	// only with slides; zero: none.
 	Slides bool
 	Floor  FloorRole
+
+	// Camera takes and offers control of the far end's camera, beside video.
+	Camera bool
 
 	// Crypto says whether streams are encrypted. Keys travel in the SDP, so a
 	// call whose signalling is not encrypted should not have them: pass
@@ -28,7 +31,7 @@ type Capabilities struct {
 	// [DefaultSuites].
 	Suites []rtp.Suite
 
-	// The largest picture to receive and to send, in pixels and pictures per
+	// The largest main picture to receive and to send, in pixels and pictures per
 	// second. Zero means 1280x720 at 30.
 	Width, Height, FrameRate int
 
@@ -57,6 +60,7 @@ type Local struct {
 	Audio   Endpoint
 	Video   Endpoint
 	Slides  Endpoint
+	Camera  Endpoint
 	Floor   Endpoint // its Port only
 }
 
@@ -74,6 +78,8 @@ func (l *Local) endpoint(k Kind) Endpoint {
 		return l.Audio
 	case Slides:
 		return l.Slides
+	case Camera:
+		return l.Camera
 	case control:
 		return Endpoint{Port: l.Floor.Port}
 	}
@@ -87,8 +93,11 @@ func (c *Capabilities) suites() []rtp.Suite {
 	return c.Suites
 }
 
-// picture is the largest picture we handle.
-func (c *Capabilities) picture() (width, height, rate int) {
+// picture is the largest picture of a kind that we handle.
+func (c *Capabilities) picture(k Kind) (width, height, rate int) {
+	if k == Slides {
+		return 1920, 1080, 15
+	}
 	if width, height = c.Width, c.Height; width <= 0 || height <= 0 {
 		width, height = 1280, 720
 	}

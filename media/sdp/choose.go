@@ -77,11 +77,11 @@ func (c *Capabilities) chooseVideo(s *Stream, m *Media, theirs, ours []format) b
 	if their.is("H264") {
 		l := their.h264.limits()
 		v.Mode, v.Parameters = their.h264.mode, parameterSets(their)
-		v.Width, v.Height, v.FrameRate = c.fit(l.maxFS, l.maxMBPS, m.frameRate())
+		v.Width, v.Height, v.FrameRate = c.fit(s.Kind, l.maxFS, l.maxMBPS, m.frameRate())
 		s.Bitrate = least(s.Bitrate, l.maxBR*1000)
 	} else {
 		rate := least(m.frameRate(), their.number("max-fr"))
-		v.Width, v.Height, v.FrameRate = c.fit(their.number("max-fs"), 0, rate)
+		v.Width, v.Height, v.FrameRate = c.fit(s.Kind, their.number("max-fs"), 0, rate)
 	}
 	s.Bitrate = least(s.Bitrate, c.VideoBitrate)
 	s.SendType, s.RecvType, s.Video = their.pt, our.pt, v
@@ -149,8 +149,8 @@ func (m *Media) addVideo(pt uint8, v *codecs.Video, fmtp string) {
 }
 
 // vp8Parameters say how large a picture we take (RFC 7741 section 6.1).
-func (c *Capabilities) vp8Parameters() string {
-	w, h, rate := c.picture()
+func (c *Capabilities) vp8Parameters(k Kind) string {
+	w, h, rate := c.picture(k)
 	return "max-fr=" + strconv.Itoa(rate) + ";max-fs=" + strconv.Itoa(macroblocks(w, h))
 }
 

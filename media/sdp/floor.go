@@ -19,7 +19,7 @@ type Floor struct {
 	// hold by 0.0.0.0, or a host name.
 	Address netip.AddrPort
 
-	// Role is what we are: client, server, or both at once.
+	// Role is what we are: client or server.
 	Role FloorRole
 
 	// Server are the identifiers that the peer uses with us as the server,
@@ -43,10 +43,11 @@ type FloorID struct {
 	User, Floor uint16
 }
 
-// A FloorRole is what one side does in floor control (RFC 8856 section 5.1).
+// A FloorRole is what one side does in floor control (RFC 8856 section 5.1). Both
+// together are offered by who lets the other side choose.
 type FloorRole int
 
-// The roles. Both together are "c-s".
+// The roles.
 const (
 	FloorClient FloorRole = 1 << iota // asks for the floor: "c-only"
 	FloorServer                       // grants it: "s-only"
@@ -59,9 +60,21 @@ func (r FloorRole) String() string {
 	case FloorServer:
 		return "s-only"
 	case FloorClient | FloorServer:
-		return "c-s"
+		return "c-only s-only"
 	}
 	return "none"
+}
+
+// one is the role that we take of those that fit: the one that we had, or else
+// server, because it is the conference that decides.
+func (r FloorRole) one(prev *Agreement) FloorRole {
+	switch {
+	case r != FloorClient|FloorServer:
+		return r
+	case prev != nil && prev.Floor != nil:
+		return prev.Floor.Role
+	}
+	return FloorServer
 }
 
 // counterparts are the roles that the peer of r can take.
@@ -109,7 +122,7 @@ func (c *Capabilities) answerFloor(a *Agreement, offer *Description, prev *Agree
 		f := offer.floor(i)
 		their, known := m.floorID(slides.Label)
 		theirs := m.floorRole(FloorClient)
-		f.negotiate(c.Floor, theirs, their, known)
+		f.negotiate(c.Floor, theirs, their, known, prev)
 		// The peer's own identifiers are as good as ours, and rooms that offer
 		// to be a client and name a conference all the same stay with it.
 		switch {
@@ -159,7 +172,7 @@ func (o *Offer) acceptFloor(a *Agreement, answer *Description) {
 		m := &answer.Media[i]
 		f := answer.floor(i)
 		their, known := m.floorID(slides.Label)
-		f.negotiate(l.media.floorRole(0), m.floorRole(FloorServer), their, known)
+		f.negotiate(l.media.floorRole(0), m.floorRole(FloorServer), their, known, nil)
 		if f.Role&FloorServer != 0 {
 			f.Server, _ = l.media.floorID("")
 		}
@@ -174,11 +187,11 @@ func (o *Offer) acceptFloor(a *Agreement, answer *Description) {
 
 // negotiate sets our role, and the identifiers that we use with the peer. A
 // peer that names none is no server.
-func (f *Floor) negotiate(ours, theirs FloorRole, their FloorID, known bool) {
-	f.Role = ours & theirs.counterparts()
+func (f *Floor) negotiate(ours, theirs FloorRole, their FloorID, known bool, prev *Agreement) {
 	if !known {
-		f.Role &^= FloorClient
+		ours &^= FloorClient
 	}
+	f.Role = (ours & theirs.counterparts()).one(prev)
 	if f.Role&FloorClient != 0 {
 		f.Client = their
 	}
@@ -229,7 +242,8 @@ func (f *Floor) media(label string, version bool) Media {
 	return m
 }
 
-// floorRole reads a=floorctrl. RFC 4583 allowed several roles to choose from.
+// floorRole reads a=floorctrl: one role, or several to choose from, which RFC 4583
+// also spelled "c-s".
 func (m *Media) floorRole(missing FloorRole) FloorRole {
 	v, ok := m.Attributes.Get("floorctrl")
 	if !ok {

@@ -66,7 +66,7 @@ func TestFit(t *testing.T) {
 	c := &Capabilities{Width: 1920, Height: 1080}
 	for _, tt := range tests {
 		l := parseH264(format{fmtp: tt.fmtp}).limits()
-		if w, h, fps := c.fit(l.maxFS, l.maxMBPS, tt.rate); w != tt.width || h != tt.height || fps != tt.want {
+		if w, h, fps := c.fit(Video, l.maxFS, l.maxMBPS, tt.rate); w != tt.width || h != tt.height || fps != tt.want {
 			t.Errorf("%s: got %dx%d@%d, want %dx%d@%d", tt.fmtp, w, h, fps, tt.width, tt.height, tt.want)
 		}
 	}
@@ -74,10 +74,10 @@ func TestFit(t *testing.T) {
 
 func TestFitKeepsToOurs(t *testing.T) {
 	c := &Capabilities{Width: 1024, Height: 576, FrameRate: 25}
-	if w, h, fps := c.fit(0, 0, 0); w != 1024 || h != 576 || fps != 25 {
+	if w, h, fps := c.fit(Video, 0, 0, 0); w != 1024 || h != 576 || fps != 25 {
 		t.Errorf("no limit: %dx%d@%d", w, h, fps)
 	}
-	if w, h, fps := c.fit(1, 1, 0); w != 192 || h != 108 || fps != 1 {
+	if w, h, fps := c.fit(Video, 1, 1, 0); w != 192 || h != 108 || fps != 1 {
 		t.Errorf("next to nothing: %dx%d@%d", w, h, fps)
 	}
 }

@@ -40,13 +40,14 @@ var local = sdp.Local{
 	Video:   sdp.Endpoint{Port: 40002, RTCPPort: 40003},
 	Slides:  sdp.Endpoint{Port: 40004, RTCPPort: 40005},
 	Floor:   sdp.Endpoint{Port: 40006},
+	Camera:  sdp.Endpoint{Port: 40008, RTCPPort: 40009},
 }
 
 // TestNegotiate plays the dialogs in testdata/negotiate. Each file is one
 // dialog; its commands are
 //
-//	set crypto=off|optional|required size=WxH@R bitrate=N bandwidth=N audio=a,b video=a,b slides
-//	    floor=c-only|s-only|c-s
+//	set crypto=off|optional|required size=WxH@R bitrate=N bandwidth=N audio=a,b video=a,b slides camera
+//	    floor=c-only|s-only|both
 //	answer     the peer's offer; prints what was agreed on, and our answer;
 //	           with without-video or without-slides after that was taken out
 //	offer      prints our offer
@@ -127,8 +128,10 @@ func (d *dialog) set(t *testing.T, key string, values []string) {
 		c.Bandwidth, err = strconv.Atoi(value)
 	case "slides":
 		c.Slides = true
+	case "camera":
+		c.Camera = true
 	case "floor":
-		c.Floor = map[string]sdp.FloorRole{"c-only": sdp.FloorClient, "s-only": sdp.FloorServer, "c-s": sdp.FloorClient | sdp.FloorServer}[value]
+		c.Floor = map[string]sdp.FloorRole{"c-only": sdp.FloorClient, "s-only": sdp.FloorServer, "both": sdp.FloorClient | sdp.FloorServer}[value]
 	case "audio":
 		c.Audio = nil
 		for _, a := range capabilities().Audio {
@@ -222,6 +225,9 @@ func summary(a *sdp.Agreement) string {
 			}
 			b.WriteString("\n")
 		}
+	}
+	if s := a.Camera; s != nil {
+		fmt.Fprintf(&b, "camera at %d: %s to %v send %v recv %v types %d/%d crypto %v\n", s.Index, s.Proto, s.RTP, s.Send, s.Recv, s.SendType, s.RecvType, s.Crypto != nil)
 	}
 	if f := a.Floor; f != nil {
 		fmt.Fprintf(&b, "floor at %d: %s to %v as %v\n", f.Index, f.Proto, f.Address, f.Role)

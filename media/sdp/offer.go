@@ -26,12 +26,16 @@ func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 		// each time would add an m-line.
 		done[Slides] = true
 	}
-	floor := !done[Slides] && c.Floor != 0
+	floor, camera := !done[Slides] && c.Floor != 0, c.Camera && !done[Video]
 	if prev != nil {
 		for i, l := range prev.draft.lines {
 			k := l.media.kind()
 			if f := prev.Floor; f != nil && f.Index == i && floor {
 				o.draft.lines = append(o.draft.lines, c.offerFloor(f, prev.Stream(Slides).Label))
+				continue
+			}
+			if s := prev.Camera; s != nil && s.Index == i && camera {
+				o.draft.lines = append(o.draft.lines, c.offerCamera(s))
 				continue
 			}
 			s := prev.Stream(k)
@@ -51,7 +55,24 @@ func NewOffer(c *Capabilities, prev *Agreement) *Offer {
 			}
 		}
 	}
+	if camera && prev == nil {
+		o.draft.lines = append(o.draft.lines, c.offerCamera(nil))
+	}
 	return o
+}
+
+// Kinds are what is offered that needs a port, and controlled whether floor control
+// is.
+func (o *Offer) Kinds() (kinds []Kind, controlled bool) {
+	for _, l := range o.draft.lines {
+		switch {
+		case l.kind.stream() || l.kind == Camera:
+			kinds = append(kinds, l.kind)
+		case l.kind == control:
+			controlled = true
+		}
+	}
+	return kinds, controlled
 }
 
 // Describe returns the offer as a body of application/sdp. The version of o=
@@ -86,6 +107,7 @@ func (o *Offer) Accept(answer *Description) (*Agreement, error) {
 	}
 	answer.capBitrates(a.Streams)
 	o.acceptFloor(a, answer)
+	o.acceptCamera(a, answer)
 	return a, nil
 }
 
@@ -159,17 +181,9 @@ func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
 	if k == Audio {
 		c.offerAudio(&m, types)
 	} else {
-		c.offerVideo(&m, types)
+		c.offerVideo(k, &m, types)
 	}
-	if c.Crypto != CryptoOff {
-		for i, suite := range c.suites() {
-			key := suite.NewKey()
-			if prev != nil && prev.Crypto != nil && prev.Crypto.Suite == suite {
-				key = prev.Crypto.Send
-			}
-			m.Attributes.add("crypto", cryptoLine{i + 1, suite, []rtp.Key{key}}.String())
-		}
-	}
+	c.offerCrypto(&m, prev)
 	switch {
 	case prev != nil && prev.Content != "":
 		m.Attributes.add("content", prev.Content)
@@ -183,6 +197,20 @@ func (c *Capabilities) offerLine(k Kind, prev *Stream) line {
 	}
 	m.Attributes.add("sendrecv", "")
 	return line{kind: k, media: m}
+}
+
+// offerCrypto offers keys; that of prev stays.
+func (c *Capabilities) offerCrypto(m *Media, prev *Stream) {
+	if c.Crypto == CryptoOff {
+		return
+	}
+	for i, suite := range c.suites() {
+		key := suite.NewKey()
+		if prev != nil && prev.Crypto != nil && prev.Crypto.Suite == suite {
+			key = prev.Crypto.Send
+		}
+		m.Attributes.add("crypto", cryptoLine{i + 1, suite, []rtp.Key{key}}.String())
+	}
 }
 
 func (c *Capabilities) offerAudio(m *Media, types *types) {
@@ -202,17 +230,17 @@ func (c *Capabilities) offerAudio(m *Media, types *types) {
 	m.Attributes.add("extmap", "1 "+levelURI)
 }
 
-func (c *Capabilities) offerVideo(m *Media, types *types) {
+func (c *Capabilities) offerVideo(k Kind, m *Media, types *types) {
 	for _, v := range c.Video {
 		switch {
 		case strings.EqualFold(v.Name, "H264"):
 			// Constrained Baseline, which everybody has.
-			h := h264{profile: profileBaseline, flags: 0xe0, level: levelFor(c.picture()), asymmetry: true}
+			h := h264{profile: profileBaseline, flags: 0xe0, level: levelFor(c.picture(k)), asymmetry: true}
 			for _, h.mode = range []int{1, 0} {
 				m.addVideo(types.video(v, h.mode), v, h.fmtp())
 			}
 		case strings.EqualFold(v.Name, "VP8"):
-			m.addVideo(types.video(v, 0), v, c.vp8Parameters())
+			m.addVideo(types.video(v, 0), v, c.vp8Parameters(k))
 		default:
 			m.addVideo(types.video(v, 0), v, "")
 		}

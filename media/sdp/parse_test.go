@@ -136,6 +136,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		caps := capabilities()
+		caps.Camera = len(b)%3 > 0
 		caps.Slides, caps.Floor = len(b)%2 == 0, sdp.FloorRole(len(b)%4)
 		a, err := sdp.Answer(caps, offer, nil)
 		if err != nil {
@@ -200,8 +201,11 @@ func usable(t *testing.T, s *sdp.Stream) {
 	case s.Kind == sdp.Audio && (s.Audio == nil || s.Audio.Codec == nil || s.Audio.Ptime < 20e6 || s.Audio.Ptime > 60e6):
 		t.Errorf("audio %+v", s.Audio)
 	case s.Kind != sdp.Audio:
-		v := s.Video
-		if v == nil || v.Codec == nil || v.Width <= 0 || v.Width > 1280 || v.Height <= 0 || v.Width%2+v.Height%2 != 0 ||
+		v, widest := s.Video, 1280
+		if s.Kind == sdp.Slides {
+			widest = 1920
+		}
+		if v == nil || v.Codec == nil || v.Width <= 0 || v.Width > widest || v.Height <= 0 || v.Width%2+v.Height%2 != 0 ||
 			v.FrameRate < 1 || v.FrameRate > 30 || v.Mode < 0 || v.Mode > 1 {
 			t.Errorf("video %+v", v)
 		}

@@ -24,14 +24,20 @@ var sizes = []size{
 	{192, 108},
 }
 
-// minRate is the frame rate below which a smaller picture is the better one.
-const minRate = 15
+// leastRate is the frame rate below which a smaller picture is the better one.
+// Slides are read.
+func leastRate(k Kind) int {
+	if k == Slides {
+		return 5
+	}
+	return 15
+}
 
-// fit returns the largest picture within what the peer takes: fs macroblocks
-// per picture, mbps per second, and rate pictures per second. Zero means no
-// limit.
-func (c *Capabilities) fit(fs, mbps, rate int) (width, height, fps int) {
-	maxWidth, maxHeight, maxRate := c.picture()
+// fit returns the largest picture of a kind within what the peer takes: fs
+// macroblocks per picture, mbps per second, and rate pictures per second. Zero
+// means no limit.
+func (c *Capabilities) fit(k Kind, fs, mbps, rate int) (width, height, fps int) {
+	maxWidth, maxHeight, maxRate := c.picture(k)
 	if rate > 0 {
 		maxRate = min(maxRate, rate)
 	}
@@ -44,7 +50,7 @@ func (c *Capabilities) fit(fs, mbps, rate int) (width, height, fps int) {
 		if mbps > 0 {
 			fps = min(fps, mbps/macroblocks(s.width, s.height))
 		}
-		if fits(s, fs) && fps >= min(minRate, maxRate) {
+		if fits(s, fs) && fps >= min(leastRate(k), maxRate) {
 			break
 		}
 	}

@@ -114,7 +114,8 @@ const (
 	Video       // the main picture
 	Slides      // a second picture, for presentations (RFC 4796); refused unless [Capabilities] say otherwise
 
-	control // the m-line of a [Floor], which is no stream
+	Camera  // control of the far end's camera (H.224), which is no stream of media
+	control // the m-line of a [Floor]
 )
 
 func (k Kind) String() string {
@@ -125,11 +126,13 @@ func (k Kind) String() string {
 		return "video"
 	case Slides:
 		return "slides"
+	case Camera:
+		return "camera"
 	}
 	return "other"
 }
 
-// stream reports whether k is one of the exported kinds.
+// stream reports whether k is audio or a picture.
 func (k Kind) stream() bool { return k == Audio || k.moving() }
 
 // moving reports whether a stream of that kind is a picture.
@@ -156,6 +159,11 @@ func (m *Media) kind() Kind {
 	case "application":
 		if _, known := floorProtocols[strings.ToUpper(m.Proto)]; known {
 			return control
+		}
+		if _, known := protocols[m.Proto]; known {
+			if _, ok := find(m.formats(), format.isCamera); ok {
+				return Camera
+			}
 		}
 	}
 	return 0

@@ -73,6 +73,7 @@ type call struct {
 	room       string     // of the conference
 	conference *actor.PID // its owner when the call was let in
 	floor      *floor     // nil: the peer does not control its presentation
+	camera     *camera    // nil: the peer does not control cameras
 
 	out      *attempt // our INVITE; nil for an incoming call
 	last     hop      // how the peer was reached last
@@ -132,6 +133,13 @@ func (c *call) newMedia(f flow) {
 			return c.s.listenRTP(rtp.Config{Bind: c.s.cfg.Bind, Ports: c.s.deps.Ports, Log: c.log, Metrics: c.s.deps.RTPMetrics})
 		},
 		keyFrame: func() { c.inbox.post(c.askKeyFrame) },
+		camera: func(frame []byte) {
+			c.inbox.post(func() {
+				if c.camera != nil {
+					c.camera.hear(frame)
+				}
+			})
+		},
 	}
 	c.media.config = port.Config{
 		Log:     c.log,
@@ -254,6 +262,7 @@ func (c *call) noteMedia() {
 	}
 	c.giveBack()
 	c.controlFloor()
+	c.controlCamera()
 	if held := c.media.held(); held != c.held {
 		c.held = held
 		c.tell(&participant.Hold{On: held})
@@ -277,6 +286,7 @@ func (c *call) Entered(owner *actor.PID) {
 		c.conference = owner
 		if c.state == up {
 			c.controlFloor()
+			c.controlCamera()
 		}
 	})
 }
@@ -324,6 +334,7 @@ func (c *call) end(r participant.Reason) {
 		a.stop()
 	}
 	c.closeFloor()
+	c.closeCamera()
 	if c.media != nil && !c.handed {
 		c.media.close()
 	}

@@ -58,12 +58,16 @@ func (s *floorSocket) close() {
 
 // A floor is between a peer that controls its presentation by BFCP and the
 // conference, which decides who presents. It belongs to the call's goroutine.
+//
+// Where the peer is the server it has a conference of its own, as another bridge
+// has. What it says of who presents there is as if it had asked for our floor,
+// and who presents here is who we ask for its floor for.
 type floor struct {
 	call      *call
 	end       *bfcp.Endpoint
 	following *watcher.Following
 
-	request   uint16 // the peer's latest; 0: none
+	request   uint16 // the peer's latest; 0: none; of a peer that is the server any number
 	granted   bool   // and it has the floor by it
 	presenter string // participant who else has it, as the peer knows
 	owner     *actor.PID
@@ -91,7 +95,7 @@ func (c *call) controlFloor() {
 		f := &floor{call: c, owner: c.conference}
 		end, err := c.media.openFloor(bfcp.Config{Floor: *agreed, Log: c.log, Notify: func(event any) {
 			switch e := event.(type) {
-			case bfcp.Requested, bfcp.Withdrawn:
+			case bfcp.Requested, bfcp.Withdrawn, bfcp.Presenter:
 				c.inbox.post(func() { f.hear(event) })
 			case bfcp.Lost:
 				c.log.Info("floor control lost", "err", e.Err)
@@ -153,6 +157,40 @@ func (f *floor) hear(event any) {
 			f.request, f.granted = 0, false
 			f.pursue()
 		}
+	case bfcp.Presenter:
+		f.follow(e)
+	}
+}
+
+// follow takes over from the peer, who is the server, who presents there.
+func (f *floor) follow(p bfcp.Presenter) {
+	switch there := p != (bfcp.Presenter{}) && !p.Mine; {
+	case there:
+		f.request++
+		f.request, f.granted = max(f.request, 1), false
+		f.pursue()
+	case f.request != 0:
+		f.request, f.granted = 0, false
+		f.pursue()
+	}
+	if p == (bfcp.Presenter{}) {
+		f.want(f.seen) // it is free: who presents here is shown there again
+	}
+}
+
+// want asks a peer that is the server for its floor while somebody else presents
+// here, and gives it back.
+func (f *floor) want(r *conference.Roster) {
+	switch {
+	case r == nil || r.Presenter == string(f.call.id) || f.waits(r):
+	case r.Presenter == "":
+		f.end.Release()
+	default:
+		name := ""
+		if p := presenterOf(r); p != nil {
+			name = p.Name
+		}
+		f.end.Request(name)
 	}
 }
 
@@ -256,12 +294,13 @@ func (f *floor) see(r *conference.Roster) {
 		f.owner = owner
 	}
 	own := string(f.call.id)
-	if slices.ContainsFunc(r.Participants, func(p *conference.Participant) bool { return p.Id == own && p.Waiting != "" }) {
+	if f.waits(r) {
 		return
 	}
 	switch {
 	case r.Presenter == own:
 		f.presenter = ""
+		f.end.Release() // as a client: what we had asked for somebody else
 	case f.granted || r.Presenter != f.presenter:
 		if f.granted {
 			f.granted, f.holds = false, false
@@ -269,7 +308,13 @@ func (f *floor) see(r *conference.Roster) {
 		}
 		f.presenter = r.Presenter
 		f.end.SetPresenter(presenterOf(r))
+		f.want(r)
 	}
+}
+
+// waits reports whether the peer is not let in yet.
+func (f *floor) waits(r *conference.Roster) bool {
+	return slices.ContainsFunc(r.Participants, func(p *conference.Participant) bool { return p.Id == string(f.call.id) && p.Waiting != "" })
 }
 
 // isRefusal reports whether the conference has answered, and nothing was done.
@@ -318,6 +363,22 @@ func (m *media) openFloorSocket(a *sdp.Agreement) (err error) {
 		m.floor = nil
 	}
 	return err
+}
+
+// offerFloorSocket binds what an offer of ours describes: UDP, as each first one.
+// Without a port the description has a zero there, which offers nothing.
+func (m *media) offerFloorSocket() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.floor != nil {
+		return
+	}
+	packets, err := m.ports.ListenPacket(m.bind)
+	if err != nil {
+		m.log.Warn("no floor control", "err", err)
+		return
+	}
+	m.floor = &floorSocket{packets: packets}
 }
 
 // mayDial reports whether floor control is where the rest of the call is: a

@@ -63,6 +63,14 @@ func (c *call) affordSlides(a *sdp.Agreement) *sdp.Agreement {
 	case a.Stream(sdp.Video) == nil:
 		return a.Without(sdp.Slides)
 	}
+	if c.leaseSlides() != nil {
+		return a.Without(sdp.Slides)
+	}
+	return a
+}
+
+// leaseSlides asks the node for room for what is presented, beside video.
+func (c *call) leaseSlides() error {
 	ctx, cancel := context.WithTimeout(c.s.life, leasePatience)
 	defer cancel()
 	_, err := actors.Ask[*node.Reserved](ctx, c.s.deps.System, c.s.deps.Node, &node.Reserve{
@@ -70,13 +78,13 @@ func (c *call) affordSlides(a *sdp.Agreement) *sdp.Agreement {
 	})
 	if err == nil {
 		c.slides = true
-		return a
+		return nil
 	}
 	c.log.Info("presentation refused", "err", err)
 	if !errors.Is(err, node.ErrCapacity) {
 		c.leaseWithoutSlides() // it may be granted yet, when nobody waits for it any more
 	}
-	return a.Without(sdp.Slides)
+	return err
 }
 
 func (c *call) leaseWithoutSlides() {

@@ -42,6 +42,7 @@ type media struct {
 	peer     netip.Addr // where the peer's signalling comes from, or goes to
 	config   port.Config
 	keyFrame func() // asks the peer for a key frame by signalling
+	camera   func(frame []byte)
 
 	cname  string
 	offer  *sdp.Offer     // ours, not answered yet
@@ -100,6 +101,9 @@ func (m *media) openAgreed(a *sdp.Agreement) (*sdp.Agreement, error) {
 	for i := range a.Streams {
 		kinds = append(kinds, a.Streams[i].Kind)
 	}
+	if a.Camera != nil {
+		kinds = append(kinds, sdp.Camera)
+	}
 	if err := m.open(kinds...); err != nil {
 		return nil, err
 	}
@@ -121,7 +125,7 @@ func (m *media) local() sdp.Local {
 	defer m.mu.Unlock()
 	return sdp.Local{
 		Address: m.address, Audio: m.endpoint(sdp.Audio), Video: m.endpoint(sdp.Video), Slides: m.endpoint(sdp.Slides),
-		Floor: sdp.Endpoint{Port: m.floor.port()},
+		Camera: m.endpoint(sdp.Camera), Floor: sdp.Endpoint{Port: m.floor.port()},
 	}
 }
 
@@ -165,8 +169,11 @@ func (m *media) apply(a *sdp.Agreement) error {
 		m.floor.close()
 		m.floor = nil
 	}
-	for _, k := range []sdp.Kind{sdp.Audio, sdp.Video, sdp.Slides} {
+	for _, k := range []sdp.Kind{sdp.Audio, sdp.Video, sdp.Slides, sdp.Camera} {
 		s, l := a.Stream(k), m.lines[k]
+		if k == sdp.Camera {
+			s = a.Camera
+		}
 		switch {
 		case s == nil && l == nil:
 			continue
@@ -196,6 +203,8 @@ func (m *media) handler(k sdp.Kind) rtp.Handler {
 		return rtp.Handler{RTP: m.port.AudioRTP, RTCP: m.port.AudioRTCP}
 	case sdp.Slides:
 		return rtp.Handler{RTP: m.port.ContentRTP, RTCP: m.port.ContentRTCP}
+	case sdp.Camera:
+		return rtp.DataHandler(m.camera)
 	}
 	return rtp.Handler{RTP: m.port.VideoRTP, RTCP: m.port.VideoRTCP}
 }
@@ -203,6 +212,7 @@ func (m *media) handler(k sdp.Kind) rtp.Handler {
 // set tells the port of a stream; nil takes it away.
 func (m *media) set(k sdp.Kind, s *sdp.Stream, l *line) {
 	switch {
+	case k == sdp.Camera: // no media
 	case k == sdp.Audio && s == nil:
 		m.port.SetAudio(nil)
 	case k == sdp.Audio:

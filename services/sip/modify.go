@@ -196,10 +196,13 @@ func (c *call) propose() ([]byte, *refusal) {
 	if c.media.has(sdp.Slides) {
 		caps.Slides, caps.Floor = c.s.deps.Media.Slides, c.s.deps.Media.Floor
 	}
-	if err := c.media.open(kinds(caps)...); err != nil {
+	caps.Camera = c.media.agreed != nil && c.media.agreed.Camera != nil
+	offer := sdp.NewOffer(caps, c.media.agreed)
+	kinds, _ := offer.Kinds()
+	if err := c.media.open(kinds...); err != nil {
 		return nil, c.why(err)
 	}
-	c.media.offer = sdp.NewOffer(caps, c.media.agreed)
+	c.media.offer = offer
 	return c.media.offer.Describe(c.media.local()), nil
 }
 

@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -295,8 +296,9 @@ type phone struct {
 }
 
 type phoneConfig struct {
-	name, account, target string
-	rate, channels        int // of its codec
+	name, account, target string // no target: it waits to be called
+	listen                string // address; empty: any
+	rate, channels        int    // of its codec
 	hz                    float64
 	rtp                   int
 }
@@ -308,10 +310,13 @@ func startPhone(t *testing.T, h *house, c phoneConfig) *phone {
 	p.wav(c)
 	p.write("ident.pem", identity(t, certificate(t)))
 	p.write("ca.pem", h.ca)
-	p.write("config", fmt.Sprintf(baresipConfig, p.dir, "127.0.0.1:"+freePort(t), p.ctrl, c.rtp, c.rtp+8))
+	p.write("config", fmt.Sprintf(baresipConfig, p.dir, cmp.Or(c.listen, "127.0.0.1:"+freePort(t)), p.ctrl, c.rtp, c.rtp+8))
 	p.write("accounts", fmt.Sprintf("%q <sip:%s@127.0.0.1>;regint=0;answermode=auto;%s\n", c.name, c.name, c.account))
 	p.write("contacts", "")
-	cmd := exec.Command("baresip", "-4", "-f", p.dir, "-t", "120", "-e", "/dial "+c.target)
+	cmd := exec.Command("baresip", "-4", "-f", p.dir, "-t", "120")
+	if c.target != "" {
+		cmd.Args = append(cmd.Args, "-e", "/dial "+c.target)
+	}
 	cmd.Dir = p.dir
 	log, err := os.Create(filepath.Join(p.dir, "log"))
 	if err != nil {

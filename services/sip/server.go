@@ -271,28 +271,13 @@ func (s *Server) find(r *request) *call {
 	return s.dialogs[dialogKey{r.callID, r.to.tag(), ""}]
 }
 
-// kinds are the streams that we offer with c.
-func kinds(c *sdp.Capabilities) []sdp.Kind {
-	var kinds []sdp.Kind
-	if len(c.Audio) > 0 {
-		kinds = append(kinds, sdp.Audio)
-	}
-	if len(c.Video) > 0 {
-		kinds = append(kinds, sdp.Video)
-		if c.Slides {
-			kinds = append(kinds, sdp.Slides)
-		}
-	}
-	return kinds
-}
-
 // capabilities are what a call on f may use. Keys that are offered over a flow
 // that anybody can read are taken: the peer has decided. We do not offer them
 // there.
 func (s *Server) capabilities(f flow, offering bool) *sdp.Capabilities {
 	c := s.deps.Media
-	if offering { // who wants slides offers them: some refuse calls for what they do not know
-		c.Slides, c.Floor = false, 0
+	if offering { // only where there is room for slides, and another try without: see prepare
+		c.Slides, c.Floor, c.Camera = false, 0, false
 	}
 	switch {
 	case s.cfg.Crypto == CryptoRequired:

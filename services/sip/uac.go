@@ -32,6 +32,7 @@ type attempt struct {
 	ringing     bool         // there was a provisional response
 	authorized  bool         // the challenge was answered once
 	lengthened  bool         // the interval was raised once
+	modest      bool         // only sound and picture are offered, because the peer has refused more
 	finished    bool         // there was a final response
 	credentials []sip.Header
 }
@@ -172,7 +173,15 @@ func (c *call) prepare() error {
 		c.media.close()
 	}
 	c.newMedia(c.flow)
-	c.media.offer = sdp.NewOffer(c.s.capabilities(c.flow, true), nil)
+	caps := c.s.capabilities(c.flow, true)
+	c.leased = len(caps.Video) > 0 // what the node has let us in with
+	if d := &c.s.deps.Media; !o.modest {
+		caps.Camera = d.Camera
+		if c.leased && d.Slides && c.leaseSlides() == nil {
+			caps.Slides, caps.Floor = true, d.Floor
+		}
+	}
+	c.media.offer = sdp.NewOffer(caps, nil)
 	body, err := c.describe()
 	if err != nil {
 		return err
@@ -266,6 +275,9 @@ func (c *call) refused(res *sip.Response) {
 		o.lengthened = true
 		c.session.interval = e.least
 		c.invitePeer()
+	case overasked(code) && !o.modest && (c.slides || c.s.deps.Media.Camera):
+		c.log.Info("call refused, tried with less", "status", code)
+		c.askForLess()
 	case code == sip.StatusServiceUnavailable || code == sip.StatusRequestTimeout:
 		c.nextHop(why) // RFC 3263 section 4.3
 	case code >= 600:
@@ -273,6 +285,31 @@ func (c *call) refused(res *sip.Response) {
 	default:
 		c.nextTarget(why)
 	}
+}
+
+// overasked reports whether a status may mean that the peer does not understand
+// what we have offered.
+func overasked(code int) bool {
+	switch code {
+	case sip.StatusBadRequest, sip.StatusUnsupportedMediaType, 488, 513, sip.StatusGlobalNotAcceptable:
+		return true
+	}
+	return false
+}
+
+// askForLess calls the same peer again without slides and cameras. Some refuse the whole call
+// for an m-line that they do not know, where RFC 3264 has them refuse the line.
+func (c *call) askForLess() {
+	o, interval, last := c.out, c.session.interval, c.out.base.localSeq
+	o.modest = true
+	c.leaseWithoutSlides()
+	if err := c.prepare(); err != nil {
+		c.fail(err)
+		return
+	}
+	o.base.localSeq, c.session.interval = last, interval
+	o.authorized, o.credentials = false, nil
+	c.invitePeer()
 }
 
 // redirectedTo adds the targets of a 3xx (RFC 3261 section 8.1.3.4).

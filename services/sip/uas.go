@@ -237,8 +237,12 @@ func (c *call) describe() ([]byte, error) {
 	m := c.media
 	if m.offer != nil {
 		// What the answer does not take is closed again.
-		if err := m.open(kinds(c.s.capabilities(c.flow, true))...); err != nil {
+		kinds, controlled := m.offer.Kinds()
+		if err := m.open(kinds...); err != nil {
 			return nil, err
+		}
+		if controlled {
+			m.offerFloorSocket()
 		}
 		return m.offer.Describe(m.local()), nil
 	}

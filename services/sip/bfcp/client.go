@@ -21,6 +21,7 @@ type client struct {
 	early    *Attribute // news of a request whose first answer was lost
 	seen     Presenter
 	informed bool // a FloorQuery was answered: the server tells us of changes
+	heard    int  // how often it has
 }
 
 // Request asks the peer for the floor; the info is for a human. What comes of
@@ -47,7 +48,7 @@ func (c *client) request(e *Endpoint, info string) {
 	if c.asking || c.id != 0 {
 		return
 	}
-	*c = client{asking: true, seen: c.seen, informed: c.informed}
+	*c = client{asking: true, seen: c.seen, informed: c.informed, heard: c.heard}
 	m := e.message(FloorRequest, e.cfg.Floor.Client, Number(FloorID, e.cfg.Floor.Client.Floor))
 	if info != "" {
 		m.Attributes = append(m.Attributes, Text(ParticipantProvidedInfo, info))
@@ -144,6 +145,7 @@ func (c *client) tell(e *Endpoint, d Decided) {
 // news takes what the server says by itself, and acknowledges it.
 func (c *client) news(e *Endpoint, m *Message) *Message {
 	if m.Primitive == FloorStatus {
+		c.heard++
 		c.floor(e, m)
 		return &Message{Primitive: FloorStatusAck}
 	}
@@ -195,9 +197,10 @@ func (e *Endpoint) greet() {
 	c := &e.client
 	e.begin(e.message(Hello, e.cfg.Floor.Client), nil)
 	if !c.informed {
-		id := e.cfg.Floor.Client
+		id, before := e.cfg.Floor.Client, c.heard
 		e.begin(e.message(FloorQuery, id, Number(FloorID, id.Floor)), func(m *Message, err error) {
-			if c.informed = err == nil; c.informed && m.Primitive == FloorStatus {
+			// What the server has said meanwhile counts more (RFC 8855 section 6.2).
+			if c.informed = err == nil; c.informed && m.Primitive == FloorStatus && c.heard == before {
 				c.floor(e, m)
 			}
 		})

@@ -108,8 +108,8 @@ func TestClientAcknowledges(t *testing.T) {
 			},
 			{numbered(104, message(bfcp.FloorStatus, floor, other)), "FloorStatusAck to 104", []any{bfcp.Presenter{User: 33, Name: "Bob"}}},
 			{numbered(105, message(bfcp.FloorStatus, floor)), "FloorStatusAck to 105", []any{bfcp.Presenter{}}},
-			{numbered(106, message(bfcp.FloorRequest, floor)), "Error to 106: unknown primitive", nil},
-			{numbered(107, message(bfcp.Hello)), "Error to 107: unknown primitive", nil},
+			{numbered(106, message(bfcp.FloorRequest, floor)), "", nil}, // no server says Error to that
+			{numbered(107, message(bfcp.Hello)), "", nil},
 		}
 		for _, s := range steps {
 			if got := brief(p.exchange(s.message)); got != s.ack {

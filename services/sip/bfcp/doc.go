@@ -36,8 +36,9 @@
 // one request at a time; another replaces it. It is no chair.
 //
 // A client says Hello when it begins and when it has been silent for a while,
-// which keeps the way through a NAT open. A server has nothing that it could
-// say for that; it answers.
+// which keeps the way through a NAT open, and shows that the server is there. A
+// server answers. Peers that send STUN to that end (RFC 8855 section 6.2.4) are
+// not answered.
 //
 // # Who is the peer
 //

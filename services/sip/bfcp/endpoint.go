@@ -249,7 +249,7 @@ func (e *Endpoint) elapse(now time.Time) {
 
 // leave ends the endpoint.
 func (e *Endpoint) leave() {
-	if e.path != nil && e.heard {
+	if e.path != nil && e.heard && !e.carrier.reliable() { // a connection is just closed
 		// Nobody waits for the answer: a peer that does not hear it finds out by
 		// SIP.
 		_ = e.transmit(e.path, e.message(Goodbye, e.outgoing()))

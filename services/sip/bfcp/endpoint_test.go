@@ -168,6 +168,29 @@ func TestRetransmission(t *testing.T) {
 	})
 }
 
+// "Timer T1 MUST be adjusted with the reception of a response" (RFC 8855 section
+// 8.3.1): on a slow path nothing is sent twice for no reason.
+func TestSlowPath(t *testing.T) {
+	dialled(t, sdp.FloorClient, func(t *testing.T, p *phone, s *side) {
+		answerAfter := func(d time.Duration, request *bfcp.Message, m bfcp.Message) []*bfcp.Message {
+			time.Sleep(d)
+			return p.exchange(response(numbered(request.Transaction, m)))
+		}
+		query := answerAfter(450*time.Millisecond, p.received()[0], message(bfcp.HelloAck))
+		answerAfter(450*time.Millisecond, query[0], message(bfcp.FloorStatus, floor))
+		for range 5 {
+			s.Request("")
+			synctest.Wait()
+			ask := p.received()
+			time.Sleep(700 * time.Millisecond)
+			if again := p.received(); len(ask) != 1 || len(again) != 0 {
+				t.Errorf("asked %d times, and %d times again after 700 ms", len(ask), len(again))
+			}
+			answerAfter(50*time.Millisecond, ask[0], message(bfcp.FloorRequestStatus, status(bfcp.Denied, 0)))
+		}
+	})
+}
+
 // errAs makes an error that prints like one of the package.
 func errAs(t *testing.T, text string) error {
 	t.Helper()

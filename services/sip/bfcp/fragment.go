@@ -48,23 +48,30 @@ type assembly struct {
 }
 
 // Add takes a datagram. It returns a message that is complete, which may be b
-// itself; nil if more must come, or the fragment is wrong: those are dropped
-// (RFC 8855 section 6.2.3).
-func (a *Assembler) Add(b []byte, now time.Time) []byte {
+// itself; nil if more must come. A fragment that does not fit its message takes
+// the message with it; the error is a [*ParseError] for the Error that a server
+// answers with (RFC 8855 section 5.1).
+func (a *Assembler) Add(b []byte, now time.Time) ([]byte, error) {
 	if len(b) < headerBytes || b[0]&flagFragment == 0 {
-		return b
+		return b, nil
 	}
+	header := [headerBytes]byte(b)
 	if len(b) < headerBytes+fragmentBytes {
-		return nil
+		return nil, a.misfit(header, "a fragment of %d octets", len(b))
 	}
 	total := payloadBytes(b)
 	offset := 4 * int(binary.BigEndian.Uint16(b[headerBytes:]))
 	size := 4 * int(binary.BigEndian.Uint16(b[headerBytes+2:]))
 	part := b[headerBytes+fragmentBytes:]
-	if total == 0 || total > maxPayload || size == 0 || size != len(part) || offset+size > total {
-		return nil
+	switch {
+	case total == 0 || total > maxPayload:
+		return nil, a.misfit(header, "%d octets in fragments, limit %d", total, maxPayload)
+	case size == 0 || size != len(part):
+		return nil, a.misfit(header, "fragment length says %d octets, there are %d", size, len(part))
+	case offset+size > total:
+		return nil, a.misfit(header, "octets %d to %d of %d", offset, offset+size, total)
 	}
-	m := a.find([headerBytes]byte(b), total, now)
+	m := a.find(header, total, now)
 	for i := offset / 4; i < (offset+size)/4; i++ {
 		if !m.have[i] {
 			m.have[i] = true
@@ -73,11 +80,22 @@ func (a *Assembler) Add(b []byte, now time.Time) []byte {
 	}
 	copy(m.payload[offset:], part)
 	if m.missing > 0 {
-		return nil
+		return nil, nil
 	}
 	a.drop(m)
 	m.header[0] &^= flagFragment
-	return append(m.header[:], m.payload...)
+	return append(m.header[:], m.payload...), nil
+}
+
+// misfit forgets the message of a fragment.
+func (a *Assembler) misfit(header [headerBytes]byte, format string, args ...any) error {
+	for _, m := range a.partial {
+		if m.header == header {
+			a.drop(m)
+			break
+		}
+	}
+	return malformed(IncorrectLength, format, args...)
 }
 
 // find returns the message that the fragment belongs to.

@@ -71,7 +71,7 @@ func Parse(b []byte) (*Message, error) {
 	switch n := payloadBytes(b); {
 	case m.Version != StreamVersion && m.Version != DatagramVersion:
 		return m, malformed(UnsupportedVersion, "version %d", m.Version)
-	case b[0]&flagFragment != 0:
+	case b[0]&flagFragment != 0 && m.Version == DatagramVersion: // on a stream it means nothing
 		return m, malformed(Unparsable, "a fragment")
 	case n != len(payload):
 		return m, malformed(IncorrectLength, "payload length says %d octets, there are %d", n, len(payload))

@@ -107,6 +107,78 @@ func response(m bfcp.Message) bfcp.Message {
 	return m
 }
 
+// foreign are messages as another implementation (libre, of baresip) writes
+// them, over TCP and without M bits.
+var foreign = []struct {
+	name, wire string
+	message    bfcp.Message
+}{
+	{
+		"FloorRequest", "20010004 01020304 fedcba98" + "04040001" + "02040002" + "10035800" + "08044000",
+		ofLibre(bfcp.FloorRequest, optional(bfcp.Number(bfcp.FloorID, 1)), optional(bfcp.Number(bfcp.BeneficiaryID, 2)),
+			bfcp.Text(bfcp.ParticipantProvidedInfo, "X"), optional(bfcp.Number(bfcp.Priority, 2<<13))),
+	},
+	{"FloorRelease", "20020001 01020304 fedcba98" + "06040003", ofLibre(bfcp.FloorRelease, optional(bfcp.Number(bfcp.FloorRequestID, 3)))},
+	{
+		"UserStatus", "20060012 01020304 fedcba98" + "1e488899" +
+			"240c74ad" + "0a040402" + "12044f4b" +
+			"220c0002" + "0a040202" + "12046f6b" +
+			"220c0004" + "0a040703" + "12046a61" +
+			"1c0c0001" + "18036100" + "1a036200" +
+			"200c0002" + "18036300" + "1a036400" +
+			"08044000" + "10037800",
+		ofLibre(bfcp.UserStatus, optional(bfcp.Group(bfcp.FloorRequestInformation, 0x8899,
+			optional(bfcp.Group(bfcp.OverallRequestStatus, 0x74ad, optional(bfcp.StatusOf(bfcp.Denied, 2)), bfcp.Text(bfcp.StatusInfo, "OK"))),
+			optional(bfcp.Group(bfcp.FloorRequestStatusInfo, 2, optional(bfcp.StatusOf(bfcp.Accepted, 2)), bfcp.Text(bfcp.StatusInfo, "ok"))),
+			optional(bfcp.Group(bfcp.FloorRequestStatusInfo, 4, optional(bfcp.StatusOf(bfcp.Revoked, 3)), bfcp.Text(bfcp.StatusInfo, "ja"))),
+			optional(bfcp.Group(bfcp.BeneficiaryInformation, 1, bfcp.Text(bfcp.UserDisplayName, "a"), bfcp.Text(bfcp.UserURI, "b"))),
+			optional(bfcp.Group(bfcp.RequestedByInformation, 2, bfcp.Text(bfcp.UserDisplayName, "c"), bfcp.Text(bfcp.UserURI, "d"))),
+			optional(bfcp.Number(bfcp.Priority, 2<<13)), bfcp.Text(bfcp.ParticipantProvidedInfo, "x")))),
+	},
+	{"Hello", "200b0000 01020304 fedcba98", ofLibre(bfcp.Hello)},
+	{
+		"FloorRequestStatus", "20040004 00000001 00010001" + "1e100001" + "24080001" + "0a040300" + "22040002",
+		bfcp.Message{Version: 1, Primitive: bfcp.FloorRequestStatus, Conference: 1, Transaction: 1, User: 1, Attributes: []bfcp.Attribute{
+			optional(bfcp.Group(bfcp.FloorRequestInformation, 1,
+				optional(bfcp.Group(bfcp.OverallRequestStatus, 1, optional(bfcp.StatusOf(bfcp.Granted, 0)))),
+				optional(bfcp.Group(bfcp.FloorRequestStatusInfo, 2)))),
+		}},
+	},
+}
+
+func ofLibre(p bfcp.Primitive, attributes ...bfcp.Attribute) bfcp.Message {
+	return bfcp.Message{Version: 1, Primitive: p, Conference: 0x01020304, Transaction: 0xfedc, User: 0xba98, Attributes: attributes}
+}
+
+func optional(a bfcp.Attribute) bfcp.Attribute {
+	a.Mandatory = false
+	return a
+}
+
+func TestForeign(t *testing.T) {
+	for _, tt := range foreign {
+		t.Run(tt.name, func(t *testing.T) {
+			want := octets(t, tt.wire)
+			got, err := bfcp.Parse(want)
+			if err != nil || !reflect.DeepEqual(*got, tt.message) {
+				t.Errorf("parsed\n%+v, want\n%+v, error %v", got, tt.message, err)
+			}
+			if b, err := tt.message.Marshal(); err != nil || !bytes.Equal(b, want) {
+				t.Errorf("marshalled %x, want %x, error %v", b, want, err)
+			}
+		})
+	}
+}
+
+// "When BFCP is used over a reliable transport, the flag has no significance" (RFC
+// 8855 section 5.1, of R and of F).
+func TestFlagsOnStreams(t *testing.T) {
+	m, err := bfcp.Parse(octets(t, "38 0b 0000 01020304 0007 0009"))
+	if err != nil || m.Primitive != bfcp.Hello || m.Version != bfcp.StreamVersion {
+		t.Errorf("got %+v, error %v", m, err)
+	}
+}
+
 func TestConformance(t *testing.T) {
 	for _, tt := range conformance {
 		t.Run(tt.name, func(t *testing.T) {
@@ -254,7 +326,10 @@ func TestFragments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var a bfcp.Assembler
 			for i, n := range order {
-				got := a.Add(parts[n], now)
+				got, err := a.Add(parts[n], now)
+				if err != nil {
+					t.Fatal(err)
+				}
 				if last := i == len(order)-1; (got != nil) != last || last && !bytes.Equal(got, whole) {
 					t.Errorf("after %d: %d octets", i, len(got))
 				}
@@ -263,9 +338,9 @@ func TestFragments(t *testing.T) {
 	}
 	t.Run("late", func(t *testing.T) {
 		var a bfcp.Assembler
-		a.Add(parts[0], now)
-		a.Add(parts[1], now)
-		if a.Add(parts[2], now.Add(11*time.Second)) != nil {
+		add(t, &a, parts[0], now)
+		add(t, &a, parts[1], now)
+		if add(t, &a, parts[2], now.Add(11*time.Second)) != nil {
 			t.Error("complete after 11 s")
 		}
 	})
@@ -273,13 +348,13 @@ func TestFragments(t *testing.T) {
 		var a bfcp.Assembler
 		for i := range uint16(5) {
 			for _, part := range bfcp.Fragment(long(t, i+1), 600)[:2] {
-				a.Add(part, now)
+				add(t, &a, part, now)
 			}
 		}
-		if a.Add(bfcp.Fragment(long(t, 1), 600)[2], now) != nil {
+		if add(t, &a, bfcp.Fragment(long(t, 1), 600)[2], now) != nil {
 			t.Error("the first is complete")
 		}
-		if a.Add(bfcp.Fragment(long(t, 5), 600)[2], now) == nil {
+		if add(t, &a, bfcp.Fragment(long(t, 5), 600)[2], now) == nil {
 			t.Error("the fifth is not complete")
 		}
 	})
@@ -291,11 +366,33 @@ func TestFragments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a bfcp.Assembler
-			if got := a.Add(octets(t, wire), now); got != nil {
-				t.Errorf("got %x", got)
+			got, err := a.Add(octets(t, wire), now)
+			if e, ok := errors.AsType[*bfcp.ParseError](err); got != nil || !ok || e.Code != bfcp.IncorrectLength {
+				t.Errorf("got %x, error %v", got, err)
 			}
 		})
 	}
+	t.Run("a wrong one takes its message with it", func(t *testing.T) {
+		var a bfcp.Assembler
+		add(t, &a, parts[0], now)
+		add(t, &a, parts[1], now)
+		if _, err := a.Add(append(parts[2:3:3], parts[2][:len(parts[2])-4])[1], now); err == nil {
+			t.Error("no error")
+		}
+		if add(t, &a, parts[2], now) != nil {
+			t.Error("complete")
+		}
+	})
+}
+
+// add fails when a fragment is wrong.
+func add(t *testing.T, a *bfcp.Assembler, b []byte, now time.Time) []byte {
+	t.Helper()
+	whole, err := a.Add(b, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return whole
 }
 
 // FuzzParse: no message panics, and what is read can be written and read again
@@ -335,7 +432,7 @@ func FuzzAssembler(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		var a bfcp.Assembler
 		for _, b := range [][]byte{first, second, first} {
-			if m := a.Add(b, time.Time{}); len(m) >= 12 && m[0]&8 != 0 {
+			if m, _ := a.Add(b, time.Time{}); len(m) >= 12 && m[0]&8 != 0 {
 				t.Errorf("a fragment came out: %x", m)
 			}
 		}

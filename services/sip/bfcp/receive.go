@@ -2,6 +2,7 @@ package bfcp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"time"
@@ -18,11 +19,29 @@ func (e *Endpoint) arrive(a arrival) {
 		e.ended(a)
 	case a.begun:
 		e.adopt(a.path)
+	case e.carrier.reliable():
+		m, err := Parse(a.bytes)
+		e.receive(a.path, m, err)
+	case isSTUN(a.bytes):
+		// A keep-alive (RFC 8855 section 6.2.4), which nobody answers.
 	default:
-		if b := e.assembler.Add(a.bytes, time.Now()); b != nil {
-			e.receive(a.path, b)
+		b, err := e.assembler.Add(a.bytes, time.Now())
+		switch {
+		case err != nil:
+			m, _ := Parse(a.bytes) // its header
+			e.receive(a.path, m, err)
+		case b != nil:
+			m, err := Parse(b)
+			e.receive(a.path, m, err)
 		}
 	}
+}
+
+// isSTUN reports whether b is a message of STUN (RFC 8489 section 5), whose first
+// bits would be version 0 here.
+func isSTUN(b []byte) bool {
+	const cookie = 0x2112a442
+	return len(b) >= 8 && b[0]>>6 == 0 && binary.BigEndian.Uint32(b[4:]) == cookie
 }
 
 // ended loses a connection.
@@ -66,9 +85,9 @@ func (e *Endpoint) lose(err error) {
 	e.cfg.Notify(Lost{err})
 }
 
-// receive handles one message.
-func (e *Endpoint) receive(from path, b []byte) {
-	m, err := Parse(b)
+// receive handles one message. The err is what is wrong with it; m is nil if
+// there is not even a header.
+func (e *Endpoint) receive(from path, m *Message, err error) {
 	if m == nil {
 		return
 	}
@@ -79,7 +98,9 @@ func (e *Endpoint) receive(from path, b []byte) {
 		// stay with who was heard first; a new connection replaces the old.
 		switch reliable := e.carrier.reliable(); {
 		case !server && !client && reliable:
-			e.answer(from, m, e.dispatch(m, err, server, client))
+			if reply := e.dispatch(m, err, server, client); reply != nil {
+				e.answer(from, m, reply)
+			}
 			return
 		case !server && !client || e.heard && !reliable:
 			return
@@ -105,6 +126,9 @@ func (e *Endpoint) receive(from path, b []byte) {
 	if reply != nil && !(e.carrier.reliable() && isNews(m)) {
 		e.answer(from, m, reply)
 	}
+	if bad, _ := errors.AsType[*ParseError](err); bad != nil && e.carrier.reliable() && (bad.Code == Unparsable || bad.Code == IncorrectLength) {
+		from.close() // who cannot be understood begins anew (RFC 8855 section 6.1)
+	}
 }
 
 // hear notes that the peer is there.
@@ -120,8 +144,17 @@ func (e *Endpoint) hear(p path) {
 	}
 }
 
-// dispatch answers what the peer has begun; nil: not yet, or never.
+// dispatch answers what the peer has begun; nil: not yet, or never. An Error is
+// for servers to say; a client drops what is wrong.
 func (e *Endpoint) dispatch(m *Message, err error, server, client bool) *Message {
+	reply := e.reply(m, err, server, client)
+	if reply != nil && reply.Primitive == Error && !server && (client || !e.is(sdp.FloorServer)) {
+		return nil
+	}
+	return reply
+}
+
+func (e *Endpoint) reply(m *Message, err error, server, client bool) *Message {
 	var version uint8 = DatagramVersion
 	if e.carrier.reliable() {
 		version = StreamVersion
@@ -137,7 +170,7 @@ func (e *Endpoint) dispatch(m *Message, err error, server, client bool) *Message
 	case bad != nil:
 		return fail(bad.Code, bad.Details...)
 	}
-	if reply, again := e.answers.repeated(m, time.Now()); again {
+	if reply, again := e.answers.repeated(m, time.Now(), e.requests.rto.answers()); again {
 		if reply != nil {
 			_ = e.send(e.path, reply)
 		}

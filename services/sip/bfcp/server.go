@@ -153,7 +153,7 @@ func (s *server) ask(e *Endpoint, m *Message) *Message {
 	s.asked = &asked{id: s.next(), status: Pending, message: m, due: time.Now().Add(grace)}
 	event := Requested{ID: s.asked.id, Priority: 2, Info: m.Get(ParticipantProvidedInfo).Text()}
 	if p := m.Get(Priority); p != nil {
-		event.Priority = p.Value[0] >> 5
+		event.Priority = min(p.Value[0]>>5, 4)
 	}
 	e.cfg.Notify(event)
 	return nil

@@ -102,10 +102,12 @@ func TestServerAnswers(t *testing.T) {
 
 func TestServerRefusesWhatIsMalformed(t *testing.T) {
 	for wire, want := range map[string]string{
-		"40 0b 0001 01020304 0007 0009":            "Error to 7: incorrect message length",
-		"60 0b 0000 01020304 0007 0009":            "Error to 7: unsupported version",
-		"40 07 0001 01020304 0007 0009 05 03 0100": "Error to 7: unable to parse message",
-		"50 0c 0001 01020304 0007 0009 17 01 0000": "", // an answer
+		"40 0b 0001 01020304 0007 0009":                    "Error to 7: incorrect message length",
+		"60 0b 0000 01020304 0007 0009":                    "Error to 7: unsupported version",
+		"40 07 0001 01020304 0007 0009 05 03 0100":         "Error to 7: unable to parse message",
+		"50 0c 0001 01020304 0007 0009 17 01 0000":         "", // an answer
+		"48 0b 0001 01020304 0007 0009 0001 0001 05040001": "Error to 7: incorrect message length",
+		"0011 0000 2112a442 000102030405060708090a0b":      "", // a STUN binding indication
 		"40 0b": "",
 		"":      "",
 	} {
@@ -113,6 +115,26 @@ func TestServerRefusesWhatIsMalformed(t *testing.T) {
 			dialled(t, sdp.FloorServer, func(t *testing.T, p *phone, _ *side) {
 				if got := brief(p.raw(octets(t, wire))); got != want {
 					t.Errorf("got %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// "If a floor control server receives data that cannot be parsed" (RFC 8855
+// section 6.2): no other says that.
+func TestClientDropsWhatIsMalformed(t *testing.T) {
+	for _, wire := range []string{
+		"40 08 0001 01020304 0007 0009",
+		"60 08 0000 01020304 0007 0009",
+		"40 08 0001 01020304 0007 0009 05 03 0100",
+		"40 01 0001 01020304 0007 0009 05 04 0001", // a request
+	} {
+		t.Run(wire, func(t *testing.T) {
+			dialled(t, sdp.FloorClient, func(t *testing.T, p *phone, _ *side) {
+				p.received() // its Hello
+				if got := brief(p.raw(octets(t, wire))); got != "" {
+					t.Errorf("got %q", got)
 				}
 			})
 		})
@@ -176,7 +198,7 @@ func TestServerReplacesRequest(t *testing.T) {
 		if text := brief(got); text != "FloorRequestStatus to 7: 1 of 9 granted; FloorStatus: 1 of 9 granted" {
 			t.Errorf("got %q", text)
 		}
-		got = p.settle(p.exchange(numbered(8, message(bfcp.FloorRequest, floor, bfcp.Number(bfcp.Priority, 4<<13)))))
+		got = p.settle(p.exchange(numbered(8, message(bfcp.FloorRequest, floor, bfcp.Number(bfcp.Priority, 7<<13)))))
 		if text := brief(got); text != "FloorRequestStatus: 1 of 9 released; FloorStatus" {
 			t.Errorf("got %q", text)
 		}

@@ -143,6 +143,22 @@ func TestConnections(t *testing.T) {
 	second.ended()
 	server.wait(t, bfcp.Lost{Err: errors.New("bfcp: incorrect message length: 262140 octets, limit 16384")})
 
+	// "The entity MUST close the TCP connection" (RFC 8855 section 6.1). A server
+	// says why.
+	unparsable := dial(t, addr)
+	if _, err := unparsable.Write(octets(t, "20 07 0001 01020304 0007 0009 05 03 0100")); err != nil {
+		t.Fatal(err)
+	}
+	server.wait(t, bfcp.Ready{})
+	if got := brief([]*bfcp.Message{unparsable.read(), unparsable.read()}); got != "FloorStatus: 2 of 9 granted; Error: unable to parse message" {
+		t.Errorf("got %q", got)
+	}
+	unparsable.ended()
+	lost := <-server.events
+	if e, ok := lost.(bfcp.Lost); !ok || e.Err == nil {
+		t.Errorf("got %+v", lost)
+	}
+
 	// What was granted stays: the presentation may go on.
 	third := dial(t, addr)
 	third.write(message(bfcp.FloorRequestQuery, bfcp.Number(bfcp.FloorRequestID, 2)))
@@ -179,8 +195,8 @@ func TestReconnect(t *testing.T) {
 		// News is not acknowledged: the next message is the answer to what
 		// follows.
 		peer.write(numbered(0, message(bfcp.FloorStatus, floor)))
-		peer.write(message(bfcp.FloorRequest, floor))
-		if got := brief([]*bfcp.Message{peer.read()}); got != "Error: unknown primitive" {
+		peer.write(message(bfcp.Goodbye))
+		if got := brief([]*bfcp.Message{peer.read()}); got != "GoodbyeAck" {
 			t.Errorf("got %q", got)
 		}
 		_ = conn.Close()

@@ -13,14 +13,41 @@ import (
 // ErrSilent says that the peer does not answer.
 var ErrSilent = errors.New("bfcp: no answer")
 
-// The timers (RFC 8855 section 8.3). T1 doubles with each of three
-// retransmissions; T2 is how long an answer is kept for repetition.
+// The timers where answers come as quickly as usual (RFC 8855 section 8.3). T1
+// doubles with each of three retransmissions; T2 is how long an answer is kept
+// for repetition. Both grow on a slow path.
 const (
 	T1 = 500 * time.Millisecond
-	T2 = 10 * time.Second
+	T2 = T1 << 4 * 5 / 4
 
 	maxRetransmissions = 3
 )
+
+// An rto follows how long answers take (RFC 6298, as RFC 8855 section 8.3.1
+// changes it). The zero value knows nothing yet.
+type rto struct{ smoothed, deviation time.Duration }
+
+// took notes that an answer came after d, to a request that was sent once.
+func (r *rto) took(d time.Duration) {
+	if r.smoothed == 0 {
+		r.smoothed, r.deviation = d, d/2
+		return
+	}
+	r.deviation = (3*r.deviation + (r.smoothed - d).Abs()) / 4
+	r.smoothed = (7*r.smoothed + d) / 8
+}
+
+// t1 is how long to wait before a request is sent again.
+func (r *rto) t1() time.Duration {
+	const granularity, longest = 100 * time.Millisecond, 10 * time.Second
+	if r.smoothed == 0 {
+		return T1
+	}
+	return min(max(r.smoothed+max(granularity, 4*r.deviation), T1), longest)
+}
+
+// answers is how long an answer is kept: T2.
+func (r *rto) answers() time.Duration { return r.t1() << 4 * 5 / 4 }
 
 // requests are the transactions that we begin. One is under way at a time;
 // over datagrams that is what keeps them in order.
@@ -30,7 +57,10 @@ type requests struct {
 	current *request // nil: none
 	bytes   []byte   // of current
 	sent    int
+	t1      time.Duration // of current
+	begun   time.Time
 	due     time.Time // zero: nothing
+	rto     rto
 }
 
 // A request is a message that we begin.
@@ -62,7 +92,7 @@ func (r *requests) number() uint16 {
 func (e *Endpoint) begin(m *Message, done func(*Message, error)) {
 	if isNews(m) {
 		if e.carrier.reliable() {
-			// No answer comes, and no number asks for one (RFC 8855 section 8.2).
+			// No answer comes, and no number asks for one (RFC 8855 section 8).
 			if e.path != nil && e.transmit(e.path, m) != nil {
 				e.path.close()
 			}
@@ -104,7 +134,8 @@ func (e *Endpoint) advance() {
 	}
 	r.bytes, r.sent = b, 1
 	now := time.Now()
-	r.due = now.Add(T1)
+	r.begun, r.t1 = now, r.rto.t1()
+	r.due = now.Add(r.t1)
 	if e.carrier.reliable() {
 		r.due = now.Add(T2)
 	}
@@ -127,7 +158,7 @@ func (e *Endpoint) retransmit(now time.Time) {
 		e.lose(err)
 		return
 	}
-	r.due = now.Add(T1 << r.sent)
+	r.due = now.Add(r.t1 << r.sent)
 	r.sent++
 	_ = e.send(e.path, r.bytes)
 }
@@ -159,6 +190,9 @@ func (e *Endpoint) isAnswer(m *Message) bool {
 // answered ends what is under way.
 func (e *Endpoint) answered(m *Message) {
 	c := e.requests.current
+	if e.requests.sent == 1 { // else nobody knows which it answers
+		e.requests.rto.took(time.Since(e.requests.begun))
+	}
 	if m.Primitive == Error {
 		code := m.Get(ErrorCode).Code()
 		e.finish(m, &Failed{c.message.Primitive, code, m.Get(ErrorInfo).Text()})
@@ -212,7 +246,7 @@ const maxAnswers = 32
 
 // repeated returns the answer that was given to m, nil if that is still to
 // come. m is remembered if it is new.
-func (a *answers) repeated(m *Message, now time.Time) (bytes []byte, again bool) {
+func (a *answers) repeated(m *Message, now time.Time, keep time.Duration) (bytes []byte, again bool) {
 	a.list = slices.DeleteFunc(a.list, func(r remembered) bool { return now.After(r.until) })
 	if m.Version == StreamVersion {
 		return nil, false
@@ -225,7 +259,7 @@ func (a *answers) repeated(m *Message, now time.Time) (bytes []byte, again bool)
 	if len(a.list) == maxAnswers {
 		a.list = slices.Delete(a.list, 0, 1)
 	}
-	a.list = append(a.list, remembered{m.Transaction, m.Primitive, m.Conference, nil, now.Add(T2)})
+	a.list = append(a.list, remembered{m.Transaction, m.Primitive, m.Conference, nil, now.Add(keep)})
 	return nil, false
 }
 
@@ -240,7 +274,7 @@ func (e *Endpoint) answer(to path, m, reply *Message) {
 	}
 	for i := range e.answers.list {
 		if r := &e.answers.list[i]; r.transaction == m.Transaction && r.primitive == m.Primitive && r.conference == m.Conference {
-			r.bytes = b
+			r.bytes, r.until = b, time.Now().Add(e.requests.rto.answers())
 		}
 	}
 	if err := e.send(to, b); err != nil && e.carrier.reliable() {

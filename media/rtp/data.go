@@ -1,0 +1,44 @@
+package rtp
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/pion/rtcp"
+	pion "github.com/pion/rtp"
+)
+
+// DataHandler hands on the payload of each packet, in memory of its own: for
+// streams that are no media, such as control of cameras.
+func DataHandler(take func(payload []byte)) Handler {
+	return Handler{
+		RTP:  func(p *pion.Packet, _ time.Time) { take(slices.Clone(p.Payload)) },
+		RTCP: func([]rtcp.Packet, time.Time) {},
+	}
+}
+
+// A DataSender sends payloads of such a stream, one in each packet. It belongs to
+// one goroutine.
+type DataSender struct {
+	header pion.Header
+	clock  int
+	begun  time.Time
+	first  uint32 // timestamp
+}
+
+// NewDataSender makes a sender whose timestamps count at clock Hz.
+func NewDataSender(clock int) *DataSender {
+	return &DataSender{
+		header: pion.Header{SequenceNumber: uint16(rand.Uint32())}, clock: clock, begun: time.Now(), first: rand.Uint32(),
+	}
+}
+
+// Send sends a payload of a type through w.
+func (s *DataSender) Send(w Writer, ssrc uint32, payloadType uint8, payload []byte) error {
+	h := &s.header
+	h.SequenceNumber++
+	h.SSRC, h.PayloadType = ssrc, payloadType
+	h.Timestamp = s.first + uint32(time.Since(s.begun).Seconds()*float64(s.clock))
+	return w.WriteRTP(h, payload)
+}
