@@ -53,6 +53,7 @@ type Deps struct {
 type Config struct {
 	Profile, Mode    string // "all" or "" is every one
 	Codec, Transport string
+	Senders          string // of video: see [load.Video]; "" is what the published table says
 
 	Participants, RoomSize, Talkers int
 
@@ -81,11 +82,11 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 	// Whoever looks at the machine must not wait for a place in the scheduler.
 	runtime.GOMAXPROCS(2 * runtime.NumCPU())
 	for _, s := range chosen {
-		row, err := b.measure(ctx, s)
+		row, found, err := b.measure(ctx, s)
 		if err != nil {
 			return file, fmt.Errorf("%s: %w", s.key(), err)
 		}
-		if row.CodecCost, err = b.codecCost(ctx, s); err != nil {
+		if row.CodecCost, err = b.codecCost(ctx, s, found); err != nil {
 			return file, fmt.Errorf("%s, codecs alone: %w", s.key(), err)
 		}
 		if cfg.Saturate {
@@ -105,7 +106,7 @@ func (b *bench) saturate(ctx context.Context, s scenario, row *result.Row) (*res
 	room := row.Verified.Busy / float64(s.participants/s.roomSize)
 	rooms := max(1, int(result.Usable/room))
 	s.participants, s.fill = rooms*s.roomSize, result.Usable
-	full, err := b.measure(ctx, s)
+	full, _, err := b.measure(ctx, s)
 	if err != nil {
 		return nil, err
 	}
