@@ -1,6 +1,10 @@
 package load
 
-import "github.com/skybridge-media/skybridge/media/rtp"
+import (
+	"slices"
+
+	"github.com/skybridge-media/skybridge/media/rtp"
+)
 
 // A limit is a request to send no more than a bitrate (TMMBR, RFC 5104 section
 // 4.2.1). Immutable.
@@ -15,9 +19,9 @@ func newLimit(packet []byte, source uint32) *limit {
 	if p.Unmarshal(packet) != nil || p.Notification {
 		return nil
 	}
-	for i := len(p.Entries) - 1; i >= 0; i-- { // the last word counts
-		if p.Entries[i].SSRC == source {
-			return &limit{p.SenderSSRC, p.Entries[i]}
+	for _, e := range slices.Backward(p.Entries) { // the last word counts
+		if e.SSRC == source {
+			return &limit{p.SenderSSRC, e}
 		}
 	}
 	return nil
