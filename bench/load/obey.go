@@ -35,7 +35,7 @@ func newLimit(packet []byte, source uint32) *limit {
 // other before anybody knew when they would be sent, and cannot go on where another
 // one stops. The encoder of a real endpoint would just quantize otherwise with its
 // next picture. So a change costs more bits and more decoding here than it does
-// with real endpoints, and what is measured is not too little.
+// with real endpoints, never less.
 func (m *member) obey() {
 	if m.spec.Video.Senders != TMMBR {
 		return
