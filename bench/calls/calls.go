@@ -20,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skybridge-media/skybridge/bench/load"
 	"github.com/skybridge-media/skybridge/bench/result"
 )
 
@@ -51,6 +52,7 @@ type Deps struct {
 type Config struct {
 	Profile, Mode    string // "all" or "" is every one
 	Codec, Transport string
+	Senders          string // of video: see [load.Video]; "" is what the published table says
 
 	Participants, RoomSize, Talkers int
 
@@ -78,20 +80,10 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 	// Whoever looks at the machine must not wait for a place in the scheduler.
 	runtime.GOMAXPROCS(2 * runtime.NumCPU())
 	for _, s := range chosen {
-		before, err := b.codecCost(ctx, s)
-		if err != nil {
-			return file, fmt.Errorf("%s, codecs alone: %w", s.key(), err)
-		}
-		row, err := b.measure(ctx, s)
+		row, err := b.compare(ctx, s)
 		if err != nil {
 			return file, fmt.Errorf("%s: %w", s.key(), err)
 		}
-		after, err := b.codecCost(ctx, s)
-		if err != nil {
-			return file, fmt.Errorf("%s, codecs alone: %w", s.key(), err)
-		}
-		// The machine's speed changes slowly: between the two it was, on average, theirs.
-		row.CodecCost = (before + after) / 2
 		if cfg.Saturate {
 			if row.Saturated, err = b.saturate(ctx, s, row); err != nil {
 				return file, fmt.Errorf("%s, saturated: %w", s.key(), err)
@@ -103,13 +95,44 @@ func Run(ctx context.Context, cfg Config, deps Deps) (*result.File, error) {
 	return file, nil
 }
 
+// compare measures s, and what the codecs alone cost in it.
+func (b *bench) compare(ctx context.Context, s scenario) (*result.Row, error) {
+	// What senders that obey send is known afterwards only.
+	costs := make([]float64, 0, 2)
+	codecs := func(found *load.Report) error {
+		cost, err := b.codecCost(ctx, s, found)
+		if err != nil {
+			return fmt.Errorf("codecs alone: %w", err)
+		}
+		costs = append(costs, cost)
+		return nil
+	}
+	if s.senders != load.TMMBR {
+		if err := codecs(&load.Report{}); err != nil {
+			return nil, err
+		}
+	}
+	row, found, err := b.measure(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := codecs(found); err != nil {
+		return nil, err
+	}
+	// The machine's speed changes slowly: between the two it was, on average, theirs.
+	for _, cost := range costs {
+		row.CodecCost += cost / float64(len(costs))
+	}
+	return row, nil
+}
+
 // saturate measures s again with as many rooms as fill the machine to what
 // capacity is reckoned with, and fills up what is left by wasting time.
 func (b *bench) saturate(ctx context.Context, s scenario, row *result.Row) (*result.Saturated, error) {
 	room := row.Verified.Busy / float64(s.participants/s.roomSize)
 	rooms := max(1, int(result.Usable/room))
 	s.participants, s.fill = rooms*s.roomSize, result.Usable
-	full, err := b.measure(ctx, s)
+	full, _, err := b.measure(ctx, s)
 	if err != nil {
 		return nil, err
 	}

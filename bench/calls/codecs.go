@@ -29,10 +29,10 @@ const (
 
 // codecCost returns what the codecs alone cost in s, in CPU seconds per second
 // and call: as many instances as calls need, fed with the same pictures at the
-// same pace, and nothing else. The pace matters. A processor that sleeps
+// same pace, and nothing else. What was sent is as found. The pace matters. A processor that sleeps
 // between two pictures finds its caches cold; decoding on and on is a third
 // cheaper, and nothing that a server could do.
-func (b *bench) codecCost(ctx context.Context, s scenario) (float64, error) {
+func (b *bench) codecCost(ctx context.Context, s scenario, found *load.Report) (float64, error) {
 	if s.width == 0 {
 		// Sound is not on film: what a meter measures of pictures is not asked for. It
 		// remembers what it has measured, so each time it is another one.
@@ -41,7 +41,7 @@ func (b *bench) codecCost(ctx context.Context, s scenario) (float64, error) {
 			Profile: audio, Mode: s.mode, Codec: s.codec, RoomSize: s.roomSize, Talkers: s.talkers,
 		})
 	}
-	jobs, closeAll, err := b.pictureJobs(s)
+	jobs, closeAll, err := b.pictureJobs(s, found.Video)
 	if err != nil {
 		return 0, err
 	}
@@ -50,7 +50,7 @@ func (b *bench) codecCost(ctx context.Context, s scenario) (float64, error) {
 }
 
 // pictureJobs makes the decoders and encoders of s. Each job handles one picture.
-func (b *bench) pictureJobs(s scenario) (jobs []func() error, closeAll func(), err error) {
+func (b *bench) pictureJobs(s scenario, found *load.VideoReport) (jobs []func() error, closeAll func(), err error) {
 	var closers []func() error
 	closeAll = func() {
 		for _, f := range closers {
@@ -63,14 +63,6 @@ func (b *bench) pictureJobs(s scenario) (jobs []func() error, closeAll func(), e
 		}
 	}()
 	layers, err := b.material.layers(s)
-	if err != nil {
-		return nil, nil, err
-	}
-	shown := layers[0]
-	if len(layers) > 1 {
-		shown = layers[1] // what a tile of a third of the width needs
-	}
-	units, err := load.ReadUnits(shown.File)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +79,11 @@ func (b *bench) pictureJobs(s scenario) (jobs []func() error, closeAll func(), e
 	case auditorium:
 		decoders = rooms
 	}
-	for range decoders {
+	for i := range decoders {
+		units, err := load.ReadUnits(layers[s.decoded(i, decoders, found)].File)
+		if err != nil {
+			return nil, nil, err
+		}
 		d, err := codec.NewDecoder()
 		if err != nil {
 			return nil, nil, err
@@ -118,6 +114,24 @@ func (b *bench) pictureJobs(s scenario) (jobs []func() error, closeAll func(), e
 		})
 	}
 	return jobs, closeAll, nil
+}
+
+// decoded returns which layer decoder i of n is fed with.
+func (s scenario) decoded(i, n int, found *load.VideoReport) int {
+	switch s.senders {
+	case load.Simulcast:
+		return 1 // what a tile of a third of the width needs
+	case load.TMMBR:
+		// As many as sent it, but for fractions.
+		at := (float64(i) + 0.5) / float64(n)
+		for layer, share := range found.Versions {
+			if at -= share; at < 0 {
+				return layer
+			}
+		}
+		return len(shares) - 1
+	}
+	return 0
 }
 
 // compose returns pictures as receivers of s see them.

@@ -3,6 +3,7 @@ package calls
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/skybridge-media/skybridge/bench/clip"
 	"github.com/skybridge-media/skybridge/bench/load"
@@ -42,14 +43,25 @@ func (m *material) file(codec string, width, height, bitrate int) (string, error
 	return f, nil
 }
 
-// layers returns what senders of s send, smallest first. The layers of a
-// simulcast are those of browsers: a half and a quarter.
+// shares are the bitrates that senders obey with, of the whole: half steps of an
+// octave, down to an eighth.
+var shares = []float64{0.125, 0.177, 0.25, 0.354, 0.5, 0.707, 1}
+
+// layers returns what senders of s send, the least first. The layers of a
+// simulcast are those of browsers: a half and a quarter. Those who obey TMMBR send
+// less of the same size. Many make their picture smaller, too, but they need not.
 func (m *material) layers(s scenario) ([]load.Layer, error) {
-	all := []load.Layer{{Width: s.width, Height: s.height}}
-	bitrates := []int{s.bitrate}
-	if s.simulcast {
-		all = []load.Layer{{Width: s.width / 4, Height: s.height / 4}, {Width: s.width / 2, Height: s.height / 2}, all[0]}
+	whole := load.Layer{Width: s.width, Height: s.height}
+	all, bitrates := []load.Layer{whole}, []int{s.bitrate}
+	switch s.senders {
+	case load.Simulcast:
+		all = []load.Layer{{Width: s.width / 4, Height: s.height / 4}, {Width: s.width / 2, Height: s.height / 2}, whole}
 		bitrates = []int{s.bitrate / 10, s.bitrate / 3, s.bitrate}
+	case load.TMMBR:
+		all, bitrates = slices.Repeat(all, len(shares)), nil
+		for _, share := range shares {
+			bitrates = append(bitrates, int(share*float64(s.bitrate)))
+		}
 	}
 	for i := range all {
 		var err error

@@ -20,6 +20,7 @@ const (
 	// jitter buffers and rate controls adapt, and the heap finds its size.
 	settleAudio = 4 * time.Second
 	settleVideo = 6 * time.Second
+	settleObey  = 8 * time.Second // less is asked for after five
 	settleSmoke = 3 * time.Second // both sides of a comparison
 
 	// lateTicks is the share of audio ticks that may begin more than 5 ms late.
@@ -29,17 +30,18 @@ const (
 	caughtUp = 200 * time.Millisecond
 )
 
-// measure runs one scenario with a server of its own.
-func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
+// measure runs one scenario with a server of its own. What the generator found is
+// returned beside the row that it is part of.
+func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, *load.Report, error) {
 	b.deps.Log.Info("measuring", "calls", s.key().String(), "participants", s.participants)
 	spec, err := b.spec(s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	args, log, h := s.serve(), (*os.File)(nil), (*hang)(nil)
 	if b.cfg.Hang {
 		if h, err = newHang(ctx, b.deps); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		defer h.close()
 		args, log = append(args, h.serve()...), h.log
@@ -49,7 +51,7 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	}
 	server, err := b.deps.Start(ctx, log, args...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer server.Stop()
 	spec.Server = server.SIP
@@ -58,48 +60,48 @@ func (b *bench) measure(ctx context.Context, s scenario) (*result.Row, error) {
 	}
 	idle, err := read(ctx, server)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g, err := startGenerator(b.deps.Generator(ctx))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer g.stop()
 	if err := json.NewEncoder(g.in).Encode(spec); err != nil {
-		return nil, fmt.Errorf("generator: %w", err)
+		return nil, nil, fmt.Errorf("generator: %w", err)
 	}
 	ready, err := g.answer()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ready.Ready == nil {
-		return nil, errors.New("generator: not ready")
+		return nil, nil, errors.New("generator: not ready")
 	}
 	if err := pause(ctx, b.settle(s)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if h != nil {
 		if err := h.attach(ctx, server, spec.Prefix+"0"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := h.begin(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	w, err := b.window(ctx, server, g)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if h != nil {
 		if err := h.end(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	found, err := g.answer()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.row(idle, w, ready.Ready, found.Report), nil
+	return s.row(idle, w, ready.Ready, found.Report), found.Report, nil
 }
 
 // A window is what was counted while everything was steady.
@@ -168,6 +170,8 @@ func (b *bench) settle(s scenario) time.Duration {
 	switch {
 	case b.cfg.Smoke:
 		return settleSmoke
+	case s.senders == load.TMMBR:
+		return settleObey
 	case s.width > 0:
 		return settleVideo
 	default:
@@ -208,7 +212,7 @@ func (b *bench) spec(s scenario) (*load.Spec, error) {
 	}
 	spec.Video = &load.Video{
 		Codec: s.codec, Width: s.width, Height: s.height, FrameRate: frameRate, Bitrate: s.bitrate,
-		Layout: s.layout, SelfView: s.selfView, Layers: layers,
+		Layout: s.layout, SelfView: s.selfView, Senders: s.senders, Layers: layers,
 	}
 	return spec, nil
 }

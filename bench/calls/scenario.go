@@ -38,7 +38,7 @@ type scenario struct {
 	bitrate       int    // bit/s
 	layout        string
 	selfView      bool
-	simulcast     bool
+	senders       string  // how they choose bitrates; "": load.Fixed
 	fill          float64 // share of the processors that is to be busy
 
 	reach float64 // calls on 8 vCPU that are required
@@ -57,9 +57,17 @@ var scenarios = []scenario{
 
 	{profile: hd, mode: personal, codec: "H264", transport: rtp, participants: 6, roomSize: 6, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+7", reach: 24},
 	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 8, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 60},
-	{profile: hd, mode: meeting, codec: "H264", transport: rtp, simulcast: true, participants: 16, roomSize: 8, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 100},
+	{profile: hd, mode: meeting, codec: "H264", transport: rtp, senders: load.Simulcast, participants: 16, roomSize: 8, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "3x3", selfView: true, reach: 100},
 	{profile: hd, mode: meeting, codec: "H264", transport: rtp, participants: 8, roomSize: 4, talkers: 3, width: 1280, height: 720, bitrate: 1_500_000, layout: "2x2", selfView: true, reach: 48},
 	{profile: hd, mode: auditorium, codec: "H264", transport: rtp, participants: 241, roomSize: 241, talkers: 1, width: 1280, height: 720, bitrate: 1_500_000, layout: "1+0", selfView: true, reach: 2000},
+}
+
+// obeying are rows of the table once more, with senders that do as they are told,
+// as room systems do. They are measured when asked for.
+var obeying = []scenario{
+	{profile: sd, mode: personal, codec: "H264", transport: rtp, senders: load.TMMBR, participants: 8, roomSize: 8, talkers: 3, width: 768, height: 448, bitrate: 768_000, layout: "1+7"},
+	{profile: sd, mode: meeting, codec: "H264", transport: rtp, senders: load.TMMBR, participants: 16, roomSize: 8, talkers: 3, width: 768, height: 448, bitrate: 768_000, layout: "3x3", selfView: true},
+	{profile: sd360, mode: meeting, codec: "H264", transport: rtp, senders: load.TMMBR, participants: 16, roomSize: 8, talkers: 3, width: 640, height: 360, bitrate: 600_000, layout: "3x3", selfView: true},
 }
 
 // smoke are the rows that guard against regressions: small, and dear enough to be
@@ -82,7 +90,7 @@ const frameRate = 30
 
 func (s scenario) key() result.Key {
 	return result.Key{
-		Profile: s.profile, Mode: s.mode, Codec: s.codec, Transport: s.transport, RoomSize: s.roomSize, Simulcast: s.simulcast,
+		Profile: s.profile, Mode: s.mode, Codec: s.codec, Transport: s.transport, RoomSize: s.roomSize, Senders: s.senders,
 	}
 }
 
@@ -97,6 +105,9 @@ func choose(cfg Config) ([]scenario, error) {
 		return nil, err
 	}
 	if err := known("transport", cfg.Transport, []string{rtp, srtp, webrtc}); err != nil {
+		return nil, err
+	}
+	if err := known("senders", cfg.Senders, []string{load.Fixed, load.TMMBR, load.Simulcast}); err != nil {
 		return nil, err
 	}
 	if err := cfg.validate(); err != nil {
@@ -115,13 +126,17 @@ func choose(cfg Config) ([]scenario, error) {
 	}
 	is := func(want, got string) bool { return want == "" || want == "all" || strings.EqualFold(want, got) }
 	var base, chosen []scenario
-	for _, s := range scenarios {
+	rows := scenarios
+	if cfg.Senders != "" {
+		rows = slices.Concat(scenarios, obeying)
+	}
+	for _, s := range rows {
 		if is(cfg.Profile, s.profile) && is(cfg.Mode, s.mode) {
 			base = append(base, s)
 		}
 	}
 	for _, s := range base {
-		if is(cfg.Codec, s.codec) && is(cfg.Transport, s.transport) && (cfg.RoomSize == 0 || cfg.RoomSize == s.roomSize) {
+		if is(cfg.Codec, s.codec) && is(cfg.Transport, s.transport) && is(cfg.Senders, cmp.Or(s.senders, load.Fixed)) && (cfg.RoomSize == 0 || cfg.RoomSize == s.roomSize) {
 			chosen = append(chosen, s)
 		}
 	}
@@ -138,8 +153,13 @@ func choose(cfg Config) ([]scenario, error) {
 	}
 	for i := range chosen {
 		chosen[i] = chosen[i].with(cfg)
-		if s := chosen[i]; s.participants%s.roomSize != 0 {
+		switch s := chosen[i]; {
+		case s.participants%s.roomSize != 0:
 			return nil, fmt.Errorf("participants: %d do not fill rooms of %d", s.participants, s.roomSize)
+		case s.senders != load.Fixed && s.width == 0:
+			return nil, fmt.Errorf("senders: %s is about pictures, which profile %s does not have", s.senders, s.profile)
+		case s.senders != load.Fixed && s.transport == webrtc:
+			return nil, fmt.Errorf("senders: %s goes with transport rtp or srtp", s.senders)
 		}
 	}
 	// Rows of different size may have become the same.
@@ -189,6 +209,10 @@ func (s scenario) with(cfg Config) scenario {
 	if cfg.Transport != "" && cfg.Transport != "all" {
 		s.transport = cfg.Transport
 	}
+	s.senders = cmp.Or(s.senders, load.Fixed)
+	if cfg.Senders != "" && cfg.Senders != "all" {
+		s.senders = cfg.Senders
+	}
 	s.roomSize = cmp.Or(cfg.RoomSize, min(s.roomSize, cmp.Or(cfg.Participants, s.roomSize)))
 	s.participants = cmp.Or(cfg.Participants, s.participants/s.roomSize*s.roomSize, s.roomSize)
 	s.talkers = min(cmp.Or(cfg.Talkers, s.talkers), s.roomSize)
@@ -200,7 +224,7 @@ func (s scenario) with(cfg Config) scenario {
 	default:
 		s.audio = "PCMU"
 	}
-	if s.codec != was.codec || s.transport != was.transport || s.roomSize != was.roomSize || s.talkers != was.talkers {
+	if s.senders != cmp.Or(was.senders, load.Fixed) || s.codec != was.codec || s.transport != was.transport || s.roomSize != was.roomSize || s.talkers != was.talkers {
 		s.reach = 0
 	}
 	return s

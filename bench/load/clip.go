@@ -15,6 +15,8 @@ const maxPayload = 1150
 type clip struct {
 	units    [][]byte
 	payloads [][][]byte // by picture
+	bytes    int        // of all payloads
+	packets  int
 }
 
 func newClip(codec string, mode int, path string) (*clip, error) {
@@ -31,6 +33,16 @@ func newClip(codec string, mode int, path string) (*clip, error) {
 			}
 		}
 		c.payloads = append(c.payloads, p)
+		c.packets += len(p)
+		for _, b := range p {
+			c.bytes += len(b)
+		}
 	}
 	return c, nil
+}
+
+// bitrate is what sending c takes on average, in bit/s, with so many bytes of
+// headers in each packet.
+func (c *clip) bitrate(headers, frameRate int) int {
+	return 8 * (c.bytes + c.packets*headers) * frameRate / len(c.payloads)
 }

@@ -45,7 +45,8 @@ type flow struct {
 	from      atomic.Uint32 // SSRC of the server
 	highest   atomic.Uint32 // sequence number received last, extended
 	keyWanted atomic.Bool
-	open      *srtp.Context // of RTCP; nil: plain
+	limit     atomic.Pointer[limit] // that the server asks for and nobody has obeyed yet
+	open      *srtp.Context         // of RTCP; nil: plain
 
 	mu    sync.Mutex // guards what follows
 	in    counts
@@ -181,30 +182,34 @@ func (f *flow) receiveControl(b []byte) {
 	}
 }
 
-// obey looks for requests of a key frame.
+// obey looks for requests of a key frame and of a bitrate.
 func (f *flow) obey(packets []rtcp.Packet) {
 	for _, p := range packets {
-		switch p.(type) {
+		switch p := p.(type) {
 		case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 			f.keyWanted.Store(true)
+		case *rtcp.RawPacket: // what pion does not know
+			if l := newLimit(*p, f.ssrc); l != nil {
+				f.limit.Store(l)
+			}
 		}
 	}
 }
 
-// report tells the server what arrived. It says nothing of losses: on loopback, if
-// there are any, the run fails.
-func (f *flow) report() {
+// report tells the server what arrived, and more. It says nothing of losses: on
+// loopback, if there are any, the run fails.
+func (f *flow) report(more ...rtcp.Packet) {
 	if f.writeControl == nil {
 		return
 	}
-	b, err := rtcp.Marshal([]rtcp.Packet{
+	b, err := rtcp.Marshal(append([]rtcp.Packet{
 		&rtcp.ReceiverReport{SSRC: f.ssrc, Reports: []rtcp.ReceptionReport{{
 			SSRC: f.from.Load(), LastSequenceNumber: f.highest.Load(),
 		}}},
 		&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
 			Source: f.ssrc, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: f.cname}},
 		}}},
-	})
+	}, more...))
 	if err == nil && f.seal != nil {
 		b, err = f.seal.EncryptRTCP(nil, b, nil)
 	}

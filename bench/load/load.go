@@ -59,12 +59,21 @@ type Video struct {
 	Layout    string `json:"layout"`  // of the rooms, to know where tiles are
 	SelfView  bool   `json:"self_view"`
 
-	// Layers are what is sent; several are a simulcast, smallest first.
-	Layers []Layer `json:"layers"`
+	// Senders is how bitrates are chosen: [Fixed], [TMMBR] or [Simulcast].
+	Senders string `json:"senders"`
 
-	// Senders are how many of each room send video; zero means all.
-	Senders int `json:"senders"`
+	// Layers are the encodings of what is sent, the one with the least bitrate
+	// first: one by those who are Fixed, all side by side in a simulcast, one at a
+	// time by those who obey TMMBR.
+	Layers []Layer `json:"layers"`
 }
+
+// What senders of video do about how much of it is of use.
+const (
+	Fixed     = "fixed"     // nothing: they send the same all the time
+	TMMBR     = "tmmbr"     // they send no more than they are asked for (RFC 5104 section 4.2.1)
+	Simulcast = "simulcast" // they send several sizes, of which the server takes one (RFC 8853)
+)
 
 // A Layer is one encoding of what is sent.
 type Layer struct {
@@ -113,12 +122,30 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("load: fill: %v is not a share of the processors", s.Fill)
 	case AudioCodec(s.Audio) == nil:
 		return fmt.Errorf("load: audio: no codec %q", s.Audio)
-	case s.Video != nil && len(s.Video.Layers) > len(rids):
-		return fmt.Errorf("load: layers: %d, at most %d", len(s.Video.Layers), len(rids))
-	case s.Video != nil && len(s.Video.Layers) > 1 && s.Web != "":
-		return errors.New("load: layers: a simulcast is sent by SIP only")
-	case s.Video != nil && (VideoCodec(s.Video.Codec) == nil || len(s.Video.Layers) == 0):
-		return fmt.Errorf("load: video: codec %q with %d files", s.Video.Codec, len(s.Video.Layers))
+	case s.Video != nil && s.Web != "" && s.Video.Senders != Fixed:
+		return fmt.Errorf("load: senders: %q is for callers by SIP only", s.Video.Senders)
+	case s.Video != nil:
+		return s.Video.validate()
+	}
+	return nil
+}
+
+func (v *Video) validate() error {
+	if VideoCodec(v.Codec) == nil || len(v.Layers) == 0 {
+		return fmt.Errorf("load: video: codec %q with %d files", v.Codec, len(v.Layers))
+	}
+	most := len(v.Layers)
+	switch v.Senders {
+	case Fixed:
+		most = 1
+	case Simulcast:
+		most = len(rids)
+	case TMMBR:
+	default:
+		return fmt.Errorf("load: senders: %q is none of %s, %s, %s", v.Senders, Fixed, TMMBR, Simulcast)
+	}
+	if len(v.Layers) > most {
+		return fmt.Errorf("load: layers: %d, at most %d with senders %s", len(v.Layers), most, v.Senders)
 	}
 	return nil
 }

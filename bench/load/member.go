@@ -28,11 +28,13 @@ type member struct {
 	timestamp uint32
 
 	// Video, likewise.
-	clips []*clip // one for each layer; nil: sends none
-	upper []layer // of a simulcast, all but the first
-	pos   int     // of the next picture
-	clock uint32  // RTP timestamp of the next picture
-	sent  []sent
+	clips   []*clip // one for each layer; nil: sends none
+	version int     // which of them is sent by those who send one at a time
+	limits  int     // times that the server asked for another bitrate
+	upper   []layer // of a simulcast, all but the first
+	pos     int     // of the next picture
+	clock   uint32  // RTP timestamp of the next picture
+	sent    []sent
 }
 
 // A call is what ends when its member hangs up.
@@ -45,10 +47,10 @@ type layer struct {
 	seq  uint16
 }
 
-// sent is which picture of the clip was sent when.
+// sent is which picture of the clip was sent when, and in which version.
 type sent struct {
-	at  time.Time
-	pos int
+	at           time.Time
+	pos, version int
 }
 
 func newMember(spec *Spec, room, index int) (*member, error) {
@@ -125,6 +127,9 @@ func (m *member) connect(agreed *sdp.Agreement) error {
 	if video == nil {
 		return fmt.Errorf("load: %s: the server refused video", m.room)
 	}
+	if m.spec.Video.Senders == TMMBR && !video.Video.TMMBR {
+		return fmt.Errorf("load: %s: the server does not ask for bitrates", m.room)
+	}
 	return m.video.connect(video)
 }
 
@@ -153,13 +158,14 @@ func (m *member) show(now time.Time) {
 	if f.keyWanted.Swap(false) {
 		m.pos = 0
 	}
-	for i, c := range m.clips {
+	m.obey()
+	for i, c := range m.sending(m.version) {
 		ssrc, seq := f.ssrc, &f.seq
 		if i > 0 {
 			ssrc, seq = m.upper[i-1].ssrc, &m.upper[i-1].seq
 		}
 		var name []byte
-		if len(m.clips) > 1 && len(m.sent) < named {
+		if len(m.upper) > 0 && len(m.sent) < named {
 			name = ridExtension(i)
 		}
 		payloads := c.payloads[m.pos]
@@ -168,9 +174,17 @@ func (m *member) show(now time.Time) {
 			*seq++
 		}
 	}
-	m.sent = append(m.sent, sent{now, m.pos})
+	m.sent = append(m.sent, sent{now, m.pos, m.version})
 	m.clock += uint32(90_000 / m.spec.Video.FrameRate)
 	m.pos = (m.pos + 1) % len(m.clips[0].payloads)
+}
+
+// sending are the clips that are sent at the same time, given the version.
+func (m *member) sending(version int) []*clip {
+	if m.spec.Video.Senders == TMMBR {
+		return m.clips[version:][:1]
+	}
+	return m.clips
 }
 
 // flows are the streams of m.

@@ -89,8 +89,8 @@ func (p *phone) dial(ctx context.Context, m *member) (call, error) {
 	if !p.spec.Levels {
 		body = levelLine.ReplaceAll(body, nil)
 	}
-	if v := p.spec.Video; v != nil && len(v.Layers) > 1 {
-		body = offerLayers(body, v.Layers)
+	if p.spec.Video != nil {
+		body = p.spec.Video.offer(body)
 	}
 	invite := sip.NewRequest(sip.INVITE, sip.Uri{
 		Scheme: "sip", User: m.room, Host: p.spec.Server.Addr().String(), Port: int(p.spec.Server.Port()),

@@ -35,7 +35,12 @@ type VideoReport struct {
 	Receivers int     `json:"receivers"`
 	Rate      float64 `json:"pictures_per_second_min"` // of the worst receiver
 	Gaps      int     `json:"gaps"`
-	Bitrate   float64 `json:"bitrate_mean"` // bit/s of RTP
+	Bitrate   float64 `json:"bitrate_mean"`      // bit/s of RTP that each received
+	Sent      float64 `json:"bitrate_sent_mean"` // and that each sent
+
+	// Of senders that obey.
+	Limits   int       `json:"bitrate_limits,omitempty"` // requests obeyed (TMMBR), since the beginning
+	Versions []float64 `json:"versions,omitempty"`       // which share of pictures was sent in which version, the least first
 
 	Watched     int     `json:"watched"`
 	Decoded     int     `json:"decoded"`
@@ -46,8 +51,9 @@ type VideoReport struct {
 	TilesWrong  int     `json:"tiles_wrong"`
 	PSNR        float64 `json:"psnr_mean_db"` // against the ideal composition
 	PSNRMin     float64 `json:"psnr_min_db"`
-	Limit       float64 `json:"psnr_limit_db"`   // what the codec can do with this composition at this bitrate
-	Latency     float64 `json:"latency_mean_ms"` // from sending a picture to receiving the composition
+	PSNRWhole   float64 `json:"psnr_unlimited_mean_db,omitempty"` // the same, had nobody been asked to send less
+	Limit       float64 `json:"psnr_limit_db"`                    // what the codec can do with this composition at this bitrate
+	Latency     float64 `json:"latency_mean_ms"`                  // from sending a picture to receiving the composition
 }
 
 const (
@@ -119,6 +125,7 @@ func (g *generator) reportVideo(r *Report) {
 		bytes += f.ended.bytes - f.began.bytes
 	}
 	v.Bitrate = 8 * float64(bytes) / r.Seconds / float64(v.Receivers)
+	g.reportSent(v, r.Seconds)
 	if least := leastVideo * float64(g.spec.Video.FrameRate); v.Rate < least {
 		r.complain("a receiver got %.1f pictures per second, %.1f are required", v.Rate, least)
 	}
@@ -126,6 +133,35 @@ func (g *generator) reportVideo(r *Report) {
 		r.complain("%d video packets are missing", v.Gaps)
 	}
 	g.watch(r)
+}
+
+// reportSent sums up what members sent in the window.
+func (g *generator) reportSent(v *VideoReport, seconds float64) {
+	bytes, pictures := 0, 0
+	versions := make([]float64, len(g.spec.Video.Layers))
+	for _, m := range g.members {
+		v.Limits += m.limits
+		for _, s := range m.sent {
+			if s.at.Before(g.engine.began) || s.at.After(g.engine.ended) {
+				continue
+			}
+			for _, c := range m.sending(s.version) {
+				for _, p := range c.payloads[s.pos] {
+					bytes += headerSize + len(p)
+				}
+			}
+			versions[s.version]++
+			pictures++
+		}
+	}
+	v.Sent = 8 * float64(bytes) / seconds / float64(len(g.members))
+	if g.spec.Video.Senders != TMMBR || pictures == 0 {
+		return
+	}
+	for i := range versions {
+		versions[i] /= float64(pictures)
+	}
+	v.Versions = versions
 }
 
 // percentile returns the p-th percentile in milliseconds.

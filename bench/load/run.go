@@ -196,7 +196,7 @@ func (g *generator) prepare(m *member) {
 // equip gives m what it sends once it is known how.
 func (g *generator) equip(m *member) error {
 	v := g.spec.Video
-	if v == nil || v.Senders > 0 && m.index >= v.Senders {
+	if v == nil {
 		return nil
 	}
 	mode := m.video.stream.Video.Mode
@@ -212,8 +212,13 @@ func (g *generator) equip(m *member) error {
 		}
 	}
 	m.clips = g.clips[mode]
-	for range len(m.clips) - 1 {
-		m.upper = append(m.upper, layer{rand.Uint32(), uint16(rand.Uint32N(1 << 15))})
+	switch v.Senders {
+	case TMMBR:
+		m.version = len(m.clips) - 1 // nobody has asked for less
+	case Simulcast:
+		for range len(m.clips) - 1 {
+			m.upper = append(m.upper, layer{rand.Uint32(), uint16(rand.Uint32N(1 << 15))})
+		}
 	}
 	return nil
 }

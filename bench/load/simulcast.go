@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -23,20 +24,34 @@ func ridExtension(layer int) []byte {
 	return []byte{0xbe, 0xde, 0, 1, ridID << 4, rids[layer][0], 0, 0}
 }
 
-// offerLayers makes an offer of one video stream, which is the last m-line, one
-// of a simulcast (RFC 8853). What would have the sender change its bitrates is
-// left out.
+// offer makes an offer of one video stream, which is the last m-line, one of what
+// v's senders do.
+func (v *Video) offer(body []byte) []byte {
+	switch v.Senders {
+	case TMMBR:
+		return without(body, "goog-remb") // as room systems do
+	case Simulcast:
+		// Nothing is to change their bitrates.
+		return offerLayers(without(body, "goog-remb", "ccm tmmbr"), v.Layers)
+	}
+	return body
+}
+
+// without leaves kinds of feedback (RFC 4585 section 4.2) out of an offer.
+func without(offer []byte, feedback ...string) []byte {
+	lines := strings.SplitAfter(string(offer), "\r\n")
+	return []byte(strings.Join(slices.DeleteFunc(lines, func(line string) bool {
+		return slices.ContainsFunc(feedback, func(kind string) bool {
+			return strings.HasPrefix(line, "a=rtcp-fb:") && strings.HasSuffix(line, " "+kind+"\r\n")
+		})
+	}), ""))
+}
+
+// offerLayers makes the last m-line of an offer one of a simulcast (RFC 8853).
 func offerLayers(offer []byte, layers []Layer) []byte {
-	var lines []string
-	for line := range strings.SplitSeq(strings.TrimSuffix(string(offer), "\r\n"), "\r\n") {
-		if !strings.HasSuffix(line, " goog-remb") && !strings.HasSuffix(line, " ccm tmmbr") {
-			lines = append(lines, line)
-		}
-	}
-	lines = append(lines, fmt.Sprintf("a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id", ridID))
+	offer = fmt.Appendf(offer, "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n", ridID)
 	for i, l := range layers {
-		lines = append(lines, fmt.Sprintf("a=rid:%s send max-width=%d;max-height=%d", rids[i], l.Width, l.Height))
+		offer = fmt.Appendf(offer, "a=rid:%s send max-width=%d;max-height=%d\r\n", rids[i], l.Width, l.Height)
 	}
-	lines = append(lines, "a=simulcast:send "+strings.Join(rids[:len(layers)], ";"), "")
-	return []byte(strings.Join(lines, "\r\n"))
+	return fmt.Appendf(offer, "a=simulcast:send %s\r\n", strings.Join(rids[:len(layers)], ";"))
 }

@@ -51,16 +51,9 @@ const (
 func (g *generator) watch(r *Report) {
 	v, spec := r.Video, g.spec.Video
 	w := &watcher{generator: g, report: r}
-	for _, clips := range g.clips {
-		w.films = nil // they differ in packets only
-		for _, c := range clips {
-			f, err := newFilm(VideoCodec(spec.Codec), c.units)
-			if err != nil {
-				r.complain("%v", err)
-				return
-			}
-			w.films = append(w.films, f)
-		}
+	if err := w.develop(); err != nil {
+		r.complain("%v", err)
+		return
 	}
 	if w.films == nil {
 		r.complain("nobody sends video")
@@ -80,6 +73,9 @@ func (g *generator) watch(r *Report) {
 		return
 	}
 	v.PSNR, v.Latency = w.psnr/float64(w.compared), w.latency/float64(max(1, v.Tiles))
+	if spec.Senders == TMMBR {
+		v.PSNRWhole = w.whole / float64(w.compared)
+	}
 	var err error
 	if v.Limit, err = w.limit(); err != nil {
 		r.complain("%v", err)
@@ -89,16 +85,41 @@ func (g *generator) watch(r *Report) {
 	}
 }
 
+// develop makes the films of all layers that were sent, and of the last one, which
+// is the best.
+func (w *watcher) develop() error {
+	sent := map[int]bool{}
+	for _, m := range w.members {
+		for _, s := range m.sent {
+			sent[s.version] = true
+		}
+	}
+	for _, clips := range w.clips {
+		w.films = make([]*film, len(clips)) // those of another mode differ in packets only
+		for i, c := range clips {
+			if w.spec.Video.Senders == TMMBR && i < len(clips)-1 && !sent[i] {
+				continue
+			}
+			var err error
+			if w.films[i], err = newFilm(VideoCodec(w.spec.Video.Codec), c.units); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // A watcher looks at the video of one member after another.
 type watcher struct {
 	*generator
-	films    []*film // by layer
+	films    []*film // by layer; nil: nobody sent it
 	report   *Report
 	painter  compose.Painter
 	pool     compose.Pool
 	compared int
 	seen     []place // what was compared last
 	psnr     float64 // sum
+	whole    float64 // sum, with the best film of everybody in place of what was sent
 	latency  float64 // sum, ms, of tiles that are right
 }
 
@@ -188,6 +209,25 @@ func (w *watcher) compare(m *member, pic *yuv.Picture, at time.Time) {
 	}
 	w.compared++
 	w.psnr += psnr
+	if w.spec.Video.Senders == TMMBR {
+		w.whole += w.unlimited(pic, tiles)
+	}
+}
+
+// unlimited compares pic with the composition that it would be had nobody been
+// asked to send less. It changes tiles.
+func (w *watcher) unlimited(pic *yuv.Picture, tiles []compose.Tile) float64 {
+	best := w.films[len(w.films)-1]
+	for i := range tiles {
+		for _, p := range w.seen {
+			if p.rect == tiles[i].Rect {
+				tiles[i].Source = w.pool.NewSource(best.pictures[p.found.sent.pos], nil)
+			}
+		}
+	}
+	canvas := compose.NewCanvas(pic.Width, pic.Height)
+	w.painter.Paint(canvas, tiles)
+	return yuv.PSNR(canvas.Picture, pic)
 }
 
 // A place is a tile of which it is known what it shows.
@@ -259,7 +299,8 @@ func (w *watcher) find(tile *yuv.Picture, among []*member, at time.Time) *sighti
 	var all []sighting
 	for _, m := range among {
 		for _, s := range m.lately(at) {
-			top := w.films[len(w.films)-1]
+			films := w.sentAs(s)
+			top := films[len(films)-1]
 			if top.pictures[s.pos] == nil {
 				continue
 			}
@@ -271,7 +312,7 @@ func (w *watcher) find(tile *yuv.Picture, among []*member, at time.Time) *sighti
 	var best *sighting
 	part = upper(tile)
 	for _, s := range all[:min(candidates, len(all))] {
-		for _, s.film = range w.films {
+		for _, s.film = range w.sentAs(s.sent) {
 			// Cut and scaled as compositions are.
 			alone := compose.NewCanvas(tile.Width, tile.Height)
 			w.painter.Paint(alone, []compose.Tile{{
@@ -285,6 +326,14 @@ func (w *watcher) find(tile *yuv.Picture, among []*member, at time.Time) *sighti
 		}
 	}
 	return best
+}
+
+// sentAs are the films that a picture was sent in.
+func (w *watcher) sentAs(s sent) []*film {
+	if w.spec.Video.Senders == TMMBR {
+		return w.films[s.version:][:1]
+	}
+	return w.films
 }
 
 // lately returns what m sent in the time before at.

@@ -41,16 +41,28 @@ type Key struct {
 	Transport string `json:"transport"` // "rtp", "srtp", "webrtc"
 	RoomSize  int    `json:"room_size"` // participants in a room
 
-	// Simulcast says that senders offer their picture in several sizes.
-	Simulcast bool `json:"simulcast,omitempty"`
+	// Senders says how those who send video choose their bitrate: "fixed" (not at
+	// all), "tmmbr" (as they are asked to), "simulcast" (several sizes at once).
+	Senders string `json:"senders"`
 }
 
 func (k Key) String() string {
-	if k.Simulcast {
+	senders := ""
+	switch k.Senders {
+	case tmmbr:
+		senders = ", senders obey TMMBR"
+	case simulcast:
 		k.Transport += " simulcast"
 	}
-	return fmt.Sprintf("%s %s %s %s, rooms of %d", k.Profile, k.Mode, k.Codec, k.Transport, k.RoomSize)
+	return fmt.Sprintf("%s %s %s %s, rooms of %d%s", k.Profile, k.Mode, k.Codec, k.Transport, k.RoomSize, senders)
 }
+
+// What [Key].Senders says.
+const (
+	fixed     = "fixed"
+	tmmbr     = "tmmbr"
+	simulcast = "simulcast"
+)
 
 // A Row is what one kind of call costs.
 type Row struct {
@@ -166,18 +178,14 @@ func Read(path string) (*File, error) {
 
 func parse(data []byte) (*File, error) {
 	f := &File{}
-	if err := json.Unmarshal(data, f); err != nil {
-		if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-			line := 1 + bytes.Count(data[:min(int(e.Offset), len(data))], []byte{'\n'})
-			return nil, fmt.Errorf("not JSON, line %d: %w", line, err)
-		}
-		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return nil, fmt.Errorf("field %s: a %s where a %s belongs", e.Field, e.Value, e.Type)
-		}
+	if err := decode(data, f); err != nil {
 		return nil, err
 	}
 	if len(f.Results) == 0 {
 		return nil, errors.New("field results: missing or empty")
+	}
+	if err := f.nameSenders(data); err != nil {
+		return nil, err
 	}
 	seen := map[Key]bool{}
 	for i, r := range f.Results {
@@ -191,6 +199,8 @@ func parse(data []byte) (*File, error) {
 			return nil, at("codec", "missing")
 		case r.Transport == "":
 			return nil, at("transport", "missing")
+		case r.Senders != fixed && r.Senders != tmmbr && r.Senders != simulcast:
+			return nil, at("senders", fmt.Sprintf("%q is none of %s, %s, %s", r.Senders, fixed, tmmbr, simulcast))
 		case r.Cost < 0 || r.CodecCost < 0 || r.BridgeRatio < 0:
 			return nil, at("cpu_seconds_per_call_second", "a cost below zero")
 		case r.Verified.OK && r.Cost == 0:
@@ -201,6 +211,42 @@ func parse(data []byte) (*File, error) {
 		seen[r.Key] = true
 	}
 	return f, nil
+}
+
+// decode reads JSON. Errors name the line or the field.
+func decode(data []byte, to any) error {
+	err := json.Unmarshal(data, to)
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		line := 1 + bytes.Count(data[:min(int(e.Offset), len(data))], []byte{'\n'})
+		return fmt.Errorf("not JSON, line %d: %w", line, err)
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("field %s: a %s where a %s belongs", e.Field, e.Value, e.Type)
+	}
+	return err
+}
+
+// nameSenders fills in the senders of rows in files that do not have the field:
+// those say "simulcast": true where there is one, and know of nobody who obeys.
+func (f *File) nameSenders(data []byte) error {
+	var before struct {
+		Results []struct {
+			Simulcast bool `json:"simulcast"`
+		} `json:"results"`
+	}
+	if err := decode(data, &before); err != nil {
+		return err
+	}
+	for i := range f.Results {
+		switch r := &f.Results[i]; {
+		case r.Senders != "":
+		case before.Results[i].Simulcast:
+			r.Senders = simulcast
+		default:
+			r.Senders = fixed
+		}
+	}
+	return nil
 }
 
 // Write writes f, indented.

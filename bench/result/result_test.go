@@ -2,9 +2,11 @@ package result_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +15,7 @@ import (
 
 func row(profile string, cost, codec float64) result.Row {
 	r := result.Row{
-		Key:  result.Key{Profile: profile, Mode: "meeting", Codec: "H264", Transport: "rtp", RoomSize: 8},
+		Key:  result.Key{Profile: profile, Mode: "meeting", Codec: "H264", Transport: "rtp", RoomSize: 8, Senders: "fixed"},
 		Cost: cost, CodecCost: codec, Seed: 17, Verified: result.Verified{OK: true},
 	}
 	r.Derive()
@@ -55,7 +57,7 @@ func TestReadWhatWasWritten(t *testing.T) {
 	for _, field := range []string{
 		`"cpu"`, `"results"`, `"profile"`, `"mode"`, `"codec"`, `"transport"`, `"participants"`, `"cpu_seconds_per_call_second"`,
 		`"calls_per_vcpu"`, `"calls_c5_2xlarge"`, `"seed"`, `"ratio_to_seed"`, `"verified"`, `"rss_bytes_per_call"`,
-		`"room_size"`, `"codec_cpu_seconds"`, `"bridge_ratio"`,
+		`"room_size"`, `"codec_cpu_seconds"`, `"bridge_ratio"`, `"senders"`,
 	} {
 		if !strings.Contains(text.String(), field) {
 			t.Errorf("no field %s", field)
@@ -81,6 +83,8 @@ func TestReadRefuses(t *testing.T) {
 		`{"results":[{"profile":"x"}]}`: "field results[0].mode: missing",
 		`{"results":[` + good + `,{"profile":"x","mode":"y"}]}`:                                    "field results[1].codec: missing",
 		`{"results":[{"profile":"x","mode":"y","codec":"z"}]}`:                                     "field results[0].transport: missing",
+		`{"results":[` + strings.Replace(good, `"rtp"`, `"rtp","senders":"meek"`, 1) + `]}`:        `results[0].senders: "meek" is none of fixed, tmmbr, simulcast`,
+		`{"results":[` + strings.Replace(good, `"rtp"`, `"rtp","simulcast":1`, 1) + `]}`:           "field results.simulcast: a number",
 		`{"results":[` + good + `,` + good + `]}`:                                                  "a second row of hd meeting H264 rtp, rooms of 8",
 		`{"results":[` + strings.Replace(good, "0.1", `"dear"`, 1) + `]}`:                          "field results.cpu_seconds_per_call_second: a string",
 		`{"results":[` + strings.Replace(good, "0.1", `-1`, 1) + `]}`:                              "below zero",
@@ -93,6 +97,32 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if _, err := result.Read(filepath.Join(t.TempDir(), "missing.json")); err == nil || !strings.Contains(err.Error(), "missing.json") {
 		t.Errorf("missing file: %v", err)
+	}
+}
+
+// Files of before senders had a name are read as what they were, and rows of
+// different senders are no pair.
+func TestSenders(t *testing.T) {
+	const rest = `"profile":"hd","mode":"meeting","codec":"H264","transport":"rtp","room_size":8,"cpu_seconds_per_call_second":0.1,"verified":{"ok":true}}`
+	before, err := result.Read(write(t, `{"results":[{`+rest+`,{"simulcast":true,`+rest+`]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := result.Read(write(t, `{"results":[{"senders":"tmmbr",`+rest+`,{"senders":"simulcast",`+rest+`]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range result.Compare(before, now) {
+		got = append(got, fmt.Sprintf("%s: %v", c.Key, c.Both()))
+	}
+	want := []string{
+		"hd meeting H264 rtp, rooms of 8: false",
+		"hd meeting H264 rtp simulcast, rooms of 8: true",
+		"hd meeting H264 rtp, rooms of 8, senders obey TMMBR: false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

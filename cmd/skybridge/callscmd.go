@@ -57,6 +57,7 @@ Capacity is 0.85 x vCPU / cost.`,
 	f.StringVar(&cfg.Mode, "mode", "all", "`mode` to measure: meeting, personal, auditorium, all")
 	f.StringVar(&cfg.Codec, "codec", "", "`codec` instead of those of the table: PCMU, PCMA, G722, opus; H264, VP8")
 	f.StringVar(&cfg.Transport, "transport", "", "`transport` instead of those of the table: rtp, srtp, webrtc")
+	f.StringVar(&cfg.Senders, "senders", "", "how `senders` of video choose bitrates, instead of the table: fixed, tmmbr (they obey TMMBR), simulcast, all")
 	f.IntVar(&cfg.Participants, "participants", 0, "how many `calls`; 0 means as many as the table says")
 	f.IntVar(&cfg.RoomSize, "room-size", 0, "how many `calls` in a room; 0 means as many as the table says")
 	f.IntVar(&cfg.Talkers, "talkers", 0, "how many `callers` in a room talk; 0 means as many as the table says")

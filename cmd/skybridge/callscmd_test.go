@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/skybridge-media/skybridge/bench/load"
 	"github.com/skybridge-media/skybridge/bench/result"
 )
 
@@ -73,11 +74,44 @@ func TestBenchCallsVideo(t *testing.T) {
 	}
 }
 
+// TestBenchCallsObeying has senders that do as they are told: who is large sends
+// what it can, the others little.
+func TestBenchCallsObeying(t *testing.T) {
+	r := benchCalls(t, "--profile", "sd", "--mode", "personal", "--senders", "tmmbr", "--participants", "4", "--room-size", "4")
+	if r.Senders != "tmmbr" {
+		t.Errorf("senders %q", r.Senders)
+	}
+	b, err := json.Marshal(r.Verified.Details)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found load.Report
+	if err := json.Unmarshal(b, &found); err != nil {
+		t.Fatal(err)
+	}
+	v := found.Video
+	if v.Decoded < 30 || v.Tiles == 0 || v.TilesWrong != 0 || v.Undecodable != 0 {
+		t.Errorf("found %+v", v)
+	}
+	// Nobody sees itself: the one who speaks is large for three, and another for
+	// this one. Two are small for everybody, and all four have been asked.
+	if n := len(v.Versions); n != 7 || v.Versions[6] < 0.4 || v.Versions[6] > 0.6 || v.Versions[0]+v.Versions[1] < 0.4 {
+		t.Errorf("versions %v", v.Versions)
+	}
+	if v.Limits < 4 || v.Limits > 8 || v.Sent < 350_000 || v.Sent > 550_000 {
+		t.Errorf("%d requests, %.0f bit/s sent", v.Limits, v.Sent)
+	}
+}
+
 func TestBenchCallsRefuses(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"--profile uhd", `profile: "uhd" is none of audio, sd, sd360, hd, all`},
 		{"--mode party", `mode: "party" is none of`},
 		{"--transport tcp", `transport: "tcp" is none of`},
+		{"--senders meek", `senders: "meek" is none of fixed, tmmbr, simulcast, all`},
+		{"--profile audio --senders tmmbr", "senders: tmmbr is about pictures, which profile audio does not have"},
+		{"--profile sd --senders tmmbr --transport webrtc", "senders: tmmbr goes with transport rtp or srtp"},
+		{"--smoke --senders fixed", "smoke: what is compared with earlier runs is fixed"},
 		{"--codec mp3", `codec: "mp3" is none of`},
 		{"--profile audio --codec VP8", `codec: VP8 is not for profile audio`},
 		{"--participants 7 --room-size 2", "participants: 7 do not fill rooms of 2"},

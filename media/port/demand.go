@@ -37,7 +37,7 @@ const (
 // is to be told at once that more is wanted. layered says that it sends several
 // sizes, browser that it is slow to make a single picture large again.
 func (d *demand) see(width, height int, layered, browser bool, now time.Time) (more bool) {
-	need, patience := useful(width, height, layered), layerDemandPatience
+	need, patience := useful(width, height, layered, browser), layerDemandPatience
 	if browser && !layered {
 		patience = singleDemandPatience
 	}
@@ -92,18 +92,31 @@ func bitrateRequest(ssrc uint32, bitrate int, source uint32) *media.BitrateLimit
 	return &media.BitrateLimit{SenderSSRC: ssrc, Entries: []media.BitrateEntry{{SSRC: source, Bitrate: bitrate, Overhead: headers}}}
 }
 
-// usefulBitrates are what pictures of faces need, in bit/s, with reserves.
-var usefulBitrates = [...]struct{ pixels, bitrate int }{
-	{320 * 180, 300_000},
-	{640 * 360, 900_000},
-	{960 * 540, 1_600_000},
+// usefulBitrates are what pictures of faces need, in bit/s, with reserves. At those
+// of small tiles a handheld pan, the hardest there is, has 35 dB PSNR when it has been
+// scaled to the tile, even if its sender keeps to 640x360: more than the encode of a
+// composition leaves of it. Finer steps are for who takes them in his stride: room
+// systems. A browser's way back up is long, and layers are what they are.
+var usefulBitrates = [...]struct {
+	pixels, bitrate int
+	fine            bool
+}{
+	{160 * 90, 150_000, true},
+	{256 * 144, 200_000, true},
+	{320 * 180, 300_000, false},
+	{426 * 240, 500_000, true},
+	{640 * 360, 900_000, false},
+	{960 * 540, 1_600_000, false},
 }
 
 // useful returns how many bit/s improve a picture that is seen at a size; zero:
 // any. A picture that nobody sees may be seen soon.
-func useful(width, height int, layered bool) int {
+func useful(width, height int, layered, browser bool) int {
 	const reserve = 10 // percent, as in slack
 	for _, u := range usefulBitrates {
+		if u.fine && (layered || browser) {
+			continue
+		}
 		if width*height*100 <= u.pixels*(100+reserve)*(100+reserve)/100 {
 			if layered {
 				return u.bitrate * 4 / 3 // and the layers below
