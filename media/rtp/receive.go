@@ -284,11 +284,14 @@ func (s *Session) malformed(from netip.AddrPort) {
 	s.dropLocked(dropMalformed, from)
 }
 
-// dropLocked counts a datagram that goes no further and logs the first of each
+// dropLocked counts a datagram that goes no further and warns of the first of each
 // kind. Callers hold s.in.mu.
 func (s *Session) dropLocked(why dropReason, from netip.AddrPort) {
 	s.count.dropped[why].Add(1)
 	s.metrics.dropped[why].Inc()
+	if why == dropSource && !s.in.media.source.IsValid() {
+		return // RTCP of a phone behind NAT whose place is not learned yet: nothing to worry about
+	}
 	if !s.in.logged[why] {
 		s.in.logged[why] = true
 		s.log.Warn("packet dropped", "reason", why.String(), "from", from)
