@@ -2,6 +2,7 @@ package calls
 
 import (
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -32,11 +33,17 @@ type watch struct {
 	at   time.Time
 	idle time.Duration // of all processors before
 
+	collect int // the percentage at which garbage was collected before
 	stop    chan struct{}
 	running sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	err    error      // why nobody looks
+	views []view // of each processor
+}
+
+// A view is what was seen of one processor. Its thread shares nothing: to wait for a lock
+// is to wait for threads that have no privilege.
+type view struct {
+	err    error // why nobody looks
 	stalls []time.Time
 	longest,
 	spent time.Duration // on probes
@@ -45,33 +52,33 @@ type watch struct {
 
 // startWatch begins to look.
 func startWatch() (*watch, error) {
-	w := &watch{at: time.Now(), stop: make(chan struct{})}
+	w := &watch{at: time.Now(), stop: make(chan struct{}), views: make([]view, runtime.NumCPU())}
 	var err error
 	if w.idle, err = load.IdleTime(); err != nil {
 		return nil, err
 	}
-	for cpu := range runtime.NumCPU() {
+	// A collection stops the world, and goes on when its own thread gets a processor: those
+	// who look would be late when no one else is.
+	w.collect = debug.SetGCPercent(-1)
+	for cpu := range w.views {
 		w.running.Go(func() {
 			runtime.LockOSThread() // for good: the thread ends with its privilege
-			if err := priority.RealTime(cpu); err != nil {
-				w.mu.Lock()
-				w.err = err
-				w.mu.Unlock()
-				return
+			v := &w.views[cpu]
+			if v.err = priority.RealTime(cpu); v.err == nil {
+				v.look(w.stop)
 			}
-			w.look()
 		})
 	}
 	return w, nil
 }
 
 // look is the life of a thread.
-func (w *watch) look() {
+func (v *view) look(stop <-chan struct{}) {
 	work := make([]byte, probed)
 	due := time.Now()
 	for {
 		select {
-		case <-w.stop:
+		case <-stop:
 			return
 		default:
 		}
@@ -82,14 +89,12 @@ func (w *watch) look() {
 		before := threadTime()
 		probe(work)
 		took := threadTime() - before
-		w.mu.Lock()
-		w.spent += took
-		w.probes++
+		v.spent += took
+		v.probes++
 		if late >= stall {
-			w.stalls = append(w.stalls, now)
-			w.longest = max(w.longest, late)
+			v.stalls = append(v.stalls, now)
+			v.longest = max(v.longest, late)
 		}
-		w.mu.Unlock()
 		if late > 0 {
 			due = now
 		}
@@ -119,18 +124,26 @@ func probe(b []byte) {
 func (w *watch) end() (seen *machine, busy float64, err error) {
 	close(w.stop)
 	w.running.Wait()
+	debug.SetGCPercent(w.collect)
 	idle, err := load.IdleTime()
 	if err != nil {
 		return nil, 0, err
 	}
 	busy = 1 - (idle-w.idle).Seconds()/time.Since(w.at).Seconds()/float64(runtime.NumCPU())
-	if w.err != nil {
-		return nil, busy, nil // without the privilege nobody can tell
+	seen = &machine{}
+	var spent time.Duration
+	probes := 0
+	for _, v := range w.views {
+		if v.err != nil {
+			return nil, busy, nil // without the privilege nobody can tell
+		}
+		seen.stalls = append(seen.stalls, v.stalls...)
+		seen.longest = max(seen.longest, v.longest)
+		spent, probes = spent+v.spent, probes+v.probes
 	}
-	slices.SortFunc(w.stalls, time.Time.Compare)
-	seen = &machine{stalls: w.stalls, longest: w.longest}
-	if w.probes > 0 {
-		seen.probe = w.spent / time.Duration(w.probes)
+	slices.SortFunc(seen.stalls, time.Time.Compare)
+	if probes > 0 {
+		seen.probe = spent / time.Duration(probes)
 	}
 	return seen, busy, nil
 }
