@@ -157,6 +157,7 @@ func (n *node) participant(room string, owner *actor.PID, k *call, ask *particip
 
 func (n *node) admitted(c actor.Context, m *participant.Admitted) {
 	if k := n.calls[m.ID]; k != nil {
+		k.joined = true
 		n.test(c, k)
 		n.answer(c, k, &Admitted{Participant: k.pid, Conference: k.room.conference, Room: k.room.cfg.Name, Role: k.role, Waiting: m.Waiting})
 	}

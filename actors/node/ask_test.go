@@ -43,6 +43,12 @@ func (d *desk) Receive(leg media.Leg) {
 	d.Attach("caller", leg, false)
 }
 
+// Close implements participant.Desk.
+func (d *desk) Close() {
+	time.Sleep(time.Duration(d.n.parting.Load()))
+	d.Bridge.Close()
+}
+
 // Say implements participant.Desk.
 func (d *desk) Say(speech pcm.Frame) time.Duration {
 	if len(speech) > 0 {

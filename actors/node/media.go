@@ -107,7 +107,7 @@ func (n *node) mediaClosing(c actor.Context, m *transcoder.Closing) {
 // about to join it stay.
 func (n *node) detach(c actor.Context, r *room) {
 	for id, k := range r.calls {
-		if k.admit != nil {
+		if !k.joined {
 			continue
 		}
 		c.Send(k.pid, &participant.End{Reason: participant.Reason{

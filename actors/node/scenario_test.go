@@ -109,6 +109,15 @@ func (s *stage) play(d *datadriven.TestData) string {
 		for _, digit := range []byte(arg(1)) {
 			c.node.Send(c.pid, &participant.Pressed{Digit: digit})
 		}
+	case "hold":
+		c := s.calls[arg(0)]
+		c.node.Send(c.pid, &participant.Hold{On: arg(1) == "on"})
+	case "slowdesk":
+		dur, err := time.ParseDuration(arg(1))
+		if err != nil {
+			d.Fatalf(s.T, "%v", err)
+		}
+		n.parting.Store(int64(dur))
 	case "crash":
 		s.crash(n, arg(1), arg(2))
 	case "kill":

@@ -50,6 +50,7 @@ type member struct {
 	metrics  node.Collectors
 	registry *prometheus.Registry   // of the actors' metrics
 	fault    atomic.Pointer[string] // what panics next
+	parting  atomic.Int64           // how long a desk takes to let go of a caller
 }
 
 func (n *member) panicNext(what string) { n.fault.Store(&what) }

@@ -80,6 +80,8 @@ type call struct {
 	admit *Admit
 	owner *actor.PID // whom it was told to join last
 
+	joined bool // the conference; before that, its end is not the call's
+
 	leasedIn *room // whose demand it is part of
 	leases   medium
 	content  bool // and it leases for a stream of what is presented

@@ -349,4 +349,7 @@ func (p *participant) entered(c actor.Context) {
 	}
 	p.stopTimer()
 	p.established(c, p.port)
+	if p.held { // since it was asked, when nothing was published
+		p.publishHeld()
+	}
 }

@@ -297,11 +297,15 @@ func (p *participant) hold(c actor.Context, on bool) {
 	}
 	p.held = on
 	if on {
-		p.publish(bus.ParticipantHeld{Room: p.Room, Participant: string(p.ID), Node: p.Node})
+		p.publishHeld()
 	} else {
 		p.publish(bus.ParticipantResumed{Room: p.Room, Participant: string(p.ID), Node: p.Node})
 	}
 	p.update(c)
+}
+
+func (p *participant) publishHeld() {
+	p.publish(bus.ParticipantHeld{Room: p.Room, Participant: string(p.ID), Node: p.Node})
 }
 
 func (p *participant) rename(c actor.Context, name string) {

@@ -71,7 +71,7 @@ type Following struct {
 }
 
 // Follow tells f of a room's conference until Stop is called. owner is who owns
-// the conference now.
+// the conference, as far as the caller knows.
 func (s *Set) Follow(room string, owner *actor.PID, f Follower) *Following {
 	s.mu.Lock()
 	defer s.mu.Unlock()

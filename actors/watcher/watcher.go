@@ -74,19 +74,45 @@ func (w *watcher) Receive(c actor.Context) {
 // follow tells another follower what is known. It may also be the first to know
 // of another owner, or to want what is said.
 func (w *watcher) follow(c actor.Context, m *follow) {
-	listened := w.listens()
+	listened, first := w.listens(), len(w.followers) == 0
 	w.followers = append(w.followers, m.Following)
 	if w.seen != nil {
 		m.Roster(w.seen)
 	}
-	switch {
-	case !m.owner.Equal(w.owner):
-		w.leave(c)
+	if first {
 		w.owner = m.owner
 		w.subscribe(c)
-	case listened != w.listens():
+		return
+	}
+	if w.owner != nil && listened != w.listens() {
 		w.subscribe(c)
 	}
+	if !m.owner.Equal(w.owner) {
+		w.compare(c, m.owner)
+	}
+}
+
+// compare asks another owner for its roster, and leaves ours for it if that is
+// older. Who has come last may have known the other one for long: it may be lost,
+// or superseded.
+func (w *watcher) compare(c actor.Context, other *actor.PID) {
+	actors.Request(c, other, &conference.GetRoster{}, subscribePatience, func(r *conference.Roster, err error) {
+		if err == nil {
+			w.prefer(c, other, r)
+		}
+	})
+}
+
+// prefer follows another owner, whose roster r is, if it is newer than what was
+// seen last.
+func (w *watcher) prefer(c actor.Context, other *actor.PID, r *conference.Roster) {
+	if other.Equal(w.owner) || w.seen != nil && r.Epoch <= w.seen.Epoch {
+		return
+	}
+	w.leave(c)
+	w.owner = other
+	w.subscribe(c)
+	w.see(r)
 }
 
 func (w *watcher) unfollow(c actor.Context, m *unfollow) {
@@ -116,7 +142,10 @@ func (w *watcher) subscribe(c actor.Context) {
 	msg := &conference.Subscribe{Subscriber: conference.AddressOf(c.Self()), RosterOnly: !w.listens()}
 	actors.Request(c, owner, msg, subscribePatience, func(r *conference.Roster, err error) {
 		switch {
-		case !owner.Equal(w.owner): // it was lost meanwhile
+		case !owner.Equal(w.owner): // it was lost meanwhile, or left before it could say how new it is
+			if err == nil {
+				w.prefer(c, owner, r)
+			}
 		case err != nil:
 			c.Unwatch(owner)
 			w.owner = nil

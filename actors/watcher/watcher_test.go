@@ -64,6 +64,8 @@ func (w *world) spawn(name string, epoch uint64) *actor.PID {
 			c.Respond(roster(c.Self(), epoch, 1))
 		case *conference.Unsubscribe:
 			w.note(name + ": nothing")
+		case *conference.GetRoster:
+			c.Respond(roster(c.Self(), epoch, 1))
 		}
 	}), name)
 	w.mu.Lock()
@@ -209,7 +211,7 @@ func TestNextOwner(t *testing.T) {
 	})
 }
 
-// Who has come last knows best who owns the conference.
+// Who comes may be the first to know of a newer owner.
 func TestAnotherOwner(t *testing.T) {
 	run(t, func(w *world) {
 		a := w.spawn("a", 5)
@@ -225,6 +227,94 @@ func TestAnotherOwner(t *testing.T) {
 		w.stop(first)
 		w.stop(second)
 		w.subscribed("b: nothing", "b: rosters")
+	})
+}
+
+// Who comes may know only an owner that is lost, or was superseded: nobody is
+// taken to that one, and hears of nothing less.
+func TestStaleNewcomer(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		t.Run(fmt.Sprintf("alive %v", alive), func(t *testing.T) {
+			run(t, func(w *world) {
+				a := w.spawn("a", 5)
+				b := w.spawn("b", 6)
+				if !alive {
+					w.System.Root.Stop(a)
+					w.Settle()
+				}
+				first := w.follow("first", b, true)
+				w.told("first", "6.1")
+				late := w.follow("late", a, false)
+				w.Send(w.watch(), &conference.Message{})
+				time.Sleep(10 * time.Second)
+				w.Send(w.watch(), roster(b, 6, 2))
+				w.told("first", "*conference.Message", "6.2")
+				w.told("late", "6.1", "6.2")
+				w.subscribed("b: everything")
+				w.stop(first)
+				w.stop(late)
+				w.subscribed("b: nothing", "b: rosters")
+			})
+		})
+	}
+}
+
+// It may know of the first owner, and be the first of all: who comes next knows
+// better.
+func TestStaleFirst(t *testing.T) {
+	run(t, func(w *world) {
+		a := w.spawn("a", 5)
+		b := w.spawn("b", 6)
+		late, first := w.follow("late", a, false), w.follow("first", b, false) // before either owner has answered
+		time.Sleep(10 * time.Second)
+		w.Send(w.watch(), roster(a, 5, 2))
+		w.Send(w.watch(), roster(b, 6, 2))
+		synctest.Wait()
+		w.mu.Lock()
+		for _, name := range []string{"late", "first"} {
+			if got := w.heard[name]; len(got) < 2 || !slices.Equal(got[len(got)-2:], []string{"6.1", "6.2"}) {
+				t.Errorf("%s was told %q, want 6.1 and 6.2 at last", name, got)
+			}
+		}
+		if len(w.subs) > 6 {
+			t.Errorf("went to and fro: %q", w.subs)
+		}
+		w.subs = nil
+		w.mu.Unlock()
+		w.stop(late)
+		w.stop(first)
+		w.subscribed("b: nothing")
+	})
+}
+
+// While the next owner is looked for, nobody is taken to one that is lost; to a
+// newer one at once.
+func TestNewcomerWhileLooking(t *testing.T) {
+	run(t, func(w *world) {
+		a := w.spawn("a", 5)
+		f := w.follow("phone", a, false)
+		w.told("phone", "5.1")
+		w.subscribed("a: rosters")
+		w.mu.Lock()
+		w.owner = nil
+		w.mu.Unlock()
+		w.System.Root.Stop(a)
+		time.Sleep(time.Second)
+		late := w.follow("late", a, false)
+		b := w.spawn("b", 6)
+		w.mu.Lock()
+		w.owner = nil // the node does not know yet
+		w.mu.Unlock()
+		next := w.follow("next", b, false)
+		time.Sleep(10 * time.Second)
+		w.subscribed("b: rosters")
+		w.told("phone", "6.1")
+		w.told("late", "5.1", "6.1")
+		w.told("next", "5.1", "6.1")
+		w.stop(late)
+		w.stop(next)
+		w.stop(f)
+		w.subscribed("b: nothing")
 	})
 }
 

@@ -33,15 +33,15 @@ type speakers struct {
 // A leg is an attached [Leg] with the bridge's state about it.
 type leg struct {
 	Leg
-	id      string
-	held    bool // as the last plan that listed it said, or else Attach; guarded by mu of the bridge
-	ear     ear  // of the audio goroutine
-	eye     *eye // on the composed picture
-	content *eye // on presentations; nil if it cannot have a stream for them
+	id       string
+	lastHeld bool // as the last plan that listed it said, or else Attach; guarded by mu of the bridge
+	ear      ear  // of the audio goroutine
+	eye      *eye // on the composed picture
+	content  *eye // on presentations; nil if it cannot have a stream for them
 }
 
 func newLeg(id string, l Leg, held bool) *leg {
-	made := &leg{Leg: l, id: id, held: held, ear: ear{measured: 127}, eye: &eye{Video: l}}
+	made := &leg{Leg: l, id: id, lastHeld: held, ear: ear{measured: 127}, eye: &eye{Video: l}}
 	if p, ok := l.(Presenter); ok {
 		made.content = &eye{Video: p.Content()}
 	}
@@ -72,9 +72,9 @@ func (b *Bridge) publish() {
 	for i, l := range b.legs {
 		m := listed[l.id]
 		if m != nil {
-			l.held = m.Held
+			l.lastHeld = m.Held
 		}
-		r.legs[i] = attached{l, m, l.held}
+		r.legs[i] = attached{l, m, l.lastHeld}
 	}
 	b.roster.Store(r)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/media/port"
 	"github.com/skybridge-media/skybridge/media/rtp"
@@ -71,7 +72,7 @@ type call struct {
 	ours   uint32        // the number of our re-INVITE or UPDATE that is out; 0: none
 
 	room       string     // of the conference
-	conference *actor.PID // its owner when the call was let in
+	conference *actor.PID // its owner, as the call knows; nil while the caller is asked for a PIN
 	floor      *floor     // nil: the peer does not control its presentation
 	camera     *camera    // nil: the peer does not control cameras
 
@@ -133,13 +134,7 @@ func (c *call) newMedia(f flow) {
 			return c.s.listenRTP(rtp.Config{Bind: c.s.cfg.Bind, Ports: c.s.deps.Ports, Log: c.log, Metrics: c.s.deps.RTPMetrics})
 		},
 		keyFrame: func() { c.inbox.post(c.askKeyFrame) },
-		camera: func(frame []byte) {
-			c.inbox.post(func() {
-				if c.camera != nil {
-					c.camera.hear(frame)
-				}
-			})
-		},
+		camera:   c.hearCamera(),
 	}
 	c.media.config = port.Config{
 		Log:     c.log,
@@ -289,6 +284,13 @@ func (c *call) Entered(owner *actor.PID) {
 			c.controlCamera()
 		}
 	})
+}
+
+// follow notes who owns the conference now.
+func (c *call) follow(r *conference.Roster) {
+	if owner := r.Conference.PID(); owner != nil {
+		c.conference = owner
+	}
 }
 
 // hangup ends the call towards the peer, in the way that its state allows

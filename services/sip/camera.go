@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"golang.org/x/time/rate"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
@@ -27,9 +26,7 @@ const (
 type camera struct {
 	call      *call
 	following *watcher.Following
-	owner     *actor.PID
 	seen      *conference.Roster
-	limit     *rate.Limiter
 	movable   bool // what the participant was told of the peer's camera
 	frames    *rtp.DataSender
 }
@@ -47,7 +44,7 @@ func (c *call) controlCamera() {
 	}
 	if c.camera == nil {
 		x := &camera{
-			call: c, owner: c.conference, limit: rate.NewLimiter(movesPerSecond, movesAtOnce), frames: rtp.NewDataSender(sdp.CameraClock),
+			call: c, frames: rtp.NewDataSender(sdp.CameraClock),
 		}
 		x.following = c.s.deps.Watchers.Follow(c.room, c.conference, watcher.Follower{
 			Roster: func(r *conference.Roster) { c.inbox.post(func() { x.see(r) }) },
@@ -63,6 +60,23 @@ func (c *call) controlCamera() {
 	}
 	// Who takes no commands has no camera for them (RFC 4573 section 5.1).
 	c.camera.lend(agreed.Send)
+}
+
+// hearCamera returns what takes the frames that come for the camera from the
+// network. Anybody may send there, and there may be no control of cameras yet or
+// any more: what is too much does not get as far as the call.
+func (c *call) hearCamera() func(frame []byte) {
+	limit := rate.NewLimiter(movesPerSecond, movesAtOnce)
+	return func(frame []byte) {
+		if !limit.Allow() {
+			return
+		}
+		c.inbox.postForeign(func() {
+			if c.camera != nil {
+				c.camera.hear(frame)
+			}
+		})
+	}
 }
 
 // closeCamera ends it.
@@ -91,10 +105,11 @@ func (x *camera) lend(on bool) {
 
 // see takes a roster.
 func (x *camera) see(r *conference.Roster) {
-	x.seen = r
-	if owner := r.Conference.PID(); owner != nil {
-		x.owner = owner
+	if x.call.camera != x {
+		return
 	}
+	x.seen = r
+	x.call.follow(r)
 }
 
 // pass has the peer move its camera.
@@ -134,9 +149,6 @@ func (x *camera) send(m interface{ Marshal() []byte }) {
 
 // hear takes a frame of the peer.
 func (x *camera) hear(frame []byte) {
-	if x.call.camera != x || !x.limit.Allow() {
-		return
-	}
 	m, err := h224.Parse(frame)
 	switch m := m.(type) {
 	case *h224.Command:
@@ -177,7 +189,7 @@ func (x *camera) move(m *h224.Command) {
 		}
 	}
 	// Sent in order, and nobody waits: a camera that does not move is seen.
-	x.call.s.deps.System.Root.Send(x.owner, msg)
+	x.call.s.deps.System.Root.Send(x.call.conference, msg)
 }
 
 // far is whose camera the peer may move: of the only other participant, if the

@@ -177,6 +177,28 @@ func TestCamera(t *testing.T) {
 	settled(t, "gone", func() bool { return h.Server.Calls() == 0 && h.Ports.Used() == 0 })
 }
 
+// Whoever sends to the port of camera control without end fills no mailbox.
+func TestCameraFlood(t *testing.T) {
+	h := newFloorHouse(t, 10)
+	r := newRemote(t, h, "one", "sendrecv")
+	r.gets(wireList)
+	r.gets(wireCapabilities)
+	waiting, resume := h.Server.Stall()
+	for range 50 {
+		for range 20 {
+			r.send("00 71 03 0000 0000 01 c0 02 80")
+		}
+		time.Sleep(time.Millisecond) // the socket's buffer is not what is tested
+	}
+	time.Sleep(200 * time.Millisecond)
+	if n := waiting(); n == 0 || n > 64 {
+		t.Errorf("%d of 1000 frames wait for the call, want few", n)
+	}
+	resume()
+	r.bye()
+	settled(t, "gone", func() bool { return h.Server.Calls() == 0 && h.Ports.Used() == 0 })
+}
+
 // Camera control ends when the peer takes it back.
 func TestCameraTakenBack(t *testing.T) {
 	h := newFloorHouse(t, 10)

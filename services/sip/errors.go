@@ -39,11 +39,8 @@ func refusalFor(err error) *refusal {
 	if !ok {
 		r = refusals[bus.Internal]
 	}
-	switch {
-	case errors.Is(err, node.ErrCapacity):
+	if errors.Is(err, node.ErrCapacity) {
 		r.reason = "Capacity Exceeded"
-	case errors.Is(err, node.ErrPIN):
-		r.reason = "PIN Required"
 	}
 	if r.code == sip.StatusServiceUnavailable {
 		r.headers = []sip.Header{sip.NewHeader("Retry-After", retryAfter)}
@@ -60,9 +57,6 @@ func notAcceptable(err error, agent string) *refusal {
 	}
 	return r
 }
-
-// miscellaneous is the code of a warning for people (RFC 3261 section 20.43).
-const miscellaneous = 399
 
 func warning(agent string, code int, text string) sip.Header {
 	return header("Warning", "%d %s %s", code, strings.ReplaceAll(agent, " ", "-"), quote(printable(text, 200)))

@@ -65,6 +65,32 @@ func (s *Server) AskKeyFrames() {
 	}
 }
 
+// Stall keeps all calls busy until resume is called. waiting is how much waits
+// for them meanwhile.
+func (s *Server) Stall() (waiting func() int, resume func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	end := make(chan struct{})
+	var boxes []*mailbox
+	for c := range s.calls {
+		busy := make(chan struct{})
+		c.inbox.post(func() {
+			close(busy)
+			<-end
+		})
+		<-busy
+		boxes = append(boxes, c.inbox)
+	}
+	return func() (n int) {
+		for _, m := range boxes {
+			m.mu.Lock()
+			n += len(m.queue)
+			m.mu.Unlock()
+		}
+		return n
+	}, func() { close(end) }
+}
+
 // Adopt lets calls to an address go over a connection that came from there.
 func (s *Server) Adopt(from netip.AddrPort) {
 	s.transport.mu.Lock()

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/watcher"
@@ -70,7 +68,6 @@ type floor struct {
 	request   uint16 // the peer's latest; 0: none; of a peer that is the server any number
 	granted   bool   // and it has the floor by it
 	presenter string // participant who else has it, as the peer knows
-	owner     *actor.PID
 	seen      *conference.Roster
 
 	// The conference is asked for one thing at a time, and for what is wanted
@@ -92,7 +89,7 @@ func (c *call) controlFloor() {
 			c.floor.end.SetAddress(agreed.Address)
 		}
 	default:
-		f := &floor{call: c, owner: c.conference}
+		f := &floor{call: c}
 		end, err := c.media.openFloor(bfcp.Config{Floor: *agreed, Log: c.log, Notify: func(event any) {
 			switch e := event.(type) {
 			case bfcp.Requested, bfcp.Withdrawn, bfcp.Presenter:
@@ -208,7 +205,7 @@ func (f *floor) pursue() {
 // take asks for the floor, and then who has it: rosters that are on their way
 // meanwhile may be older than the answer.
 func (f *floor) take(request uint16) {
-	c, owner, held := f.call, f.owner, f.holds
+	c, owner, held := f.call, f.call.conference, f.holds
 	f.asking, f.holds = true, true
 	c.background(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, floorPatience)
@@ -259,7 +256,7 @@ func (f *floor) deny(request uint16, reason string) {
 
 // release gives the floor back, and goes on until the conference has heard it.
 func (f *floor) release() {
-	c, owner := f.call, f.owner
+	c, owner := f.call, f.call.conference
 	f.asking = true
 	c.background(func(life context.Context) {
 		ctx, cancel := context.WithTimeout(life, floorPatience)
@@ -290,9 +287,7 @@ func (f *floor) see(r *conference.Roster) {
 		return
 	}
 	f.seen = r
-	if owner := r.Conference.PID(); owner != nil {
-		f.owner = owner
-	}
+	f.call.follow(r)
 	own := string(f.call.id)
 	if f.waits(r) {
 		return

@@ -19,7 +19,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{name: "unknown alias", alias: "nobody", want: "404 Not Found"},
 		{name: "locked", alias: "locked", want: "403 Forbidden"},
-		{name: "PIN", alias: "secret", want: "403 PIN Required", headers: map[string]string{"Warning": `399 Skybridge "PIN required"`}},
+		{name: "PIN", alias: "secret", want: "403 Forbidden"},
 		{name: "full", alias: "full", want: "486 Busy Here"},
 		{name: "no capacity", alias: "busy", want: "503 Capacity Exceeded", headers: map[string]string{"Retry-After": "10"}},
 		{name: "internal error", alias: "broken", want: "500 Server Internal Error"},

@@ -3,7 +3,6 @@ package sip
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -177,9 +176,6 @@ func (c *call) admitted(in *node.Admitted, elsewhere *node.Redirect, err error) 
 // why maps an error to a response, and logs those that are nobody's business.
 func (c *call) why(err error) *refusal {
 	r := refusalFor(err)
-	if errors.Is(err, node.ErrPIN) {
-		r.headers = append(r.headers, warning(c.s.cfg.UserAgent, miscellaneous, "PIN required"))
-	}
 	if r.code == sip.StatusInternalServerError {
 		c.log.Error("call failed", "err", err)
 	}

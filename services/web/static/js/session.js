@@ -207,7 +207,10 @@ export class Session extends Emitter {
   #unseat() {
     this.gone = true;
     const self = this.room.self;
-    if (self) this.silenced = [...(yes(self.is_muted) ? ["mute"] : []), ...(self.is_video_muted ? ["video_muted"] : [])];
+    const silenced = new Set(this.silenced); // what the next server has not been asked for yet still holds
+    if (yes(self?.is_muted)) silenced.add("mute");
+    if (self?.is_video_muted) silenced.add("video_muted");
+    this.silenced = [...silenced];
     this.seat.leave();
   }
 
