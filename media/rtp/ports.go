@@ -99,7 +99,7 @@ var (
 		"Pairs of UDP ports, one for each media line of a SIP call, in the configured range; zero when the kernel picks them.", nil, nil)
 	pairsUsedDesc      = prometheus.NewDesc("skybridge_rtp_port_pairs_used", "Pairs of the configured range that are in use.", nil, nil)
 	pairsExhaustedDesc = prometheus.NewDesc("skybridge_rtp_port_pairs_exhausted_total",
-		"Media lines for which no pair was free, each of which cost a caller the call, or the control of the floor.", nil, nil)
+		"Media lines for which no pair was free, each of which cost a caller the call, or slides, cameras or the control of the floor.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].

@@ -53,7 +53,8 @@ func (a *Agreement) Describe(l Local) []byte { return a.draft.describe(l) }
 
 // Without returns a as it is without its stream of kind k: that m-line is
 // refused with port zero (RFC 3264 section 6), and the floor goes with the
-// slides, control of the camera with the picture. It may be left with no stream. A peer that repeats its offer afterwards is answered anew.
+// slides, control of the camera with the picture. It may be left with no
+// stream. A peer that repeats its offer afterwards is answered anew.
 func (a *Agreement) Without(k Kind) *Agreement {
 	left := a.refusing(func(l Kind) bool { return l == k || l == control && k == Slides || l == Camera && k == Video })
 	left.Streams = slices.DeleteFunc(slices.Clone(a.Streams), func(s Stream) bool { return s.Kind == k })

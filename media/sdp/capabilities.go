@@ -14,8 +14,8 @@ type Capabilities struct {
 	Video []*codecs.Video // preferred first; empty: no video
 
 	// Slides takes a second picture, for presentations, in the codecs of Video and
-	// at up to 1920x1080 at 15. Floor are the roles that we take in floor control, which comes
-	// only with slides; zero: none.
+	// at up to 1920x1080 at 15. Floor are the roles that we take in floor control,
+	// which comes only with slides; zero: none.
 	Slides bool
 	Floor  FloorRole
 

@@ -152,6 +152,7 @@ type fakeNode struct {
 	silent       bool                     // it does not answer those
 	hold         map[string]chan struct{} // aliases whose callers wait
 	conference   *actor.PID               // of everybody; nil: the participant plays it
+	later        bool                     // callers have no conference yet
 }
 
 func newFakeNode(sys *actor.ActorSystem) *fakeNode {
@@ -200,6 +201,9 @@ func (n *fakeNode) receive(c actor.Context) {
 		n.participants = append(n.participants, p)
 		n.mu.Unlock()
 		reply := &node.Admitted{Participant: p.pid, Conference: cmp.Or(n.conference, p.pid), Room: m.Alias}
+		if n.later {
+			reply.Conference = nil
+		}
 		if wait == nil {
 			c.Respond(reply)
 			return

@@ -2,6 +2,7 @@ package sip_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -14,7 +15,9 @@ import (
 
 	pion "github.com/pion/rtp"
 
+	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/node"
 )
 
 // A remote is the end of camera control of a room system.
@@ -60,6 +63,22 @@ func newRemote(t *testing.T, h *house, room, direction string) *remote {
 		return r.id != ""
 	})
 	return r
+}
+
+// heard waits until every call of a room has the roster of now.
+func (h *house) heard(room string) {
+	h.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	found, err := actors.Ask[*node.Found](ctx, h.sys, h.node, &node.Find{Alias: room})
+	if err != nil {
+		h.Fatal(err)
+	}
+	r, err := actors.Ask[*conference.Roster](ctx, h.sys, found.Conference, &conference.GetRoster{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	settled(h.T, "heard by every call", func() bool { return h.Server.CamerasSee(r) })
 }
 
 func (r *remote) send(frame string) {
@@ -119,11 +138,12 @@ func TestCamera(t *testing.T) {
 	a.gets(wireCapabilities)
 	a.send("00 61 03 0000 0000 00 c0 02 ff 81")
 	a.gets(wireCapabilities)
-	a.send("00 71 03 0000 0000 01 c0 01 80 0a") // nobody is there
+	a.send("00 71 03 0000 0000 01 c0 01 80 0a") // nobody is there: its own stays where it is
+	a.gets("")
 	b := newRemote(t, h, "one", "sendrecv")
 	b.gets(wireList)
 	b.gets(wireCapabilities)
-	time.Sleep(100 * time.Millisecond) // the roster reaches everybody
+	h.heard("one")
 
 	a.send("00 71 03 0000 0000 01 c0 01 b8 0a") // left, up, out
 	b.gets("00 71 03 0000 0000 01 c0 01 b8 0a")
@@ -143,16 +163,16 @@ func TestCamera(t *testing.T) {
 
 	// Guests move nothing, and with a third nobody knows whose camera is meant.
 	h.ask("one", &conference.SetRole{Id: a.id, Role: conference.RoleGuest})
-	time.Sleep(100 * time.Millisecond)
+	h.heard("one")
 	a.send("00 71 03 0000 0000 01 c0 01 80 0a")
 	b.gets("")
 	c := newRemote(t, h, "one", "sendonly")
-	time.Sleep(100 * time.Millisecond)
+	h.heard("one")
 	b.send("00 71 03 0000 0000 01 c0 01 80 0a")
 	a.gets("")
 	a.bye()
 	settled(t, "two", func() bool { return len(h.roster("one")) == 2 })
-	time.Sleep(100 * time.Millisecond)
+	h.heard("one")
 	b.send("00 71 03 0000 0000 01 c0 01 80 0a") // its camera is not to be moved
 	c.gets("")
 	c.send("00 71 03 0000 0000 01 c0 01 80 0a")

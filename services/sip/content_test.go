@@ -2,6 +2,7 @@ package sip_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -161,7 +162,8 @@ func TestDialWithoutRoomForSlides(t *testing.T) {
 // A peer that is a conference of its own keeps the floor: we ask it for who
 // presents here, and take over who presents there.
 func TestPeerKeepsFloor(t *testing.T) {
-	h := newFloorHouse(t, 10)
+	log := &journal{}
+	h := newFloorHouse(t, 10, func(_ *sip.Config, d *sip.Deps) { d.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	c := h.dial(dialUA(t, "UDP", h.Server.Addrs().SIP), "one")
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -232,9 +234,10 @@ func TestPeerKeepsFloor(t *testing.T) {
 	h.ask("one", &conference.SetRole{Id: self, Role: conference.RoleGuest})
 	h.ask("one", &conference.TakeFloor{Id: second, Force: true})
 	far.Grant(wait("bfcp.Requested"))
+	before := log.count("floor refused")
 	far.SetPresenter(&bfcp.Presenter{Name: "Zoe"})
-	time.Sleep(500 * time.Millisecond)
-	presents(second) // a guest takes nothing over
+	settled(t, "refused", func() bool { return log.count("floor refused") > before }) // a guest takes nothing over
+	presents(second)
 	far.SetPresenter(nil)
 	far.Grant(wait("bfcp.Requested"))
 	other.bye()
@@ -288,7 +291,13 @@ func TestPeerSippIsCalled(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Second)
+			settled(t, "listening", func() bool {
+				l, err := net.ListenPacket("udp", "127.0.0.1:"+at)
+				if err == nil {
+					_ = l.Close()
+				}
+				return err != nil
+			})
 			h.Server.Dial(node.NewCall(), node.Dial{Alias: "meet", URI: "sip:bob@127.0.0.1:" + at})
 			settled(t, "connected", func() bool {
 				r := h.roster("meet")

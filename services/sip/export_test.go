@@ -2,12 +2,15 @@ package sip
 
 import (
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/media/rtp"
 )
 
@@ -89,6 +92,23 @@ func (s *Server) Stall() (waiting func() int, resume func()) {
 		}
 		return n
 	}, func() { close(end) }
+}
+
+// CamerasSee reports whether every call that controls cameras knows of r, or of
+// what came after it.
+func (s *Server) CamerasSee(r *conference.Roster) bool {
+	s.mu.Lock()
+	calls := slices.Collect(maps.Keys(s.calls))
+	s.mu.Unlock()
+	for _, c := range calls {
+		sees := make(chan bool, 1)
+		if c.inbox.post(func() {
+			sees <- c.camera == nil || c.camera.seen != nil && !r.Supersedes(c.camera.seen)
+		}) && !<-sees {
+			return false
+		}
+	}
+	return true
 }
 
 // Adopt lets calls to an address go over a connection that came from there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/skybridge-media/skybridge/actors"
@@ -57,13 +58,19 @@ func (s *floorSocket) close() {
 // A floor is between a peer that controls its presentation by BFCP and the
 // conference, which decides who presents. It belongs to the call's goroutine.
 //
+// It answers from the moment that the call is up: room systems switch their
+// presentation off for the whole call when nobody does, and a caller may be asked
+// for a PIN for longer than they wait. Until there is a conference nobody presents.
+//
 // Where the peer is the server it has a conference of its own, as another bridge
 // has. What it says of who presents there is as if it had asked for our floor,
 // and who presents here is who we ask for its floor for.
 type floor struct {
 	call      *call
+	agreed    sdp.Floor
 	end       *bfcp.Endpoint
-	following *watcher.Following
+	news      atomic.Pointer[bfcp.Presenter] // who presents where the peer is the server, not heard yet
+	following *watcher.Following             // nil: the caller is asked for a PIN
 
 	request   uint16 // the peer's latest; 0: none; of a peer that is the server any number
 	granted   bool   // and it has the floor by it
@@ -80,45 +87,95 @@ type floor struct {
 // controlFloor begins, continues or ends floor control as it is agreed on now.
 func (c *call) controlFloor() {
 	agreed := c.media.agreed.Floor
-	switch {
+	switch f := c.floor; {
 	case agreed == nil:
 		c.closeFloor()
-	case c.conference == nil: // the caller is asked for a PIN
-	case c.floor != nil:
-		if !agreed.TCP() && agreed.Address.IsValid() {
-			c.floor.end.SetAddress(agreed.Address)
-		}
-	default:
-		f := &floor{call: c}
-		end, err := c.media.openFloor(bfcp.Config{Floor: *agreed, Log: c.log, Notify: func(event any) {
-			switch e := event.(type) {
-			case bfcp.Requested, bfcp.Withdrawn, bfcp.Presenter:
-				c.inbox.post(func() { f.hear(event) })
-			case bfcp.Lost:
-				c.log.Info("floor control lost", "err", e.Err)
-			case bfcp.GaveUp:
-				c.log.Info("floor control given up", "err", e.Err)
-				c.inbox.post(func() {
-					if c.floor == f {
-						c.closeFloor()
-					}
-				})
-			}
-		}})
-		if err != nil {
-			c.log.Warn("no floor control", "err", err)
-			return
-		}
-		f.end = end
-		f.following = c.s.deps.Watchers.Follow(c.room, c.conference, watcher.Follower{Roster: func(r *conference.Roster) {
-			c.inbox.post(func() {
-				if c.floor == f {
-					f.see(r)
-				}
-			})
-		}})
-		c.floor = f
+		return
+	case f == nil:
+		c.openFloor(agreed)
+	case !sameWay(&f.agreed, agreed):
+		c.closeFloor()
+		c.openFloor(agreed)
+	case f.agreed.Role != agreed.Role || f.agreed.Server != agreed.Server || f.agreed.Client != agreed.Client:
+		c.restartFloor(agreed)
+	case !agreed.TCP() && agreed.Address.IsValid():
+		f.end.SetAddress(agreed.Address)
 	}
+	if c.floor != nil {
+		c.floor.enter()
+	}
+}
+
+// sameWay reports whether what was agreed on goes on over the socket or the
+// connection of before.
+func sameWay(before, now *sdp.Floor) bool {
+	switch {
+	case before.TCP() != now.TCP():
+		return false
+	case !now.TCP() || now.Existing:
+		return true
+	}
+	return before.Active == now.Active && (!now.Active || before.Address == now.Address)
+}
+
+// openFloor begins floor control.
+func (c *call) openFloor(agreed *sdp.Floor) {
+	f := &floor{call: c, agreed: *agreed}
+	end, err := c.media.openFloor(bfcp.Config{Floor: *agreed, Log: c.log, Notify: f.notify})
+	if err != nil {
+		c.log.Warn("no floor control", "err", err)
+		return
+	}
+	f.end = end
+	c.floor = f
+}
+
+// restartFloor begins it anew over the same socket.
+func (c *call) restartFloor(agreed *sdp.Floor) {
+	before := c.floor
+	f := &floor{call: c, agreed: *agreed, end: before.end}
+	before.end.Restart(*agreed, f.notify)
+	c.floor = f
+	c.background(func(context.Context) { before.leave() })
+	before.giveUp()
+}
+
+// notify takes events of the endpoint, on its goroutine.
+func (f *floor) notify(event any) {
+	c := f.call
+	switch e := event.(type) {
+	case bfcp.Requested, bfcp.Withdrawn:
+		c.inbox.post(func() { f.hear(event) })
+	case bfcp.Presenter: // only the newest counts
+		if f.news.Swap(&e) == nil {
+			c.inbox.post(func() { f.hear(*f.news.Swap(nil)) })
+		}
+	case bfcp.Lost:
+		c.log.Info("floor control lost", "err", e.Err)
+	case bfcp.GaveUp:
+		c.log.Info("floor control given up", "err", e.Err)
+		c.inbox.post(func() {
+			if c.floor == f {
+				c.closeFloor()
+			}
+		})
+	}
+}
+
+// enter begins to follow the conference, once there is one.
+func (f *floor) enter() {
+	c := f.call
+	if c.conference == nil || f.following != nil {
+		return
+	}
+	f.following = c.s.deps.Watchers.Follow(c.room, c.conference, watcher.Follower{Roster: func(r *conference.Roster) {
+		c.inbox.post(func() {
+			if c.floor == f {
+				f.see(r)
+			}
+		})
+	}})
+	f.pursue() // who presents where the peer is the server, since before
 }
 
 // closeFloor ends floor control. The conference takes the floor from who leaves.
@@ -130,12 +187,25 @@ func (c *call) closeFloor() {
 	c.floor = nil
 	c.background(func(context.Context) {
 		f.end.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), floorPatience)
-		defer cancel()
-		if err := f.following.Stop(ctx); err != nil {
-			c.log.Warn("conference still followed", "err", err)
-		}
+		f.leave()
 	})
+	f.giveUp()
+}
+
+// leave follows the conference no more. It waits.
+func (f *floor) leave() {
+	if f.following == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), floorPatience)
+	defer cancel()
+	if err := f.following.Stop(ctx); err != nil {
+		f.call.log.Warn("conference still followed", "err", err)
+	}
+}
+
+// giveUp wants nothing of the conference any more.
+func (f *floor) giveUp() {
 	f.request, f.granted = 0, false
 	f.pursue()
 }
@@ -148,6 +218,10 @@ func (f *floor) hear(event any) {
 	switch e := event.(type) {
 	case bfcp.Requested:
 		f.request, f.granted = e.ID, false
+		if f.call.conference == nil {
+			f.deny(e.ID, "not in the conference yet")
+			return
+		}
 		f.pursue()
 	case bfcp.Withdrawn:
 		if f.request == e.ID {
@@ -194,7 +268,7 @@ func (f *floor) want(r *conference.Roster) {
 // pursue asks the conference for what the peer wants, unless it is being asked.
 func (f *floor) pursue() {
 	switch {
-	case f.asking || f.call.state != up:
+	case f.asking || f.call.conference == nil || f.call.state != up:
 	case f.request != 0 && !f.granted:
 		f.take(f.request)
 	case f.request == 0 && f.holds:
@@ -336,14 +410,15 @@ func presenterOf(r *conference.Roster) *bfcp.Presenter {
 	return nil
 }
 
-// openFloorSocket binds what a describes.
+// openFloorSocket binds what a describes. Who controls the floor over another
+// socket yet owns and closes that.
 func (m *media) openFloorSocket(a *sdp.Agreement) (err error) {
 	switch {
 	case a.Floor == nil:
 		return nil
 	case a.Floor.TCP() && a.Floor.Active && !m.mayDial(a):
 		return fmt.Errorf("sip: floor control at %v is not where the peer is", a.Floor.Address.Addr())
-	case m.floor != nil:
+	case m.floor != nil && (m.agreed == nil || m.agreed.Floor == nil || sameWay(m.agreed.Floor, a.Floor)):
 		return nil
 	case !a.Floor.TCP():
 		m.floor = &floorSocket{}

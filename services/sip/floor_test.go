@@ -33,11 +33,11 @@ func roomSystem(proto string, floorPort int) string {
 }
 
 // newFloorHouse is a house whose calls may have slides.
-func newFloorHouse(t *testing.T, hd float64) *house {
+func newFloorHouse(t *testing.T, hd float64, change ...func(*sip.Config, *sip.Deps)) *house {
 	t.Helper()
-	h := newHouse(t, func(_ *sip.Config, d *sip.Deps) {
+	h := newHouse(t, append(change, func(_ *sip.Config, d *sip.Deps) {
 		d.Media.Slides, d.Media.Floor, d.Media.Camera = true, sdp.FloorServer|sdp.FloorClient, true
-	})
+	})...)
 	h.sys.Root.Send(h.node, &node.SetCapacity{Capacity: node.TypicalCapacity(hd)})
 	return h
 }

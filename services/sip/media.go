@@ -95,16 +95,18 @@ func (m *media) open(kinds ...sdp.Kind) error {
 }
 
 // openAgreed opens what a wants, and returns a, without its floor control if
-// there can be none.
+// there can be none, and without cameras and slides if there are no ports for
+// them.
 func (m *media) openAgreed(a *sdp.Agreement) (*sdp.Agreement, error) {
-	var kinds []sdp.Kind
-	for i := range a.Streams {
-		kinds = append(kinds, a.Streams[i].Kind)
+	err := m.openStreams(a)
+	for _, k := range []sdp.Kind{sdp.Camera, sdp.Slides} {
+		if errors.Is(err, rtp.ErrNoPorts) && (k == sdp.Camera && a.Camera != nil || a.Stream(k) != nil) {
+			m.log.Warn("no ports", "for", k)
+			a = a.Without(k)
+			err = m.openStreams(a)
+		}
 	}
-	if a.Camera != nil {
-		kinds = append(kinds, sdp.Camera)
-	}
-	if err := m.open(kinds...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
@@ -117,6 +119,17 @@ func (m *media) openAgreed(a *sdp.Agreement) (*sdp.Agreement, error) {
 		return a.WithoutFloor(), nil
 	}
 	return a, nil
+}
+
+func (m *media) openStreams(a *sdp.Agreement) error {
+	var kinds []sdp.Kind
+	for i := range a.Streams {
+		kinds = append(kinds, a.Streams[i].Kind)
+	}
+	if a.Camera != nil {
+		kinds = append(kinds, sdp.Camera)
+	}
+	return m.open(kinds...)
 }
 
 // local is our side of the transport, for a description.

@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/skybridge-media/skybridge/actors/conference"
+	"github.com/skybridge-media/skybridge/actors/participant"
 	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
 	"github.com/skybridge-media/skybridge/services/sip"
@@ -20,6 +21,7 @@ import (
 // A stage is a conference that answers about its floor when the test likes. It
 // does at once what it is asked for, and says so to who follows its roster.
 type stage struct {
+	*bench
 	root *actor.RootContext
 	pid  *actor.PID
 
@@ -35,28 +37,49 @@ type stage struct {
 // newStage is a call that controls the floor of a stage, over UDP.
 func newStage(t *testing.T) (*stage, *client) {
 	t.Helper()
+	s := setStage(t, false)
+	d, conn := s.call()
+	s.followed()
+	return s, controls(t, d.answer.body, "UDP/BFCP", conn)
+}
+
+// setStage is a stage that nobody has called yet. Who calls later has no
+// conference at first.
+func setStage(t *testing.T, later bool) *stage {
+	t.Helper()
 	s := &stage{}
 	b := newBench(t, func(_ *sip.Config, d *sip.Deps) {
-		d.Media.Slides, d.Media.Floor = true, sdp.FloorServer
+		d.Media.Slides, d.Media.Floor = true, sdp.FloorServer|sdp.FloorClient
 		s.root = d.System.Root
 		s.pid = s.root.Spawn(actor.PropsFromFunc(s.receive))
 	})
 	b.Node.mu.Lock()
-	b.Node.conference = s.pid
+	b.Node.conference, b.Node.later = s.pid, later
 	b.Node.mu.Unlock()
+	s.bench = b
+	return s
+}
+
+// call calls the stage, with a socket for floor control.
+func (s *stage) call() (*dialog, net.PacketConn) {
+	s.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		s.Fatal(err)
 	}
-	u := dialUA(t, "UDP", b.Server.Addrs().SIP)
-	d := u.call("one", offer(roomSystem("UDP/BFCP", conn.LocalAddr().(*net.UDPAddr).Port)))
-	settled(t, "followed", func() bool {
+	d := newUA(s.bench, "UDP").call("one", offer(roomSystem("UDP/BFCP", conn.LocalAddr().(*net.UDPAddr).Port)))
+	s.own = string(s.Node.participant(s.T, 0).Call)
+	return d, conn
+}
+
+// followed waits until somebody follows the roster.
+func (s *stage) followed() {
+	s.Helper()
+	settled(s.T, "followed", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.follower != nil
 	})
-	s.own = string(b.Node.participant(t, 0).Call)
-	return s, controls(t, d.answer.body, "UDP/BFCP", conn)
 }
 
 func (s *stage) receive(c actor.Context) {
@@ -146,6 +169,74 @@ func TestFloorWantedAgainAndAgain(t *testing.T) {
 	}
 }
 
+// A caller who is asked for a PIN finds somebody who controls the floor, and gets
+// it once it is in the conference.
+func TestFloorBeforeConference(t *testing.T) {
+	s := setStage(t, true)
+	d, conn := s.call()
+	c := controls(t, d.answer.body, "UDP/BFCP", conn)
+	c.Request("slides")
+	c.told(t, bfcp.Denied)
+	s.Node.participant(t, 0).Signalling.(participant.Enterer).Entered(s.pid)
+	s.followed()
+	c.Request("slides")
+	c.told(t, bfcp.Granted)
+	if got := s.presenter(); got != s.own {
+		t.Errorf("%q presents, want %q", got, s.own)
+	}
+	d.bye()
+}
+
+// A description that changes how the floor is controlled begins anew, and what
+// was granted before is given back.
+func TestFloorChanged(t *testing.T) {
+	s := setStage(t, false)
+	d, conn := s.call()
+	before := controls(t, d.answer.body, "UDP/BFCP", conn)
+	before.Request("slides")
+	before.told(t, bfcp.Granted)
+
+	before.Close()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := roomSystem("UDP/BFCP", conn.LocalAddr().(*net.UDPAddr).Port)
+	again := d.reinvite(offer(version(2, strings.Replace(body, "a=floorctrl:c-only s-only", "a=floorctrl:s-only", 1)))).body
+	if !strings.Contains(again, "a=floorctrl:c-only\r\n") {
+		t.Fatalf("we are no client:\n%s", again)
+	}
+	settled(t, "given back", func() bool { return s.presenter() == "" })
+	events := make(chan any, 100)
+	far, err := bfcp.Datagrams(conn, bfcp.Config{
+		Floor:  sdp.Floor{Proto: "UDP/BFCP", Role: sdp.FloorServer, Server: sdp.FloorID{Conference: 1, User: 2, Floor: 1}},
+		Notify: func(e any) { events <- e },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(far.Close)
+	select {
+	case e := <-events:
+		if _, ok := e.(bfcp.Ready); !ok {
+			t.Fatalf("got %T %+v", e, e)
+		}
+	case <-time.After(patience):
+		t.Fatal("nobody asks the peer, who is the server now")
+	}
+	far.SetPresenter(&bfcp.Presenter{Name: "Zoe"})
+	settled(t, "taken over", func() bool { return s.presenter() == s.own })
+
+	body = strings.Replace(roomSystem("TCP/BFCP", 9), "a=floorctrl:c-only s-only", "a=floorctrl:c-only", 1)
+	answer := d.reinvite(offer(version(3, body))).body
+	c := controls(t, answer, "TCP/BFCP", nil)
+	settled(t, "given back", func() bool { return s.presenter() == "" })
+	c.Request("slides")
+	c.told(t, bfcp.Granted)
+	d.bye()
+	settled(t, "gone", func() bool { return s.Server.Calls() == 0 })
+}
+
 // Who waits to be let in is not told who presents inside.
 func TestFloorWhileWaiting(t *testing.T) {
 	s, c := newStage(t)
@@ -195,6 +286,53 @@ func TestNoPortForFloor(t *testing.T) {
 	}
 	d.bye()
 	settled(t, "without ports", func() bool { return ports.Used() == 0 })
+}
+
+// Where there are ports for sound and picture only, there is a call with these.
+func TestNoPortsForSlides(t *testing.T) {
+	tight := func(t *testing.T, first, last int) (*bench, *rtp.PortRange) {
+		ports, err := rtp.NewPortRange(first, last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newBench(t, func(_ *sip.Config, d *sip.Deps) {
+			d.Media.Slides, d.Media.Floor, d.Media.Camera, d.Ports = true, sdp.FloorServer, true, ports
+		}), ports
+	}
+	t.Run("incoming", func(t *testing.T) {
+		b, ports := tight(t, 47330, 47333)
+		d := newUA(b, "UDP").call("one", offer(roomSystem("UDP/BFCP", 40004)))
+		for _, want := range []string{"m=video 0 ", "m=application 0 UDP/BFCP ", "m=application 0 RTP/AVP "} {
+			if !strings.Contains(d.answer.body, want) {
+				t.Errorf("no %q in\n%s", want, d.answer.body)
+			}
+		}
+		d.bye()
+		settled(t, "without ports", func() bool { return ports.Used() == 0 })
+		b.leasedNoSlides()
+	})
+	t.Run("outgoing", func(t *testing.T) {
+		b, ports := tight(t, 47340, 47343)
+		c := b.dial(newUA(b, "UDP"))
+		if n := strings.Count(c.invite.body, "m="); n != 2 || !strings.Contains(c.invite.body, "m=video ") {
+			t.Errorf("offered\n%s", c.invite.body)
+		}
+		c.answer()
+		c.bye()
+		settled(t, "without ports", func() bool { return ports.Used() == 0 })
+		b.leasedNoSlides()
+	})
+}
+
+// leasedNoSlides waits until the room for slides is given back.
+func (b *bench) leasedNoSlides() {
+	b.Helper()
+	settled(b.T, "without a lease for slides", func() bool {
+		b.Node.mu.Lock()
+		defer b.Node.mu.Unlock()
+		n := len(b.Node.leased)
+		return n > 0 && !b.Node.leased[n-1].Content
+	})
 }
 
 // We connect to nobody but the peer.

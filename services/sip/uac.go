@@ -9,6 +9,7 @@ import (
 
 	"github.com/skybridge-media/skybridge/actors/node"
 	"github.com/skybridge-media/skybridge/actors/participant"
+	"github.com/skybridge-media/skybridge/media/rtp"
 	"github.com/skybridge-media/skybridge/media/sdp"
 )
 
@@ -32,7 +33,7 @@ type attempt struct {
 	ringing     bool         // there was a provisional response
 	authorized  bool         // the challenge was answered once
 	lengthened  bool         // the interval was raised once
-	modest      bool         // only sound and picture are offered, because the peer has refused more
+	modest      bool         // only sound and picture are offered, because the peer or our ports have refused more
 	finished    bool         // there was a final response
 	credentials []sip.Header
 }
@@ -183,6 +184,10 @@ func (c *call) prepare() error {
 	}
 	c.media.offer = sdp.NewOffer(caps, nil)
 	body, err := c.describe()
+	if errors.Is(err, rtp.ErrNoPorts) && (caps.Slides || caps.Camera) {
+		c.log.Info("no ports for all, tried with less")
+		return c.prepareLess()
+	}
 	if err != nil {
 		return err
 	}
@@ -297,13 +302,19 @@ func overasked(code int) bool {
 	return false
 }
 
-// askForLess calls the same peer again without slides and cameras. Some refuse the whole call
-// for an m-line that they do not know, where RFC 3264 has them refuse the line.
+// prepareLess prepares a call without slides and cameras.
+func (c *call) prepareLess() error {
+	c.out.modest = true
+	c.leaseWithoutSlides()
+	return c.prepare()
+}
+
+// askForLess calls the same peer again without slides and cameras. Some refuse
+// the whole call for an m-line that they do not know, where RFC 3264 has them
+// refuse the line.
 func (c *call) askForLess() {
 	o, interval, last := c.out, c.session.interval, c.out.base.localSeq
-	o.modest = true
-	c.leaseWithoutSlides()
-	if err := c.prepare(); err != nil {
+	if err := c.prepareLess(); err != nil {
 		c.fail(err)
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/skybridge-media/skybridge/media/sdp"
 )
 
@@ -14,14 +16,21 @@ const (
 
 // A client is what an endpoint knows as floor participant.
 type client struct {
-	asking   bool   // a FloorRequest is under way
-	giveUp   bool   // and is not wanted any more
-	id       uint16 // of our request; zero: none
-	told     Decided
-	early    *Attribute // news of a request whose first answer was lost
-	seen     Presenter
-	informed bool // a FloorQuery was answered: the server tells us of changes
-	heard    int  // how often it has
+	asking bool   // a FloorRequest is under way
+	giveUp bool   // and is not wanted any more
+	id     uint16 // of our request; zero: none
+	told   Decided
+	early  *Attribute // news of a request whose first answer was lost
+	view
+}
+
+// A view is what a client knows of the floor, whatever it asks for.
+type view struct {
+	said, seen Presenter // by the server, by the owner
+	limit      *rate.Limiter
+	due        time.Time // when the owner may be told; zero: nothing is new
+	informed   bool      // a FloorQuery was answered: the server tells us of changes
+	heard      int       // how often it has
 }
 
 // Request asks the peer for the floor; the info is for a human. What comes of
@@ -48,7 +57,7 @@ func (c *client) request(e *Endpoint, info string) {
 	if c.asking || c.id != 0 {
 		return
 	}
-	*c = client{asking: true, seen: c.seen, informed: c.informed, heard: c.heard}
+	*c = client{asking: true, view: c.view}
 	m := e.message(FloorRequest, e.cfg.Floor.Client, Number(FloorID, e.cfg.Floor.Client.Floor))
 	if info != "" {
 		m.Attributes = append(m.Attributes, Text(ParticipantProvidedInfo, info))
@@ -183,10 +192,26 @@ func (c *client) floor(e *Endpoint, m *Message) {
 		now.Mine = now.User == id.User || c.id != 0 && a.Number() == c.id
 		break
 	}
-	if now != c.seen {
-		c.seen = now
-		e.cfg.Notify(now)
+	c.said = now
+	c.show(e)
+}
+
+// show tells the owner who presents, now or when it may be told again: a server
+// costs the conference no more than a peer that asks.
+func (c *client) show(e *Endpoint) {
+	c.due = time.Time{}
+	if c.said == c.seen {
+		return
 	}
+	now := time.Now()
+	turn := c.limit.ReserveN(now, 1)
+	if wait := turn.DelayFrom(now); wait > 0 {
+		turn.CancelAt(now)
+		c.due = now.Add(wait)
+		return
+	}
+	c.seen = c.said
+	e.cfg.Notify(c.seen)
 }
 
 // greet says Hello, as a client, and asks to be told of the floor.

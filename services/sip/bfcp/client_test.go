@@ -1,6 +1,7 @@
 package bfcp_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -145,5 +146,36 @@ func TestClientReleasesAnyhow(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		c.expect(t, bfcp.Decided{Status: bfcp.Released}, bfcp.Lost{Err: errAs(t, "bfcp: no answer to FloorRelease")})
+	})
+}
+
+// A server that changes all the time who presents is heard now and then, and its
+// last word at the end.
+func TestClientIsFlooded(t *testing.T) {
+	asked(t, func(t *testing.T, p *phone, c *side, ask *bfcp.Message) {
+		p.exchange(response(numbered(ask.Transaction, message(bfcp.FloorRequestStatus, status(bfcp.Denied, 0)))))
+		c.expect(t, bfcp.Decided{Status: bfcp.Denied})
+		other := bfcp.Group(bfcp.FloorRequestInformation, 5, bfcp.Group(bfcp.OverallRequestStatus, 5, bfcp.StatusOf(bfcp.Granted, 0)),
+			bfcp.Group(bfcp.BeneficiaryInformation, 33, bfcp.Text(bfcp.UserDisplayName, "Bob")))
+		said := func(n uint16, m bfcp.Message) {
+			t.Helper()
+			if got, want := brief(p.exchange(numbered(n, m))), fmt.Sprintf("FloorStatusAck to %d", n); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		}
+		for n := uint16(100); n < 500; n += 2 {
+			said(n, message(bfcp.FloorStatus, floor, other))
+			said(n+1, message(bfcp.FloorStatus, floor))
+		}
+		said(500, message(bfcp.FloorStatus, floor, other))
+		var want []any
+		for range 5 {
+			want = append(want, bfcp.Presenter{User: 33, Name: "Bob"}, bfcp.Presenter{})
+		}
+		c.expect(t, want...)
+		time.Sleep(2 * time.Second)
+		c.expect(t, bfcp.Presenter{User: 33, Name: "Bob"})
+		time.Sleep(time.Minute)
+		c.expect(t)
 	})
 }

@@ -23,7 +23,8 @@ type Config struct {
 
 	// Notify gets [Requested], [Withdrawn], [Decided], [Presenter], [Ready] and
 	// [Lost], one at a time, in order. It must not block; it may call methods
-	// of the endpoint, except Close.
+	// of the endpoint, except Close. Of a peer that changes who presents all the
+	// time it gets the newest now and then.
 	Notify func(event any)
 
 	// KeepAlive is how long a client is silent before it says Hello. Zero means
@@ -129,6 +130,7 @@ func start(c carrier, cfg Config) (*Endpoint, error) {
 	}
 	e.requests.reset()
 	e.server.limit = rate.NewLimiter(requestsPerSecond, requestsAtOnce)
+	e.client.limit = rate.NewLimiter(requestsPerSecond, requestsAtOnce)
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
 	e.running.Go(func() { c.run(ctx, func(a arrival) bool { return e.deliver(ctx, a) }) })
@@ -159,6 +161,26 @@ func (e *Endpoint) SetAddress(addr netip.AddrPort) {
 			e.path, e.heard = p, false
 			e.greet()
 			e.advance()
+		}
+	})
+}
+
+// Restart begins anew over the same socket or connection, for a new offer or
+// answer that changes roles or identifiers. What was asked for and granted is
+// forgotten without events, and notify gets those that come from now on.
+func (e *Endpoint) Restart(f sdp.Floor, notify func(event any)) {
+	e.post(func() {
+		if p := e.carrier.to(f.Address); p != nil && f.Address != e.cfg.Floor.Address {
+			e.path = p
+		}
+		e.cfg.Floor, e.cfg.Notify = f, notify
+		e.heard, e.lost = false, false
+		e.requests.reset()
+		e.answers = answers{}
+		e.server = server{last: e.server.last, limit: e.server.limit}
+		e.client = client{view: view{limit: e.client.limit}}
+		if e.path != nil {
+			e.greet()
 		}
 	})
 }
@@ -225,7 +247,7 @@ func (e *Endpoint) drain() {
 // next is when something is due.
 func (e *Endpoint) next() time.Time {
 	next := time.Now().Add(time.Hour)
-	for _, t := range []time.Time{e.requests.due, e.server.due(), e.greeting()} {
+	for _, t := range []time.Time{e.requests.due, e.server.due(), e.client.due, e.greeting()} {
 		if !t.IsZero() && t.Before(next) {
 			next = t
 		}
@@ -240,6 +262,9 @@ func (e *Endpoint) elapse(now time.Time) {
 	}
 	if t := e.server.due(); !t.IsZero() && !now.Before(t) {
 		e.server.tell(e) // it is pending
+	}
+	if t := e.client.due; !t.IsZero() && !now.Before(t) {
+		e.client.show(e)
 	}
 	if t := e.greeting(); !t.IsZero() && !now.Before(t) {
 		e.spoken = now

@@ -2,6 +2,7 @@ package bfcp_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -260,17 +262,25 @@ func at(values string, i int) string {
 	return ""
 }
 
-// capture records a protocol on the loopback interface until stop is called.
+// capture records a protocol on the loopback interface until stop is called. It
+// ends with the test, however that ends: by itself if nobody is there to end it.
 func capture(t *testing.T, file, protocol string) (stop func()) {
 	t.Helper()
-	cmd := exec.Command("dumpcap", "-q", "-i", "lo", "-f", protocol, "-P", "-w", file)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	cmd := exec.CommandContext(ctx, "dumpcap", "-a", "duration:60", "-q", "-i", "lo", "-f", protocol, "-P", "-w", file)
 	said, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
+		cancel()
 		t.Fatal(err)
 	}
+	ended := sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() {
+		cancel()
+		_ = ended()
+	})
 	// It names the file when it captures.
 	var text []byte
 	buf := make([]byte, 1024)
@@ -278,7 +288,7 @@ func capture(t *testing.T, file, protocol string) (stop func()) {
 		n, err := said.Read(buf)
 		text = append(text, buf[:n]...)
 		if err != nil {
-			_ = cmd.Wait()
+			_ = ended()
 			skipPeer(t, fmt.Errorf("dumpcap: %s", text))
 		}
 	}
@@ -287,7 +297,7 @@ func capture(t *testing.T, file, protocol string) (stop func()) {
 		time.Sleep(time.Second) // what the kernel has buffered, which nothing tells of
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		rest, _ := io.ReadAll(said)
-		if err := cmd.Wait(); err != nil {
+		if err := ended(); err != nil {
 			t.Fatalf("dumpcap: %v: %s%s", err, text, rest)
 		}
 	}
