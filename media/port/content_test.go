@@ -331,3 +331,44 @@ func TestSizesThatAreDecoded(t *testing.T) {
 		})
 	}
 }
+
+// TestContentAlone: a path of its own has estimates of its own.
+func TestContentAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, alone := range []bool{false, true} {
+			w := newWire(t)
+			p := newPort(t, nil)
+			p.SetVideo(screen(w, "VP8"))
+			s := slides(w)
+			s.Alone = alone
+			p.SetContent(s)
+			rate := func(v bridge.Video) int {
+				spec, _ := v.VideoOut()
+				return spec.Bitrate
+			}
+			video, content := rate(p), rate(p.Content())
+			remb := func(take func([]rtcp.Packet, time.Time)) {
+				for range 10 {
+					take([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: 2e5}}, time.Now())
+					time.Sleep(time.Second)
+				}
+			}
+			remb(p.VideoRTCP)
+			if rate(p) >= video || rate(p.Content()) < content != !alone {
+				t.Errorf("alone %v: video %d of %d, content %d of %d", alone, rate(p), video, rate(p.Content()), content)
+			}
+			remb(p.ContentRTCP)
+			if rate(p.Content()) >= content {
+				t.Errorf("alone %v: its own estimate does not count", alone)
+			}
+			if !p.ContentApart() {
+				t.Errorf("alone %v: not apart", alone)
+			}
+			s.Send = false
+			p.SetContent(s)
+			if p.ContentApart() == alone {
+				t.Errorf("alone %v, sending nothing: apart %v", alone, !alone)
+			}
+		}
+	})
+}
