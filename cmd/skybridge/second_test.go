@@ -75,6 +75,13 @@ func TestSecondConnection(t *testing.T) {
 	viewer.sees(t, red, true)
 	presentations(1)
 	is("ada.mixed()", "ada viewer")
+	// Somebody who has no call watches, too, and goes with what he has.
+	is(`older("older", "carol", false).then((m) => (window.carol = m).name)`, "carol")
+	is(`carol.connect("receive")`, "200")
+	wants("presented(carol)", "r r r")
+	wants("ada.mixed()", "ada viewer")
+	is(`carol.hangUp("receive")`, "200")
+
 	is(`ada.again("send")`, "200") // ICE anew, in each
 	is(`bob.again("receive")`, "200")
 	is(`ada.hangUp("send")`, "200")
