@@ -21,8 +21,11 @@ const (
 )
 
 // placeSecond answers the offer of such a call. One that there is already is
-// replaced.
+// replaced, but not by one that is refused.
 func (st *seat) placeSecond(r *http.Request, sdp, present string) (any, error) {
+	if _, _, err := st.server.deps.Media.Inspect(sdp); err != nil {
+		return nil, err
+	}
 	st.placing.Lock()
 	defer st.placing.Unlock()
 	st.mu.Lock()
@@ -34,17 +37,21 @@ func (st *seat) placeSecond(r *http.Request, sdp, present string) (any, error) {
 	if err := st.leaseSecond(r.Context()); err != nil {
 		return nil, err
 	}
+	floor := old != nil && old.present == presentSend
+	if present == presentSend {
+		if err := st.takeFloor(r); err != nil {
+			if old == nil {
+				st.freeSecond()
+			}
+			return nil, err
+		}
+		floor = true
+	}
 	if old != nil {
 		st.closeSecond(old)
 	}
 	c, err := st.answerSecond(r, sdp, present)
-	if err == nil && present == presentSend {
-		err = st.takeFloor(r)
-	}
-	if err != nil && c != nil {
-		st.closeSecond(c)
-	}
-	if old != nil && old.present == presentSend && (err != nil || present != presentSend) {
+	if floor && (err != nil || present != presentSend) {
 		st.release(r.Context())
 	}
 	if err != nil {

@@ -158,22 +158,35 @@ func TestSecondCallRefused(t *testing.T) {
 		c.holds(true, false)
 	}
 	ask("backwards", "v=0 m=video", 400, "present: want main, send or receive")
-	ask("send", "v=0 m=video UNANSWERABLE", 400, "webrtc: sdp: broken")
+	ask("send", "rubbish", 400, "webrtc: sdp: broken")
 	w.fill(true)
-	ask("receive", "v=0 m=video", 503, "capacity exceeded")
+	ask("send", "v=0 m=video", 503, "capacity exceeded")
 	w.fill(false)
 	for _, m := range w.take() {
 		if m, ok := m.(*conference.TakeFloor); ok {
 			t.Errorf("a call that was not answered took the floor: %+v", m)
 		}
 	}
+	ask("send", "v=0 m=video UNANSWERABLE", 400, "webrtc: sdp: broken")
+	await[*conference.TakeFloor](w)
+	await[*conference.ReleaseFloor](w)
 
 	// As take_floor: somebody else presents.
 	w.update(func(r *conference.Roster) { r.Presenter = "bob" })
 	ask("send", "v=0 m=video", 403, "Another participant is presenting")
-	if !w.media.last(t).isClosed() {
-		t.Error("the call is open without the floor")
+	// What there is stays then.
+	second, far := c.second("receive")
+	for _, sdp := range []string{"v=0 m=video", "rubbish"} {
+		if a := c.post(c.me("calls"), `{"call_type":"WEBRTC","sdp":"`+sdp+`","present":"send"}`); a.Code == 200 {
+			t.Errorf("%s: %s", sdp, a.Body)
+		}
+		c.holds(true, true)
 	}
+	if far.isClosed() {
+		t.Error("a call that was refused has replaced another")
+	}
+	c.post(c.me("calls/"+second+"/disconnect"), "")
+	c.holds(true, false)
 
 	// It would have two streams for the same.
 	if a := c.post(c.me("calls/"+id+"/update"), `{"sdp":"v=0 m=audio m=video slides"}`); a.Code != 200 {
