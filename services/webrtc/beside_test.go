@@ -8,10 +8,12 @@ import (
 	"github.com/pion/rtp"
 	pion "github.com/pion/webrtc/v4"
 
+	"github.com/skybridge-media/skybridge/bus"
 	"github.com/skybridge-media/skybridge/codecs"
 	"github.com/skybridge-media/skybridge/codecs/g711"
 	"github.com/skybridge-media/skybridge/codecs/vp8"
 	"github.com/skybridge-media/skybridge/media/bridge"
+	"github.com/skybridge-media/skybridge/media/port"
 )
 
 // TestChooseBeside: in a connection for what is presented every picture is that,
@@ -162,4 +164,28 @@ func TestBeside(t *testing.T) {
 	if st := s.port.Stats(); st.ContentIn.Codec != "" {
 		t.Errorf("nothing is left but %q", st.ContentIn.Codec)
 	}
+}
+
+// FuzzBeside is FuzzAnswer for connections beside a call.
+func FuzzBeside(f *testing.F) {
+	for _, name := range []string{"aiortc.sdp", "chromium-audio.sdp", "chromium-h264.sdp", "chromium-sendonly.sdp", "chromium-slides-data.sdp"} {
+		f.Add(sample(f, name), true)
+		f.Add(sample(f, name), false)
+	}
+	e := engine(f, everyCodec)
+	media := port.New(port.Config{})
+	f.Cleanup(media.Close)
+	f.Fuzz(func(t *testing.T, offer string, sends bool) {
+		c, err := e.Answer(t.Context(), Offer{SDP: offer, Port: media, Slides: true, Publisher: sends, Viewer: !sends})
+		if err != nil {
+			if bus.CodeOf(err) != bus.Invalid {
+				t.Errorf("%v is not the peer's mistake", err)
+			}
+			return
+		}
+		defer c.Close()
+		if audio, video := c.Media(); audio || video || !c.Slides() {
+			t.Errorf("sound %v, picture %v, slides %v", audio, video, c.Slides())
+		}
+	})
 }
