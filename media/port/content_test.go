@@ -331,3 +331,59 @@ func TestSizesThatAreDecoded(t *testing.T) {
 		})
 	}
 }
+
+// TestContentAlone: a path of its own has estimates of its own.
+func TestContentAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			alone, content bool // the estimate comes with the content stream
+			video, slides  bool // it counts for
+			apart          bool // also when nothing is sent
+		}{
+			{video: true, slides: true, apart: true},
+			{content: true, video: true, slides: true, apart: true},
+			{alone: true, video: true},
+			{alone: true, content: true, slides: true},
+		} {
+			w := newWire(t)
+			p := newPort(t, nil)
+			p.SetVideo(screen(w, "VP8"))
+			s := slides(w)
+			s.Alone = tt.alone
+			p.SetContent(s)
+			rate := func(v bridge.Video) int {
+				spec, _ := v.VideoOut()
+				return spec.Options.Bitrate
+			}
+			video, content := rate(p), rate(p.Content())
+			for i := range 90 {
+				f := film(uint32(3000*i), 0, i == 0)
+				for range 7 {
+					f.Payloads = append(f.Payloads, make([]byte, 1000))
+				}
+				p.WriteVideo(f)
+				p.Content().WriteVideo(f)
+				time.Sleep(33 * time.Millisecond)
+			}
+			take := p.VideoRTCP
+			if tt.content {
+				take = p.ContentRTCP
+			}
+			for _, bitrate := range []float32{5_000_000, 250_000} {
+				take([]rtcp.Packet{&rtcp.ReceiverEstimatedMaximumBitrate{Bitrate: bitrate}}, time.Now())
+			}
+			time.Sleep(300 * time.Millisecond)
+			if rate(p) < video != tt.video || rate(p.Content()) < content != tt.slides {
+				t.Errorf("%+v: video %d of %d, content %d of %d", tt, rate(p), video, rate(p.Content()), content)
+			}
+			if !p.ContentApart() {
+				t.Errorf("%+v: not apart", tt)
+			}
+			s.Send = false
+			p.SetContent(s)
+			if got := p.ContentApart(); got != tt.apart {
+				t.Errorf("%+v: apart %v without sending", tt, got)
+			}
+		}
+	})
+}

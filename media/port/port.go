@@ -270,7 +270,11 @@ func (p *Port) keep(now time.Time) {
 	all := p.videos()
 	for i, s := range all {
 		s.poll(now)
-		s.measure(now, all[1-i].link.outgoing())
+		others := 0
+		if !p.content.alone() {
+			others = all[1-i].link.outgoing()
+		}
+		s.measure(now, others)
 	}
 	for _, l := range [...]*link{&p.audio.link, &p.video.link, &p.content.link} {
 		if out, packets := l.due(now); out != nil {

@@ -62,7 +62,9 @@ func (p *Port) control(packets []rtcp.Packet, now time.Time, silent *videoStream
 			bitrate := int(min(max(packet.Bitrate, 0), 1e9))
 			p.cfg.Metrics.estimates.Observe(float64(bitrate) / 8)
 			for _, s := range p.videos() {
-				s.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+				if s == silent || !p.content.alone() {
+					s.adapt(func(a *adapter, _ int) { a.estimated(bitrate, now) })
+				}
 			}
 		case *media.BitrateLimit:
 			p.bitrateLimit(packet, now)

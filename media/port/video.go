@@ -42,6 +42,10 @@ type Video struct {
 
 	Send, Recv bool // direction as seen by us
 
+	// Alone says that the stream has a connection of its own, in the direction
+	// that it will keep: estimates of what gets through are for it only.
+	Alone bool
+
 	SSRC  uint32 // of what we send
 	CNAME string
 	Out   media.Writer
@@ -187,6 +191,13 @@ func (s *videoStream) exists() bool {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	return s.in.cfg != nil
+}
+
+// alone reports whether the stream has a connection of its own.
+func (s *videoStream) alone() bool {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.in.cfg != nil && s.in.cfg.Alone
 }
 
 // flows reports whether video goes both ways: the peer is not on hold.

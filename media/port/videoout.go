@@ -151,11 +151,12 @@ func (o *videoOut) withhold(on bool) {
 	o.mu.Unlock()
 }
 
-// apart reports whether there is such a stream, and it is wanted.
+// apart reports whether there is such a stream, and it is wanted. One that sends
+// nothing now may do so later, unless it is a presenter's alone.
 func (o *videoOut) apart() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.cfg != nil && !o.mixed
+	return o.cfg != nil && !o.mixed && (o.cfg.Send || !o.cfg.Alone)
 }
 
 // limit is the most that the peer wants, in bit/s; zero: it did not say. mu is

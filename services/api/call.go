@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -14,7 +15,7 @@ import (
 	"github.com/skybridge-media/skybridge/media/port"
 )
 
-// The media of a seat: at most one call at a time.
+// The media of a seat: at most one call at a time, and one beside it (second.go).
 
 // place answers a client's offer. A call that the seat has already is replaced:
 // clients do that when they start again.
@@ -34,10 +35,15 @@ func (s *Server) place(st *seat, w http.ResponseWriter, r *http.Request) (any, e
 		return nil, unsupported(http.StatusForbidden, "RTMP")
 	case body.Type != "WEBRTC":
 		return nil, invalid("call_type", "want WEBRTC")
-	case body.Present != nil && *body.Present != "" && *body.Present != "main":
-		return nil, unsupported(http.StatusForbidden, "presentation")
 	case body.SDP == "":
 		return nil, invalid("sdp", "missing")
+	}
+	switch present := cmp.Or(body.Present, new(string)); *present {
+	case "", "main":
+	case presentSend, presentReceive:
+		return st.placeSecond(r, body.SDP, *present)
+	default:
+		return nil, invalid("present", "want main, send or receive")
 	}
 	c, err := st.answer(r, body.SDP)
 	if err != nil {
@@ -80,7 +86,7 @@ func (st *seat) answer(r *http.Request, sdp string) (_ *call, err error) {
 		Connected: func() { st.connect(c) },
 		Ended:     func(string) { st.lose(c) },
 	}
-	if st.protocol == protocolAPI { // only they can take the floor
+	if st.protocol == protocolAPI && !st.paired { // only they can take the floor
 		offer.Content = st.slides
 	}
 	c.Call, err = s.deps.Media.Answer(r.Context(), offer)
@@ -115,7 +121,7 @@ func (s *Server) inspect(protocol, sdp string) (audio, video bool, err error) {
 // client. A seat that was taken without media has leased nothing so far. Callers
 // hold placing.
 func (st *seat) lease(ctx context.Context, audio, video bool) error {
-	err := st.reserve(ctx, node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
+	err := st.reserve(ctx, st.keeps(audio, video))
 	if err != nil && !errors.Is(err, node.ErrCapacity) {
 		// It may be granted yet, when nobody waits for it any more.
 		st.mu.Lock()
@@ -142,7 +148,7 @@ func (st *seat) reserve(ctx context.Context, want node.Reserve) error {
 // giveBack tells the node that the seat takes no more than this now. Callers
 // hold placing, so that the node hears all of it in order.
 func (st *seat) giveBack(audio, video bool) {
-	st.setLease(node.Reserve{Audio: audio, Video: video, Content: st.leased.Content && video})
+	st.setLease(st.keeps(audio, video))
 }
 
 // setLease is reserve for what cannot be refused: no more than is leased.
@@ -157,7 +163,10 @@ func (st *seat) setLease(less node.Reserve) {
 // call's media asks, while an offer is answered: callers hold placing.
 func (st *seat) slides(ctx context.Context, on bool) bool {
 	want := st.leased
-	if want.Content == on {
+	switch {
+	case st.paired:
+		return false // that is what it has leased for
+	case want.Content == on:
 		return on
 	}
 	want.Content = on
@@ -194,9 +203,17 @@ func (st *seat) media() (*port.Port, error) {
 	return st.port, nil
 }
 
-// tellMedia tells the participant which media a call has. Callers hold mu.
+// tellMedia tells the participant which media the seat has with c as its call;
+// nil: none. Callers hold mu.
 func (st *seat) tellMedia(c *call) {
-	st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{Audio: c.audio, Video: c.video, Slides: st.port.ContentApart()})
+	m := &participant.SetMedia{}
+	if c != nil {
+		m.Audio, m.Video = c.audio, c.video
+	}
+	if c != nil || st.second != nil {
+		m.Slides = st.port.ContentApart()
+	}
+	st.server.deps.System.Root.Send(st.pid, m)
 }
 
 // connect hands the media over to the participant.
@@ -206,11 +223,15 @@ func (st *seat) connect(c *call) {
 	if st.ended {
 		return
 	}
-	root := st.server.deps.System.Root
 	st.tellMedia(c)
+	st.attach()
+}
+
+// attach gives the participant the port, once. Callers hold mu.
+func (st *seat) attach() {
 	if !st.connected {
 		st.connected = true
-		root.Send(st.pid, &participant.Connect{Port: st.port})
+		st.server.deps.System.Root.Send(st.pid, &participant.Connect{Port: st.port})
 	}
 }
 
@@ -230,7 +251,7 @@ func (st *seat) lose(c *call) {
 		st.lost = time.AfterFunc(grace, func() {
 			st.end(participant.Reason{Code: "media_lost", Text: "Media process disconnected"}, telling)
 		})
-		st.server.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+		st.tellMedia(nil)
 		st.lend(false)
 		st.giveBack(false, false)
 	}
@@ -258,10 +279,12 @@ func (st *seat) current(r *http.Request) (*call, error) {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.call == nil || st.call.id != r.PathValue("call") {
-		return nil, errNoCall
+	for _, c := range []*call{st.call, st.second} {
+		if c != nil && c.id == r.PathValue("call") {
+			return c, nil
+		}
 	}
-	return st.call, nil
+	return nil, errNoCall
 }
 
 // forgive reports whether a request is about the call that was just lost: a
@@ -324,6 +347,9 @@ func (s *Server) update(st *seat, w http.ResponseWriter, r *http.Request) (any, 
 	if err != nil {
 		return nil, err
 	}
+	if c.present != "" {
+		return st.changeSecond(r.Context(), c, body.SDP)
+	}
 	if body.Camera != nil {
 		st.lend(*body.Camera)
 	}
@@ -354,7 +380,7 @@ func (st *seat) change(ctx context.Context, c *call, sdp string) (answer string,
 			video = false
 		}
 	}
-	answer, err = c.Update(ctx, sdp, video)
+	answer, err = c.Update(ctx, sdp, video, !st.paired)
 	audio, video = c.Media() // as before, if the offer was refused
 	st.giveBack(audio, video)
 	st.mu.Lock()
@@ -370,11 +396,20 @@ func (st *seat) change(ctx context.Context, c *call, sdp string) (answer string,
 func (s *Server) hangUp(st *seat, _ http.ResponseWriter, r *http.Request) (any, error) {
 	st.placing.Lock()
 	defer st.placing.Unlock()
-	if _, err := st.current(r); err != nil && !st.forgive(r) {
+	c, err := st.current(r)
+	switch {
+	case err == nil && c.present != "":
+		st.dropSecond(r.Context(), c)
+		return nil, nil
+	case st.forgiveSecond(r):
+		return nil, nil
+	case err != nil && !st.forgive(r):
 		return nil, err
 	}
 	st.drop()
-	s.deps.System.Root.Send(st.pid, &participant.SetMedia{})
+	st.mu.Lock()
+	st.tellMedia(nil)
+	st.mu.Unlock()
 	st.lend(false)
 	st.giveBack(false, false)
 	return nil, nil

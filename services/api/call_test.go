@@ -141,7 +141,7 @@ func TestCallRefused(t *testing.T) {
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":3}`, 400, "sdp: must not be number"},
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":"rubbish"}`, 400, "webrtc: sdp: broken"},
 		{c.me("calls"), `{"call_type":"WEBRTC","sdp":"v=0 AMR"}`, 400, "no common codec"},
-		{c.me("calls"), `{"call_type":"WEBRTC","sdp":"v=0","present":"send"}`, 403, "Not supported: presentation"},
+		{c.me("calls"), `{"call_type":"WEBRTC","sdp":"v=0","present":"other"}`, 400, "present: want main, send or receive"},
 		{"participants/" + bob.id + "/calls", offer, 403, "Invalid token"},
 		{c.me("calls/other/ack"), `{}`, 403, "No such call"},
 		{c.me("calls/" + id + "/new_candidate"), `{}`, 400, "candidate: missing"},

@@ -147,7 +147,7 @@ func (s *Server) presInMix(st *seat, w http.ResponseWriter, r *http.Request) (an
 	media.MixContent(*body.State)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.call != nil && st.connected && !st.ended {
+	if (st.call != nil || st.second != nil) && st.connected && !st.ended {
 		st.tellMedia(st.call)
 	}
 	return true, nil

@@ -37,6 +37,10 @@ type Offer struct {
 	Publisher bool // the peer only sends
 	Viewer    bool // the peer only receives
 
+	// Slides says that the connection is one beside the call on the same Port,
+	// and carries what is presented, and nothing else.
+	Slides bool
+
 	Connected func() // media can flow; does not block
 
 	// Content asks for room for a stream of what is presented, or tells that
@@ -54,9 +58,12 @@ type Call interface {
 	// Media says which media the call has now.
 	Media() (audio, video bool)
 
+	// Slides reports whether it has a stream for what is presented, now or later.
+	Slides() bool
+
 	// Update answers another offer of the same peer; with sound only, unless
-	// withVideo.
-	Update(ctx context.Context, sdp string, withVideo bool) (answer string, err error)
+	// withVideo, and with a stream for what is presented only withSlides.
+	Update(ctx context.Context, sdp string, withVideo, withSlides bool) (answer string, err error)
 
 	// AddCandidate takes a candidate of the peer's; empty ends them. ufrag may
 	// be empty.

@@ -48,6 +48,7 @@ type seat struct {
 
 	placing sync.Mutex   // held while a call is answered, updated or closed, and what the seat leases changes
 	leased  node.Reserve // what the node was told last; guarded by placing
+	paired  bool         // the second call has the content stream, and leases for it; guarded by placing
 
 	mu        sync.Mutex // guards what follows
 	ended     bool
@@ -60,6 +61,8 @@ type seat struct {
 	port      *port.Port
 	connected bool // the participant has the port, and closes it
 	call      *call
+	second    *call       // beside it, for what is presented
+	secondWas string      // id of the last one of those that has ended
 	gone      string      // id of the last call, if it ended by itself
 	lost      *time.Timer // how long to wait for another call then
 }
@@ -69,6 +72,7 @@ type call struct {
 	Call
 	id           string
 	etag         string // of WHIP and WHEP: names the ICE generation
+	present      string // of one beside the call: which way it presents
 	audio, video bool   // what was agreed on; guarded by mu of the seat
 }
 
@@ -273,9 +277,9 @@ func (st *seat) end(reason participant.Reason, tell bool) {
 			t.Stop()
 		}
 	}
-	call, media, connected, pid := st.call, st.port, st.connected, st.pid
-	st.call = nil
-	s.running.Go(func() { clean(call, media, connected) })
+	calls, media, connected, pid := []*call{st.call, st.second}, st.port, st.connected, st.pid
+	st.call, st.second = nil, nil
+	s.running.Go(func() { clean(calls, media, connected) })
 	st.mu.Unlock()
 	s.mu.Unlock()
 	close(st.done)
@@ -291,9 +295,11 @@ func (st *seat) end(reason participant.Reason, tell bool) {
 
 // clean closes what the seat had. The port belongs to the participant once it
 // was connected.
-func clean(c *call, media *port.Port, connected bool) {
-	if c != nil {
-		c.Close()
+func clean(calls []*call, media *port.Port, connected bool) {
+	for _, c := range calls {
+		if c != nil {
+			c.Close()
+		}
 	}
 	if media != nil && !connected {
 		media.Close()

@@ -432,7 +432,13 @@ func (c *fakeCall) Media() (bool, bool) {
 	return true, c.video
 }
 
-func (c *fakeCall) Update(ctx context.Context, sdp string, withVideo bool) (string, error) {
+func (c *fakeCall) Slides() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Content != nil && strings.Contains(c.offers[len(c.offers)-1], "slides")
+}
+
+func (c *fakeCall) Update(ctx context.Context, sdp string, withVideo, withSlides bool) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !strings.HasPrefix(sdp, "v=0") {
@@ -441,7 +447,7 @@ func (c *fakeCall) Update(ctx context.Context, sdp string, withVideo bool) (stri
 	if strings.Contains(sdp, "UNANSWERABLE") {
 		return "", errMalformed
 	}
-	if c.Content != nil {
+	if c.Content != nil && withSlides {
 		c.slides = c.Content(ctx, strings.Contains(sdp, "slides"))
 	}
 	c.offers, c.video = append(c.offers, sdp), withVideo && strings.Contains(sdp, "m=video")

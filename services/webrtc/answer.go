@@ -250,7 +250,7 @@ func join(types []uint8) string {
 // candidates, for peers that restart ICE without a new offer (RFC 9725 section
 // 4.3.3).
 func (d *description) restarted(ufrag, pwd string, candidates []string) *description {
-	again := &description{grouped: d.grouped, noVideo: d.noVideo, way: d.way, slides: d.slides}
+	again := &description{grouped: d.grouped, noVideo: d.noVideo, way: d.way, slides: d.slides, alone: d.alone}
 	for _, s := range d.sections {
 		s := *s
 		s.transport.ufrag, s.transport.pwd, s.transport.candidates = ufrag, pwd, candidates

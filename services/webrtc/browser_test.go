@@ -96,7 +96,7 @@ func newStation(t *testing.T) *station {
 		offer, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		answer, err := s.call.Update(r.Context(), string(offer), r.URL.Query().Get("room") != "no")
+		answer, err := s.call.Update(r.Context(), string(offer), r.URL.Query().Get("room") != "no", true)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return

@@ -24,6 +24,11 @@ type Offer struct {
 	Publisher bool // the peer only sends (WHIP)
 	Viewer    bool // the peer only receives (WHEP)
 
+	// Slides says that the connection is one beside the call on the same Port,
+	// and carries what is presented: its pictures are that, and it has nothing
+	// else.
+	Slides bool
+
 	// Connected is called once, when ICE and DTLS are done and media can flow.
 	// It must not block, nor close the call.
 	Connected func()
@@ -52,6 +57,7 @@ type Call struct {
 	done    chan struct{} // closed by Close
 	running sync.WaitGroup
 	up      atomic.Bool // it was connected once
+	shows   atomic.Bool // the content stream of the port is ours
 
 	negotiation sync.Mutex // held while an offer is answered; guards what follows
 	choice      *choice
@@ -71,7 +77,7 @@ func (e *Engine) answer(ctx context.Context, o Offer) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.way, d.slides = wayOf(o.Publisher, o.Viewer), o.Content != nil
+	d.begin(&o)
 	choice, err := e.choose(d, nil)
 	if err != nil {
 		return nil, err
@@ -126,6 +132,14 @@ func (c *Call) Media() (audio, video bool) {
 	return c.choice.audio != nil, c.choice.video != nil
 }
 
+// Slides reports whether what is presented has a section, also while nothing
+// is sent in it.
+func (c *Call) Slides() bool {
+	c.negotiation.Lock()
+	defer c.negotiation.Unlock()
+	return c.choice.content != nil
+}
+
 // Update answers another offer of the same peer: other directions, an ICE
 // restart, a medium more or less. Codecs stay. An offer that is refused leaves
 // the call as it was.
@@ -133,13 +147,15 @@ func (c *Call) Media() (audio, video bool) {
 // Without withVideo the call goes on with sound: what video there is in the
 // offer is answered inactive. A port of zero would be for ever, as browsers stop
 // a transceiver whose section is rejected (W3C WebRTC, setting a description);
-// like this the next offer may get it.
-func (c *Call) Update(ctx context.Context, offerSDP string, withVideo bool) (string, error) {
+// like this the next offer may get it. Without withSlides the same holds for what
+// is presented, and the content stream of the port is left to whoever has it.
+func (c *Call) Update(ctx context.Context, offerSDP string, withVideo, withSlides bool) (string, error) {
 	d, err := parse(offerSDP)
 	if err != nil {
 		return "", err
 	}
-	d.noVideo, d.way, d.slides = !withVideo, wayOf(c.offer.Publisher, c.offer.Viewer), c.offer.Content != nil
+	d.begin(&c.offer)
+	d.noVideo, d.slides = !withVideo, d.slides && withSlides
 	c.negotiation.Lock()
 	defer c.negotiation.Unlock()
 	return c.renegotiate(ctx, d)
@@ -259,9 +275,13 @@ func (c *Call) shut() bool {
 	c.closed = true
 	close(c.done)
 	c.mu.Unlock()
-	c.offer.Port.SetAudio(nil)
-	c.offer.Port.SetVideo(nil)
-	c.offer.Port.SetContent(nil)
+	if !c.offer.Slides {
+		c.offer.Port.SetAudio(nil)
+		c.offer.Port.SetVideo(nil)
+	}
+	if c.shows.Swap(false) {
+		c.offer.Port.SetContent(nil)
+	}
 	if err := c.pc.GracefulClose(); err != nil {
 		c.log.Debug("close peer connection", "err", err)
 	}

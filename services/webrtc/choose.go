@@ -33,6 +33,12 @@ func (c *choice) slot(k kind) **stream {
 	return nil
 }
 
+// takes reports whether there is anything to talk of. What is presented is, in a
+// connection of its own.
+func (c *choice) takes() bool {
+	return c.audio != nil || c.video != nil || c.offer.alone && c.content != nil
+}
+
 // A role is what becomes of a section.
 type role int
 
@@ -74,7 +80,7 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 		if slot == nil || !o.usable(s) {
 			continue
 		}
-		if !o.grouped && (c.audio != nil || c.video != nil) {
+		if !o.grouped && (c.takes() || o.alone && k != content) {
 			continue // without a bundle there is a transport for one section only
 		}
 		old := held[k]
@@ -82,7 +88,7 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 			slot = nil
 		}
 		switch {
-		case slot == nil || *slot != nil || k != audio && o.noVideo || k == content && !o.slides:
+		case slot == nil || *slot != nil || k != audio && o.noVideo || k == content && !o.slides || k != content && o.alone:
 			if c.picks[i] = e.pick(s, nil); c.picks[i] != nil {
 				c.roles[i] = parked
 			}
@@ -94,7 +100,7 @@ func (e *Engine) choose(o *description, held map[kind]*stream) (*choice, error) 
 			}
 		}
 	}
-	if c.audio == nil && c.video == nil {
+	if !c.takes() {
 		return nil, ErrNoCodec
 	}
 	if err := c.oneWay(); err != nil {

@@ -96,7 +96,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		defer c.Close()
-		if _, err := c.Update(t.Context(), again, true); err != nil && bus.CodeOf(err) != bus.Invalid {
+		if _, err := c.Update(t.Context(), again, true, true); err != nil && bus.CodeOf(err) != bus.Invalid {
 			t.Errorf("update: %v is not the peer's mistake", err)
 		}
 	})

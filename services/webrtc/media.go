@@ -76,6 +76,14 @@ func (t *track) Kind() pion.RTPCodecType { return t.kind.pion() }
 // install puts the streams of the current choice on the port. Callers hold
 // negotiation.
 func (c *Call) install() {
+	// Who has no stream for what is presented leaves that of another connection.
+	if v := c.portVideo(c.choice.content); v != nil || c.shows.Load() {
+		c.shows.Store(v != nil)
+		c.offer.Port.SetContent(v)
+	}
+	if c.offer.Slides {
+		return
+	}
 	var a *port.Audio
 	if s := c.choice.audio; s != nil {
 		a = &port.Audio{
@@ -96,7 +104,6 @@ func (c *Call) install() {
 	}
 	c.offer.Port.SetAudio(a)
 	c.offer.Port.SetVideo(c.portVideo(c.choice.video))
-	c.offer.Port.SetContent(c.portVideo(c.choice.content))
 }
 
 // portVideo is what the port is told of a picture; nil of none.
@@ -121,6 +128,7 @@ func (c *Call) portVideo(s *stream) *port.Video {
 		REMB:       slices.Contains(s.feedback, "goog-remb"),
 		Send:       s.send,
 		Recv:       s.recv,
+		Alone:      c.offer.Slides,
 		SSRC:       c.id.sources[k],
 		CNAME:      c.id.stream,
 		Out:        c.tracks[k],

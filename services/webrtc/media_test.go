@@ -65,7 +65,7 @@ func TestMediaSurvivesNegotiation(t *testing.T) {
 	eventually(t, "the tone", func() bool { return near.hears(440) })
 
 	update := func(offer string) string {
-		answer, err := s.Update(t.Context(), offer, true)
+		answer, err := s.Update(t.Context(), offer, true, true)
 		if err != nil {
 			t.Fatal(err)
 		}

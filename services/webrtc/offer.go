@@ -27,6 +27,7 @@ type description struct {
 	noVideo  bool       // we take none of it; see [Call.Update]
 	way      way        // whether the peer is one that only sends, or only watches
 	slides   bool       // we take what is presented, in a stream of its own
+	alone    bool       // and nothing else, see [Offer.Slides]
 }
 
 // transport is how to reach a peer. All sections of a call share one.
@@ -48,6 +49,7 @@ type section struct {
 
 	mid      string
 	content  string // "main" or "slides" (RFC 4796); empty: not said
+	alone    bool   // its pictures are what is presented, whatever it says
 	offered  bool   // the port is not zero, or the section only lives in its bundle
 	bundled  bool
 	mux      bool // rtcp-mux
@@ -69,7 +71,7 @@ type section struct {
 
 // kind is what the section is for; one that we do not handle is not of ours.
 func (s *section) kind() kind {
-	if k := kind(s.media); k != video || s.content != string(content) {
+	if k := kind(s.media); k != video || s.content != string(content) && !s.alone {
 		return k
 	}
 	return content
@@ -114,6 +116,14 @@ func parse(text string) (*description, error) {
 		d.sections = append(d.sections, sec)
 	}
 	return d, nil
+}
+
+// begin notes what sort of call the offer is for.
+func (d *description) begin(o *Offer) {
+	d.way, d.slides, d.alone = wayOf(o.Publisher, o.Viewer), o.Content != nil || o.Slides, o.Slides
+	for _, s := range d.sections {
+		s.alone = o.Slides
+	}
 }
 
 // bundle returns the mids of the BUNDLE group (RFC 9143).

@@ -25,7 +25,7 @@ func wayOf(publisher, viewer bool) way {
 func (c *choice) oneWay() error {
 	for i, s := range c.offer.sections {
 		k := kind(s.media)
-		if c.offer.way == bothWays || (k != audio && k != video) || !s.offered {
+		if c.offer.way == bothWays || (k != audio && k != video) || !s.offered || c.offer.alone && k == audio {
 			continue
 		}
 		switch {

@@ -298,7 +298,7 @@ func TestRestart(t *testing.T) {
 	b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
 	s := call(t, e, b)
 	first := s.SDP()
-	again, err := s.Update(t.Context(), b.offer(&pion.OfferOptions{ICERestart: true}), true)
+	again, err := s.Update(t.Context(), b.offer(&pion.OfferOptions{ICERestart: true}), true, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +379,7 @@ func TestHoldAndResume(t *testing.T) {
 	for _, tt := range []struct{ theirs, ours string }{
 		{"inactive", "inactive"}, {"sendrecv", "sendrecv"}, {"sendonly", "recvonly"}, {"recvonly", "sendonly"}, {"sendrecv", "sendrecv"},
 	} {
-		answer, err := s.Update(t.Context(), strings.ReplaceAll(offer, "a=sendrecv", "a="+tt.theirs), true)
+		answer, err := s.Update(t.Context(), strings.ReplaceAll(offer, "a=sendrecv", "a="+tt.theirs), true, true)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.theirs, err)
 		}
@@ -394,7 +394,7 @@ func TestAddVideoLater(t *testing.T) {
 	b := newBrowser(t, nil, pion.RTPCodecTypeAudio)
 	s := call(t, e, b)
 	b.add(pion.RTPCodecTypeVideo)
-	answer, err := s.Update(t.Context(), b.offer(nil), true)
+	answer, err := s.Update(t.Context(), b.offer(nil), true, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +404,7 @@ func TestAddVideoLater(t *testing.T) {
 	}
 	// And off again: the section is rejected, the call stays.
 	gone := strings.Replace(b.offer(nil), "m=video 9", "m=video 0", 1)
-	if _, err := s.Update(t.Context(), gone, true); err != nil {
+	if _, err := s.Update(t.Context(), gone, true, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, video := s.Media(); video {
@@ -422,7 +422,7 @@ func TestVideoWithoutRoom(t *testing.T) {
 			b.add(pion.RTPCodecTypeVideo)
 			update := func(offer string, withVideo, want bool) string {
 				t.Helper()
-				answer, err := s.Update(t.Context(), offer, withVideo)
+				answer, err := s.Update(t.Context(), offer, withVideo, true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -460,7 +460,7 @@ func TestUpdateRefused(t *testing.T) {
 	s := call(t, e, b)
 	before := s.SDP()
 	for _, offer := range []string{"", "v=0", craft("8|", "")} {
-		if _, err := s.Update(t.Context(), offer, true); err == nil {
+		if _, err := s.Update(t.Context(), offer, true, true); err == nil {
 			t.Errorf("offer %q was answered", offer)
 		}
 	}
@@ -485,7 +485,7 @@ func TestPeerCloses(t *testing.T) {
 		t.Errorf("ended: %s", got)
 	}
 	wantLost(t, e, stageConnected)
-	if _, err := s.Update(t.Context(), sample(t, "chromium-audio.sdp"), true); err == nil {
+	if _, err := s.Update(t.Context(), sample(t, "chromium-audio.sdp"), true, true); err == nil {
 		s.Close()
 	}
 }

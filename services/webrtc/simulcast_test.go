@@ -53,12 +53,12 @@ func TestSimulcast(t *testing.T) {
 	offer := b.CurrentLocalDescription().SDP
 	hold := regexp.MustCompile("(?m)^a=(rid|simulcast).*\r\n").ReplaceAllString(strings.ReplaceAll(offer, "a=sendrecv", "a=recvonly"), "")
 	for _, again := range []string{offer, hold} {
-		if _, err := s.Update(t.Context(), again, true); err != nil {
+		if _, err := s.Update(t.Context(), again, true, true); err != nil {
 			t.Fatal(err)
 		}
 	}
 	eventually(t, "nothing on hold", func() bool { return s.port.Picture() == nil })
-	if _, err := s.Update(t.Context(), offer, true); err != nil {
+	if _, err := s.Update(t.Context(), offer, true, true); err != nil {
 		t.Fatal(err)
 	}
 	sees("the largest after a hold", 640, 360, 180)

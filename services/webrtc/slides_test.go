@@ -136,7 +136,7 @@ func TestSlides(t *testing.T) {
 	await(t, "connection", s.connected)
 	update := func(direction, want string) {
 		t.Helper()
-		answer, err := s.Update(t.Context(), offer(direction), true)
+		answer, err := s.Update(t.Context(), offer(direction), true, true)
 		if err != nil {
 			t.Fatal(err)
 		}

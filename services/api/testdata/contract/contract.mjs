@@ -189,7 +189,16 @@ await check("callsWebrtcParticipant", async () => {
   assert.equal(res.status, 200);
   callUuid = res.data.result.call_uuid;
 });
-await check("callsWebrtcParticipant, presentation", async () => refused(await ask(api.callsWebrtcParticipant, {}, { call_type: "WEBRTC", sdp: "v=0", present: "receive" })));
+for (const present of ["receive", "send"]) {
+  await check(`callsWebrtcParticipant, ${present}`, async () => {
+    const res = await ask(api.callsWebrtcParticipant, {}, { call_type: "WEBRTC", sdp: "v=0 m=video", present });
+    assert.equal(res.status, 200);
+    const beside = res.data.result.call_uuid;
+    assert.notEqual(beside, callUuid);
+    yes(await ask(api.ack, { callUuid: beside }, {}));
+    nothing(await ask(api.disconnectCall, { callUuid: beside }, {}));
+  });
+}
 await check("callsWebrtcParticipant, broken", async () => assert.equal((await ask(api.callsWebrtcParticipant, {}, { call_type: "WEBRTC", sdp: "x" })).status, 400));
 await check("ack", async () => yes(await ask(api.ack, { callUuid }, {})));
 await check("newCandidate", async () => nothing(await ask(api.newCandidate, { callUuid }, { candidate: "candidate:1", mid: "0" })));
