@@ -17,6 +17,9 @@ const (
 // NodesAccount is the NATS account with the state of the platform.
 const NodesAccount = "SKYBRIDGE"
 
+// UserInfo is where a NATS server says who asks.
+const UserInfo = "$SYS.REQ.USER.INFO"
+
 // An Access is what one kind of client may do on NATS: publish to, and listen
 // to, what its Publish and Subscribe list. Each kind has an account of its own,
 // in which nothing else goes on: what it can do to the nodes' account is its
@@ -55,17 +58,13 @@ func Accesses() []Access {
 		{Subject: "$SRV.INFO.>", Many: true},
 		{Subject: "$SRV.STATS", Many: true},
 		{Subject: "$SRV.STATS.>", Many: true},
-		// The event stream: what it is, single messages of it, and consumers. Nodes
-		// make these, because whoever makes one says where it delivers.
+		// The event stream: what it is, single messages of it, and consumers.
 		// Without the first, a server answers all of these itself: no JetStream here.
 		{Subject: "$JS.API.INFO"},
 		{Subject: "$JS.API.STREAM.INFO." + Stream},
 		{Subject: "$JS.API.STREAM.MSG.GET." + Stream},
 		{Subject: "$JS.API.DIRECT.GET." + Stream, Many: true},
 		{Subject: "$JS.API.DIRECT.GET." + Stream + ".>", Many: true},
-		{Subject: consumerRequests + "CONSUMER.CREATE." + Stream, As: "$JS.API.CONSUMER.CREATE." + Stream},
-		{Subject: consumerRequests + "CONSUMER.CREATE." + Stream + ".>", As: "$JS.API.CONSUMER.CREATE." + Stream + ".>"},
-		{Subject: consumerRequests + "CONSUMER.DURABLE.CREATE." + Stream + ".*", As: "$JS.API.CONSUMER.DURABLE.CREATE." + Stream + ".*"},
 		{Subject: "$JS.API.CONSUMER.INFO." + Stream + ".*"},
 		{Subject: "$JS.API.CONSUMER.NAMES." + Stream},
 		{Subject: "$JS.API.CONSUMER.LIST." + Stream},
@@ -82,14 +81,20 @@ func Accesses() []Access {
 	all := []string{prefix + ".>", "_INBOX.>", "$SRV.>", "$JS.>", "$KV.sky-sessions.>", "$KV.sky-records.>", "$KV.sky-requests.>"}
 	return []Access{
 		// The server gives requests from other accounts a subject below _R_ for the answer.
-		{Name: AccessNode, Account: NodesAccount, Publish: append(slices.Clip(all), "_R_.>"), Subscribe: all},
+		{Name: AccessNode, Account: NodesAccount, Publish: append(slices.Clip(all), "_R_.>", UserInfo), Subscribe: all},
 		integration(AccessControl, "SKYBRIDGE_CONTROL", command),
 		integration(AccessObserve, "SKYBRIDGE_OBSERVE", look),
 	}
 }
 
-// integration may ask for what its account imports, and nothing else.
+// integration may ask for what its account imports, and for consumers, and nothing
+// else. Nodes make these, because whoever makes one says where it delivers; they
+// see by the subject who asks.
 func integration(name, account string, imports []Import) Access {
+	imports = slices.Clip(imports)
+	for _, request := range []string{"CONSUMER.CREATE." + Stream, "CONSUMER.CREATE." + Stream + ".>", "CONSUMER.DURABLE.CREATE." + Stream + ".*"} {
+		imports = append(imports, Import{Subject: consumerRequests + name + "." + request, As: jetStream + request})
+	}
 	a := Access{Name: name, Account: account, Subscribe: []string{AllEvents, "_INBOX.>"}, Imports: imports}
 	for _, i := range imports {
 		if !i.Hears {

@@ -10,7 +10,7 @@ import "strings"
 //	sky.a.<node>.<incarnation>.<lane>          messages between actors
 //	sky.hb.<node>.<incarnation>                heartbeats of nodes
 //	sky.srv.<server id>                        what a NATS server says of itself
-//	sky.js.<JetStream request>                 consumers that integrations want
+//	sky.js.<access>.<JetStream request>        consumers that integrations want
 //
 // Tokens are lower case letters, digits, '-' and '_'. Identifiers that come
 // from outside are escaped by [Token], never trusted.
@@ -23,10 +23,8 @@ const (
 	// Stream is the JetStream stream that keeps the events.
 	Stream = "SKYBRIDGE_EVT"
 
-	// ConsumerRequests matches the requests of integrations to JetStream that nodes
-	// look at before JetStream gets them: those for a consumer of the events.
-	ConsumerRequests = consumerRequests + ">"
 	consumerRequests = prefix + ".js."
+	jetStream        = "$JS.API."
 
 	// AllHeartbeats matches the heartbeats of every node.
 	AllHeartbeats = prefix + ".hb.>"
@@ -87,9 +85,16 @@ func ParseHeartbeatSubject(s string) (node, incarnation string, ok bool) {
 // ServerSubject is where whoever runs an embedded server answers for it.
 func ServerSubject(id string) string { return subject("srv", Token(id)) }
 
+// ConsumerRequests matches the requests of an [Access] to JetStream that nodes look
+// at before JetStream gets them: those for a consumer of the events.
+func ConsumerRequests(access string) string { return consumerRequests + access + ".>" }
+
 // ConsumerRequest returns the JetStream request that came at a subject which
 // [ConsumerRequests] matches.
-func ConsumerRequest(s string) string { return "$JS.API." + strings.TrimPrefix(s, consumerRequests) }
+func ConsumerRequest(s string) string {
+	_, request, _ := strings.Cut(strings.TrimPrefix(s, consumerRequests), ".")
+	return jetStream + request
+}
 
 // InboxPrefix is where the answers to a node's questions go.
 func InboxPrefix(node string) string { return NodeInboxes + "." + Token(node) }

@@ -17,22 +17,6 @@ import (
 // did not answer.
 const followPause = 500 * time.Millisecond
 
-// Messages to self.
-type (
-	// judged says what a door has decided about a call, when the caller is to know.
-	judged struct {
-		call    *call
-		cfg     conference.Config
-		verdict verdict
-	}
-
-	// replyLater has a reply that is due now.
-	replyLater struct {
-		to  *actor.PID
-		msg any
-	}
-)
-
 // followLater is sent to self for a call whose conference did not answer.
 type followLater struct{ call participant.ID }
 
@@ -53,22 +37,11 @@ func (n *node) admit(c actor.Context, m *Admit) {
 		return
 	}
 	v := n.doors.enter(cfg, m, time.Now())
-	if v.pause > 0 {
-		actors.After(c, v.pause, &judged{k, cfg, v})
+	if v.err != nil {
+		n.answer(c, k, v.err)
 		return
 	}
-	n.judged(c, &judged{k, cfg, v})
-}
-
-// judged lets a call in as the door said, or not.
-func (n *node) judged(c actor.Context, j *judged) {
-	k, cfg, m := j.call, j.cfg, j.call.admit
-	err := cmp.Or(n.admissible(m), j.verdict.err) // there may be less room than before the pause
-	if err != nil {
-		n.answer(c, k, err)
-		return
-	}
-	k.role = cmp.Or(j.verdict.role, conference.RoleHost)
+	k.role = cmp.Or(v.role, conference.RoleHost)
 	if cfg.Test > 0 {
 		cfg = testRoom(cfg, k.id)
 	}
@@ -106,16 +79,11 @@ func (n *node) authorize(c actor.Context, m *Authorize) {
 		c.Respond(err)
 		return
 	}
-	var reply any = &Authorized{}
-	v := n.doors.authorize(cfg, m, time.Now())
-	if v.err != nil {
-		reply = v.err
-	}
-	if v.pause > 0 {
-		actors.After(c, v.pause, &replyLater{c.Sender(), reply})
+	if v := n.doors.authorize(cfg, m, time.Now()); v.err != nil {
+		c.Respond(v.err)
 		return
 	}
-	c.Respond(reply)
+	c.Respond(&Authorized{})
 }
 
 func (n *node) admissible(m *Admit) error {

@@ -6,18 +6,9 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/skybridge-media/skybridge/actors"
 	"github.com/skybridge-media/skybridge/actors/conference"
 	"github.com/skybridge-media/skybridge/actors/participant"
 )
-
-// entered is sent to self when somebody who was asked is to know what its PIN is
-// good for.
-type entered struct {
-	call    *call
-	asker   *actor.PID
-	verdict verdict
-}
 
 // asks reports whether a caller is asked for a PIN after its call is answered.
 func (n *node) asks(cfg conference.Config, m *Admit) bool {
@@ -76,7 +67,8 @@ func (n *node) receive(c actor.Context, k *call) {
 	n.answer(c, k, &Admitted{Participant: pid, Room: cfg.Name})
 }
 
-// enter judges a PIN that a caller has entered.
+// enter judges a PIN that a caller has entered, and finds the conference for it if
+// it may enter.
 func (n *node) enter(c actor.Context, m *participant.Enter) {
 	k := n.calls[m.ID]
 	if k == nil || k.door == nil {
@@ -87,44 +79,27 @@ func (n *node) enter(c actor.Context, m *participant.Enter) {
 	if pin == "" {
 		pin = NoPIN
 	}
-	e := &entered{k, c.Sender(), n.doors.enter(k.door.cfg, &Admit{PIN: pin, Source: k.from}, time.Now())}
-	if e.verdict.pause > 0 {
-		actors.After(c, e.verdict.pause, e)
+	r, v := k.door, n.doors.enter(k.door.cfg, &Admit{PIN: pin, Source: k.from}, time.Now())
+	if v.err != nil {
+		c.Respond(&participant.Turned{Blocked: errors.Is(v.err, ErrPINBlocked)})
 		return
 	}
-	n.entered(c, e)
-}
-
-// entered finds the conference for a caller who may enter, and tells it.
-func (n *node) entered(c actor.Context, m *entered) {
-	k, err := m.call, m.verdict.err
-	switch {
-	case n.calls[k.id] != k || k.door == nil:
-		return // it has gone
-	case errors.Is(err, ErrPINBlocked):
-		n.reply(c, m.asker, &participant.Turned{Blocked: true})
-		return
-	case err != nil:
-		n.reply(c, m.asker, &participant.Turned{})
-		return
-	}
-	need := toEnter
+	asker, need := c.Sender(), toEnter
 	if n.draining {
 		need = toLook
 	}
-	r := k.door
 	n.want(c, r, waiter{need, func(c actor.Context, err error) {
 		switch {
 		case n.calls[k.id] != k: // it has gone
 		case errors.Is(err, errNoConference):
-			n.reply(c, m.asker, ErrDraining)
+			n.reply(c, asker, ErrDraining)
 		case err != nil:
-			n.reply(c, m.asker, err)
+			n.reply(c, asker, err)
 		default:
-			k.role, k.room, k.owner = m.verdict.role, r, r.conference
+			k.role, k.room, k.owner = v.role, r, r.conference
 			r.calls[k.id] = k
 			n.leaveDoor(c, k)
-			n.reply(c, m.asker, &participant.Welcome{Role: k.role, Conference: r.conference})
+			n.reply(c, asker, &participant.Welcome{Role: k.role, Conference: r.conference})
 		}
 	}})
 }

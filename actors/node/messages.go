@@ -15,12 +15,12 @@ const ActorName = "node"
 // Commands and queries that a node accepts.
 type (
 	// Admit asks for a place in the conference behind Alias for one call. The
-	// reply is *Admitted, *Redirect, or an error: [ErrNotFound],
-	// [ErrPIN], [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked], conference.ErrLocked,
+	// reply is *Admitted, *Redirect, or an error: [ErrNotFound], [ErrPIN],
+	// [ErrHostPIN], [ErrWrongPIN], [ErrPINBlocked], conference.ErrLocked,
 	// conference.ErrFull, [ErrCapacity], or another with bus.Unavailable. It takes
-	// milliseconds, two seconds while a room gets many wrong PINs, and 16 s at most
-	// when owners are lost just then; [ErrCapacity] comes at once, unless another node may have
-	// room. Nothing remains of a call that was not admitted.
+	// milliseconds, and 16 s at most when owners are lost just then; [ErrCapacity]
+	// comes at once, unless another node may have room. Nothing remains of a call
+	// that was not admitted.
 	Admit struct {
 		Call     participant.ID // from [NewCall]
 		Alias    string         // what was dialled: the user part of a URI, or a room name

@@ -255,12 +255,6 @@ func (n *node) toSelf(c actor.Context) {
 		n.released(c, m)
 	case *findAgain:
 		n.findAgain(c, m)
-	case *judged:
-		n.judged(c, m)
-	case *entered:
-		n.entered(c, m)
-	case *replyLater:
-		n.reply(c, m.to, m.msg)
 	case *followLater:
 		n.followLater(c, m)
 	case *reclaimed:

@@ -19,29 +19,32 @@ const (
 	maxWrong    = 20
 	wrongWindow = 10 * time.Minute
 
-	// When more than maxWrongRoom were, from wherever, whoever gives the room a
-	// PIN waits slowPause to hear what becomes of it, also if it is the right one:
-	// or the pause would tell.
+	// When more than maxWrongRoom were, from wherever, a source may give only this
+	// part of the wrong ones: many attackers get few attempts each, and who comes
+	// from elsewhere has some to mistype.
 	maxWrongRoom = 200
-	slowPause    = 2 * time.Second
+	whenMany     = 10
 
-	// maxSources bounds how many sources are remembered.
+	// maxSources bounds how many sources of a width are remembered.
 	maxSources = 10_000
 )
+
+// widths are the networks of IPv6 by which wrong PINs are counted: what one
+// connection, a home and a site are given. An IPv4 address is the same in each.
+var widths = [...]struct{ bits, max int }{{64, maxWrong}, {56, 3 * maxWrong}, {48, 10 * maxWrong}}
 
 // doors decides who enters a room as what. It is plain data, and counts the
 // wrong PINs that this node has seen; an attacker who goes from node to node
 // has as many attempts at each.
 type doors struct {
-	sources tally // wrong PINs by room and source
-	rooms   tally // by room alone
+	sources [len(widths)]tally // wrong PINs by room and source
+	rooms   tally              // by room alone
 }
 
 // A verdict is what a door says.
 type verdict struct {
-	role  string // as which the caller may enter
-	err   error
-	pause time.Duration // how long the caller has to wait for it
+	role string // as which the caller may enter
+	err  error
 }
 
 // enter decides about a caller. Viewers need a PIN where guests do, and stay
@@ -74,13 +77,8 @@ func (d *doors) check(cfg conference.Config, m *Admit, now time.Time) verdict {
 
 // try compares a PIN, unless its source has tried too many.
 func (d *doors) try(cfg conference.Config, pin string, source netip.Addr, now time.Time) (v verdict) {
-	key := wrongKey{keyOf(cfg.Name), networkOf(source)}
-	everywhere := wrongKey{room: key.room}
-	if d.sources.count(key, now) > maxWrong {
+	if d.blocked(cfg, source, now) {
 		return verdict{err: ErrPINBlocked} // and does not count, so that the block ends however often somebody tries
-	}
-	if d.rooms.count(everywhere, now) > maxWrongRoom {
-		v.pause = slowPause
 	}
 	// Both are compared, whatever the first says, so that the time that it takes
 	// tells nothing.
@@ -92,15 +90,34 @@ func (d *doors) try(cfg conference.Config, pin string, source netip.Addr, now ti
 		v.role = conference.RoleGuest
 	default:
 		v.err = ErrWrongPIN
-		d.sources.add(key, now)
-		d.rooms.add(everywhere, now)
+		d.count(cfg, source, now)
 	}
 	return v
 }
 
 // blocked reports whether no PIN that source gives would be compared.
 func (d *doors) blocked(cfg conference.Config, source netip.Addr, now time.Time) bool {
-	return d.sources.count(wrongKey{keyOf(cfg.Name), networkOf(source)}, now) > maxWrong
+	key, part := wrongKey{room: keyOf(cfg.Name)}, 1
+	if d.rooms.count(key, now) > maxWrongRoom {
+		part = whenMany
+	}
+	for i, w := range widths {
+		key.from = networkOf(source, w.bits)
+		if d.sources[i].count(key, now) > w.max/part {
+			return true
+		}
+	}
+	return false
+}
+
+// count counts a wrong PIN.
+func (d *doors) count(cfg conference.Config, source netip.Addr, now time.Time) {
+	key := wrongKey{room: keyOf(cfg.Name)}
+	d.rooms.add(key, now)
+	for i, w := range widths {
+		key.from = networkOf(source, w.bits)
+		d.sources[i].add(key, now)
+	}
 }
 
 // authorize says why a caller may not enter as that role. Who has the PIN of
@@ -118,13 +135,12 @@ func (d *doors) authorize(cfg conference.Config, m *Authorize, now time.Time) ve
 }
 
 // networkOf returns what stands for an address where its owner may have others:
-// of IPv6 a /64, which is what one connection is given. The zero Addr, which
-// nobody has, is a network of its own.
-func networkOf(a netip.Addr) netip.Prefix {
+// of IPv6 its first bits. The zero Addr, which nobody has, is a network of its
+// own.
+func networkOf(a netip.Addr, bits int) netip.Prefix {
 	a = a.Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
+	if !a.Is6() {
+		bits = a.BitLen()
 	}
 	p, _ := a.Prefix(bits) // the zero Prefix of the zero Addr
 	return p

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -72,11 +73,7 @@ func TestDoorsBlock(t *testing.T) {
 	attacker, host := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	try := func(room string, from netip.Addr, pin string, at time.Duration) error {
 		cfg := conference.Config{Name: room, HostPIN: "1234", AllowGuests: true}
-		v := d.enter(cfg, &Admit{PIN: pin, Source: from}, start.Add(at))
-		if v.pause != 0 {
-			t.Errorf("after %v: a pause of %v", at, v.pause)
-		}
-		return v.err
+		return d.enter(cfg, &Admit{PIN: pin, Source: from}, start.Add(at)).err
 	}
 	for i := range 21 {
 		at := time.Duration(i) * time.Second
@@ -119,7 +116,7 @@ func TestDoorsBlock(t *testing.T) {
 	if err := try("Both", attacker, strings.Repeat("1", 20), time.Hour); !errors.Is(err, ErrWrongPIN) {
 		t.Errorf("an hour later: %v", err)
 	}
-	if n, m := len(d.sources.counts), len(d.rooms.counts); n != 1 || m != 1 {
+	if n, m := len(d.sources[0].counts), len(d.rooms.counts); n != 1 || m != 1 {
 		t.Errorf("%d sources and %d rooms are remembered", n, m)
 	}
 }
@@ -154,36 +151,75 @@ func TestDoorsSources(t *testing.T) {
 	}
 }
 
-// Wrong PINs from everywhere slow a room down, whatever is given, and leave it
-// open; what is remembered of them is bounded.
+// Who has many addresses has hardly more attempts, and leaves the room open to
+// whoever comes from elsewhere, also with some wrong PINs.
+func TestDoorsNetworks(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		from func(i int) string // of attempt i
+		want int                // attempts
+	}{
+		{"an address", func(int) string { return "192.0.2.1" }, 21},
+		{"a /64", func(i int) string { return fmt.Sprintf("2001:db8::%x", i) }, 21},
+		{"a /56, one after another", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i&0xff) }, 61},
+		{"a /56, each until it is closed", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i/21&0xff) }, 61},
+		{"a /48", func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i*0x101&0xffff) }, 201},
+		{"ten /48, in turn", func(i int) string { return fmt.Sprintf("2001:db8:%x:%x::1", i%10, i*0x101&0xffff) }, 10 * 21},
+		{"100 addresses, in turn", func(i int) string { return fmt.Sprintf("198.51.100.%d", i%100) }, 100 * 3},
+		{"100 addresses, each until it is closed", func(i int) string { return fmt.Sprintf("198.51.100.%d", i/21%100) }, 9*21 + 12 + 90*3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := conference.Config{Name: "r", HostPIN: "1234"}
+			d, now, compared := doors{}, time.Unix(0, 0), 0
+			for i := range 20_000 {
+				v := d.enter(cfg, &Admit{PIN: "0000", Source: netip.MustParseAddr(tt.from(i))}, now)
+				if errors.Is(v.err, ErrWrongPIN) {
+					compared++
+				}
+			}
+			if compared != tt.want {
+				t.Errorf("%d PINs were compared, want %d", compared, tt.want)
+			}
+			for _, elsewhere := range []string{"203.0.113.1", "2001:db8:ffff::1"} {
+				for _, pin := range []string{"1243", "2134", "1234"} {
+					v := d.enter(cfg, &Admit{PIN: pin, Source: netip.MustParseAddr(elsewhere)}, now)
+					if (v.err == nil) != (pin == cfg.HostPIN) || errors.Is(v.err, ErrPINBlocked) {
+						t.Errorf("%s from %s: %v", pin, elsewhere, v.err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What is remembered of a flood of wrong PINs is bounded, and what counts for wide
+// networks is not forgotten for it.
 func TestDoorsFlood(t *testing.T) {
 	cfg := conference.Config{Name: "r", HostPIN: "1234", AllowGuests: true}
 	d := doors{}
 	now := time.Unix(0, 0)
-	ip := netip.MustParseAddr("10.0.0.0")
-	enter := func(pin string, want error, pause time.Duration) {
+	enter := func(from, pin string, want error) {
 		t.Helper()
-		ip = ip.Next()
-		if v := d.enter(cfg, &Admit{PIN: pin, Source: ip}, now); !errors.Is(v.err, want) || v.pause != pause {
-			t.Fatalf("%s from %v: %v after %v, want %v after %v", pin, ip, v.err, v.pause, want, pause)
+		if v := d.enter(cfg, &Admit{PIN: pin, Source: netip.MustParseAddr(from)}, now); !errors.Is(v.err, want) {
+			t.Fatalf("%s from %v: %v, want %v", pin, from, v.err, want)
 		}
 	}
-	for range maxWrongRoom + 1 {
-		enter("0000", ErrWrongPIN, 0)
-	}
-	enter("0000", ErrWrongPIN, slowPause)
-	enter("1234", nil, slowPause)
-	enter(NoPIN, nil, 0)
-	for range 2 * maxSources {
+	for i := range 2 * maxSources {
 		now = now.Add(time.Millisecond)
-		enter("0000", ErrWrongPIN, slowPause)
+		enter(fmt.Sprintf("2001:db8:%x:%x::1", i/20, i*0x101&0xffff), "0000", ErrWrongPIN)
 	}
-	if n := len(d.sources.counts); n != maxSources || len(d.sources.order) != n {
-		t.Errorf("%d sources are remembered", n)
+	for i := range d.sources {
+		if n := len(d.sources[i].counts); n > maxSources || len(d.sources[i].order) != n {
+			t.Errorf("%d sources of width %d are remembered", n, widths[i].bits)
+		}
 	}
+	enter("2001:db8:0:ffff::1", "0000", ErrWrongPIN)
+	enter("2001:db8:0:ffff::1", "1234", ErrPINBlocked)
+	enter("192.0.2.1", "1234", nil)
+	enter("2001:db8:0:ffff::1", NoPIN, nil)
 	now = now.Add(wrongWindow)
-	enter("1234", nil, 0)
-	if len(d.sources.counts) != 0 || len(d.rooms.counts) != 0 {
+	enter("2001:db8:0:ffff::1", "1234", nil)
+	if len(d.sources[0].counts) != 0 || len(d.rooms.counts) != 0 {
 		t.Error("what is over is remembered")
 	}
 }
@@ -215,7 +251,7 @@ func TestAuthorize(t *testing.T) {
 			if v := d.authorize(tt.cfg, &Authorize{Role: tt.role, PIN: tt.pin}, time.Unix(0, 0)); !errors.Is(v.err, tt.err) {
 				t.Errorf("got %v, want %v", v.err, tt.err)
 			}
-			if n := d.sources.count(wrongKey{room: keyOf(tt.cfg.Name)}, time.Unix(0, 0)); (n > 0) != errors.Is(tt.err, ErrWrongPIN) {
+			if n := d.sources[0].count(wrongKey{room: keyOf(tt.cfg.Name)}, time.Unix(0, 0)); (n > 0) != errors.Is(tt.err, ErrWrongPIN) {
 				t.Errorf("%d wrong PINs counted", n)
 			}
 		})

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -188,7 +190,8 @@ func testAccess(t *testing.T, urls map[string]string) {
 		{"sky.a.n1.x.u", n, n},
 		{"sky.a.>", 0, n},
 		{"sky.hb.n1.x", n, n},
-		{"sky.js.CONSUMER.CREATE.SKYBRIDGE_EVT.x", n, n},
+		{"sky.js.observe.CONSUMER.CREATE.SKYBRIDGE_EVT.x", n, n},
+		{"sky.js.control.CONSUMER.CREATE.SKYBRIDGE_EVT.x", n, n},
 		{"sky.srv.x", n, n},
 		{"sky.>", 0, n},
 		{">", 0, 0},
@@ -310,6 +313,87 @@ func TestDataFromBefore(t *testing.T) {
 		if err := errors.Join(m.Nak(), after.Close()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestDataOfBoth starts a server with accounts on a directory in which one without has
+// been at work since: the operator is told what is not used.
+func TestDataOfBoth(t *testing.T) {
+	dir := t.TempDir()
+	users := []embedded.User{{Name: bus.AccessNode, Password: "secret-of-the-node"}}
+	const said = "is not used"
+	for i, cfg := range []embedded.Config{{Dir: dir}, {Dir: dir, Users: users}, {Dir: dir}, {Dir: dir, Users: users}} {
+		var log bytes.Buffer
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		s := start(t, cfg)
+		if err := errors.Join(node(t, s.URL()).Close(t.Context()), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		unused, used := filepath.Join(dir, "jetstream", "$G"), filepath.Join(dir, "jetstream", "SKYBRIDGE")
+		told := strings.Contains(log.String(), said) && strings.Contains(log.String(), "unused="+unused) && strings.Contains(log.String(), "used="+used)
+		if told != (i == 3) {
+			t.Errorf("start %d: %s", i, log.String())
+		}
+	}
+}
+
+// TestConsumerFlood has an integration ask for many consumers: it is refused what is too
+// much at a time, at once, and the other kind is not held up.
+func TestConsumerFlood(t *testing.T) {
+	urls := startEmbedded(t)
+	b := node(t, urls[bus.AccessNode])
+	observe, control := logIn(t, urls[bus.AccessObserve]), logIn(t, urls[bus.AccessControl])
+	const many = 400
+	answers := make(chan *nats.Msg, many)
+	inbox := observe.NewInbox()
+	if _, err := observe.Subscribe(inbox, func(m *nats.Msg) { answers <- m }); err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		name := fmt.Sprint("flood", i)
+		body := fmt.Sprintf(`{"stream_name":"SKYBRIDGE_EVT","config":{"durable_name":%q,"name":%[1]q,"ack_policy":"explicit"},"action":"create"}`, name)
+		if err := observe.PublishRequest("$JS.API.CONSUMER.CREATE.SKYBRIDGE_EVT."+name, inbox, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	js, err := jetstream.New(control.Conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateConsumer(t.Context(), natsbus.Stream, jetstream.ConsumerConfig{Durable: "mine", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Errorf("the other kind: %v", err)
+	}
+	refused := 0
+	for range many {
+		select {
+		case m := <-answers:
+			if bytes.Contains(m.Data, []byte(`"err_code":10008`)) {
+				refused++
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("not all are answered")
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing is refused")
+	}
+	own, err := jetstream.New(b.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := own.Stream(t.Context(), natsbus.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Consumers; n != many-refused+1 {
+		t.Errorf("%d consumers, and %d of %d were refused", n, refused, many)
+	}
+	<-time.After(200 * time.Millisecond) // four more are allowed
+	if js, err = jetstream.New(observe.Conn); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateConsumer(t.Context(), natsbus.Stream, jetstream.ConsumerConfig{Durable: "later", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Errorf("later: %v", err)
 	}
 }
 

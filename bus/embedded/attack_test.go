@@ -142,7 +142,7 @@ func (a *attacker) pushes(name, to, group string) {
 		a.says("$JS.API.CONSUMER.CREATE.SKYBRIDGE_EVT", inbox, strings.Replace(strings.Replace(body, `"durable_name"`, `"description"`, 1), `"name"`, `"sample_freq"`, 1))
 		a.says("$JS.API.CONSUMER.CREATE.KV_sky-records."+name, inbox, strings.Replace(body, "SKYBRIDGE_EVT", "KV_sky-records", 1))
 		a.says("$JS.API.CONSUMER.CREATE.SKYBRIDGE_EVT."+name, inbox, strings.Replace(body, "SKYBRIDGE_EVT", "KV_sky-records", 1))
-		a.says("sky.js.CONSUMER.CREATE.SKYBRIDGE_EVT."+name, inbox, body)
+		a.says("sky.js.observe.CONSUMER.CREATE.SKYBRIDGE_EVT."+name, inbox, body)
 		a.says("$JS.skybridge.API.CONSUMER.CREATE.SKYBRIDGE_EVT."+name, inbox, body)
 	}
 }
@@ -188,7 +188,7 @@ func (a *attacker) configures(to string) {
 	stream := func(name, rest string) string {
 		return fmt.Sprintf(`{"name":%q,"storage":"memory","retention":"limits",%s}`, name, rest)
 	}
-	for _, api := range []string{"$JS.API.", "$JS.skybridge.API.", "sky.js."} {
+	for _, api := range []string{"$JS.API.", "$JS.skybridge.API.", "sky.js.observe."} {
 		for i, rest := range []string{
 			`"subjects":["sky.evt.>"],"republish":{"src":">","dest":"` + to + `"}`,
 			`"subjects":["` + to + `"]`,

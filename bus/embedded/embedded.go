@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,7 +145,7 @@ func (s *Server) start(cfg Config) error {
 		return err
 	}
 	if len(cfg.Users) > 0 {
-		if err := adopt(cfg.Dir); err != nil {
+		if err := adopt(cfg.Dir, cfg.Log); err != nil {
 			return err
 		}
 	}
@@ -214,8 +215,18 @@ func options(cfg Config) (*server.Options, error) {
 // giveAccounts admits users, each to an account of its own, and nobody else. The
 // passwords are long and random, so the cheapest hash is as good as any.
 func giveAccounts(opts *server.Options, users []User) error {
+	var names []string
+	for _, a := range bus.Accesses() {
+		names = append(names, a.Name)
+	}
 	hashes := map[string]string{}
 	for _, u := range users {
+		switch {
+		case !slices.Contains(names, u.Name):
+			return fmt.Errorf("user %q: not one of %s", u.Name, strings.Join(names, ", "))
+		case hashes[u.Name] != "":
+			return fmt.Errorf("user %q: there is one already", u.Name)
+		}
 		hash, err := bcrypt.GenerateFromPassword([]byte(u.Password), bcrypt.MinCost)
 		if err != nil {
 			return fmt.Errorf("user %s: %w", u.Name, err)

@@ -126,6 +126,8 @@ func TestRefusesToStart(t *testing.T) {
 		{"passwords in the clear", embedded.Config{Dir: t.TempDir(), Host: "0.0.0.0", Users: []embedded.User{{Password: "x"}}}, "without TLS"},
 		{"token and users", embedded.Config{Dir: t.TempDir(), Token: "x", Users: []embedded.User{{Password: "x"}}}, "there are Users"},
 		{"password too long", embedded.Config{Dir: t.TempDir(), Users: []embedded.User{{Name: "node", Password: strings.Repeat("x", 73)}}}, "user node: "},
+		{"nobody we know", embedded.Config{Dir: t.TempDir(), Users: []embedded.User{{Name: "node"}, {Name: "x"}}}, `user "x": not one of node, control, observe`},
+		{"a user twice", embedded.Config{Dir: t.TempDir(), Users: []embedded.User{{Name: "node", Password: "a"}, {Name: "node", Password: "b"}}}, `user "node": there is one already`},
 		{"token with punctuation", embedded.Config{Dir: t.TempDir(), Token: "a@b/c"}, "Token"},
 		{"domain with dots", embedded.Config{Dir: t.TempDir(), Domain: "a.b"}, "Domain"},
 		{"name with spaces", embedded.Config{Dir: t.TempDir(), Name: "a b"}, "Name"},

@@ -57,14 +57,16 @@ func prove(lock *os.File) error {
 
 // adopt gives the nodes' account what a server had before there were accounts:
 // then all was in the one that has no name.
-func adopt(dir string) error {
+func adopt(dir string, log *slog.Logger) error {
 	before, now := filepath.Join(dir, "jetstream", "$G"), filepath.Join(dir, "jetstream", bus.NodesAccount)
 	if _, err := os.Stat(before); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	switch _, err := os.Stat(now); {
 	case err == nil:
-		return nil // it has its own, which is newer
+		log.Warn("what a version without accounts has stored since is not used",
+			"unused", before, "used", now, "remedy", "remove "+before+", or stop, remove "+now+" and start to go on with the other")
+		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("store directory: %w", err)
 	}

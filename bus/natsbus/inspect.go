@@ -23,7 +23,8 @@ const monitorPort = "8222"
 const inspectTimeout = 500 * time.Millisecond
 
 // inspect fails when the server has no JetStream, or when it can be seen not to
-// sync always. When it cannot be seen, it warns.
+// sync always. When it cannot be seen, it warns, and also when everybody has one
+// account.
 func (b *Bus) inspect(ctx context.Context) error {
 	if _, err := b.js.AccountInfo(ctx); errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
 		return fmt.Errorf("server %s: %w", b.data.ConnectedUrlRedacted(), err)
@@ -36,7 +37,36 @@ func (b *Bus) inspect(ctx context.Context) error {
 	case !syncs:
 		return fmt.Errorf("%w: server %s has JetStream without sync_interval: always", ErrUnsafe, b.data.ConnectedUrlRedacted())
 	}
+	switch account, err := b.account(ctx); {
+	case err != nil:
+		b.cfg.Log.Debug("cannot see which nats account is ours", "err", err)
+	case account != bus.NodesAccount:
+		b.cfg.Log.Warn("nats account is not that of the nodes; whoever reads events in it may be able to change their state and give commands",
+			"server", b.data.ConnectedUrlRedacted(), "account", account, "remedy", "give the server the accounts in docs/nats.conf, and connect as "+bus.AccessNode+" in "+bus.NodesAccount)
+	}
 	return nil
+}
+
+// account returns the name of the NATS account that we are in.
+func (b *Bus) account(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	m, err := b.data.RequestWithContext(ctx, bus.UserInfo, nil)
+	if err != nil {
+		return "", err
+	}
+	var said struct {
+		Data struct {
+			Account string `json:"account"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(m.Data, &said); err != nil {
+		return "", err
+	}
+	if said.Data.Account == "" {
+		return "", fmt.Errorf("no account in %.200s", m.Data)
+	}
+	return said.Data.Account, nil
 }
 
 // recheck inspects a server that has come, or come back, while we run. It is

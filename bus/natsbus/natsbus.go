@@ -87,6 +87,7 @@ type Bus struct {
 	data   *nats.Conn
 	js     jetstream.JetStream
 	spool  *spool
+	desks  []*consumerDesk
 
 	connected chan struct{} // has a value when data has just connected
 	ready     chan struct{} // has a value when the stream is there again
@@ -191,4 +192,7 @@ func (b *Bus) Close(ctx context.Context) error {
 func (b *Bus) hangUp() {
 	b.actors.Close()
 	b.data.Close()
+	for _, d := range b.desks {
+		d.close()
+	}
 }

@@ -220,6 +220,23 @@ func TestUnsafeServers(t *testing.T) {
 	}
 }
 
+// TestOneAccount connects to servers in which integrations have, and have not, an
+// account apart from that of the nodes: the operator is told once.
+func TestOneAccount(t *testing.T) {
+	bare := external(t, &server.Options{JetStream: true, StoreDir: t.TempDir(), SyncAlways: true}).ClientURL()
+	accounts := bustest.Serve(t, embedded.Config{Users: []embedded.User{{Name: bus.AccessNode, Password: "secret"}}}).URL()
+	for url, want := range map[string]int{bare: 1, accounts: 0} {
+		var log logBuffer
+		closeBus(t, connect(t, natsbus.Config{URL: url, Log: slog.New(slog.NewTextHandler(&log, nil))}))
+		if got := strings.Count(log.String(), "docs/nats.conf"); got != want {
+			t.Errorf("told %d times, want %d: %s", got, want, log.String())
+		}
+		if strings.Contains(log.String(), "ermissions") {
+			t.Errorf("asked what it may not: %s", log.String())
+		}
+	}
+}
+
 func TestConfigRefused(t *testing.T) {
 	for want, cfg := range map[string]natsbus.Config{
 		"URL":         {Node: "n"},
