@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -38,6 +39,7 @@ type consumerDesk struct {
 	*Bus
 	asking chan struct{} // has a value for each request that JetStream has
 	rate   *rate.Limiter
+	closed sync.Once
 }
 
 // serveConsumers has integrations keep consumers of the events. JetStream would
@@ -50,7 +52,7 @@ func (b *Bus) serveConsumers() error {
 		if len(a.Imports) == 0 {
 			continue
 		}
-		d := &consumerDesk{b, make(chan struct{}, maxAsking), rate.NewLimiter(consumersRate, consumersBurst)}
+		d := &consumerDesk{Bus: b, asking: make(chan struct{}, maxAsking), rate: rate.NewLimiter(consumersRate, consumersBurst)}
 		b.desks = append(b.desks, d)
 		if _, err := b.data.QueueSubscribe(bus.ConsumerRequests(a.Name), ServiceName, d.take); err != nil {
 			return err
@@ -92,11 +94,13 @@ func (d *consumerDesk) take(m *nats.Msg) {
 }
 
 // close waits for what has been taken, which ends with the connection, and takes
-// nothing any more.
+// nothing any more. A bus may be closed twice.
 func (d *consumerDesk) close() {
-	for range cap(d.asking) {
-		d.asking <- struct{}{}
-	}
+	d.closed.Do(func() {
+		for range cap(d.asking) {
+			d.asking <- struct{}{}
+		}
+	})
 }
 
 func (d *consumerDesk) refuse(m *nats.Msg, code jetstream.APIError, err error) {
