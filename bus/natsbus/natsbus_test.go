@@ -108,7 +108,8 @@ func TestServerFrozen(t *testing.T) {
 // TestVouchedFor expects no warning about a server that this program embeds.
 func TestVouchedFor(t *testing.T) {
 	var log logBuffer
-	connect(t, natsbus.Config{URL: bustest.Serve(t, embedded.Config{}).URL(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	url := bustest.Serve(t, embedded.Config{Users: []embedded.User{{Name: bus.AccessNode, Password: "secret"}}}).URL()
+	connect(t, natsbus.Config{URL: url, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if strings.Contains(log.String(), "WARN") {
 		t.Errorf("log: %s", log.String())
 	}
