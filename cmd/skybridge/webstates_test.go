@@ -198,6 +198,8 @@ func (j *critic) axeAt(where string) {
 	j.t.Helper()
 	const run = `(async () => {
 		if (!window.axe) { %s }
+		// Half a transition between two schemes is neither; a page in the background stays there.
+		document.getAnimations().forEach((a) => a instanceof CSSTransition && a.finish());
 		const found = await window.axe.run(document, { resultTypes: ["violations"] });
 		return JSON.stringify(found.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) =>
 			v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + n.any.map((a) => a.message).join("; ")).join(" | ")));
