@@ -1,14 +1,15 @@
 package calls
 
+// #include <stdlib.h>
+// #include "watch.h"
+import "C"
+
 import (
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/skybridge-media/skybridge/bench/load"
 	"github.com/skybridge-media/skybridge/media/priority"
@@ -20,9 +21,6 @@ const (
 
 	// stall is for how long a processor must have done nothing for anybody.
 	stall = 3 * time.Millisecond
-
-	// probed is how many bytes of work tell how fast a processor is: 20 µs or so.
-	probed = 16 << 10
 )
 
 // A watch looks at the machine itself while something is measured on it: when
@@ -33,98 +31,51 @@ type watch struct {
 	at   time.Time
 	idle time.Duration // of all processors before
 
-	collect int // the percentage at which garbage was collected before
-	stop    chan struct{}
 	running sync.WaitGroup
 
 	views []view // of each processor
 }
 
-// A view is what was seen of one processor. Its thread shares nothing: to wait for a lock
-// is to wait for threads that have no privilege.
+// A view is what was seen of one processor.
 type view struct {
-	err    error // why nobody looks
-	stalls []time.Time
-	longest,
-	spent time.Duration // on probes
-	probes int
+	err  error // why nobody looks
+	seen *C.sky_view
 }
 
 // startWatch begins to look.
 func startWatch() (*watch, error) {
-	w := &watch{at: time.Now(), stop: make(chan struct{}), views: make([]view, runtime.NumCPU())}
+	w := &watch{at: time.Now(), views: make([]view, runtime.NumCPU())}
 	var err error
 	if w.idle, err = load.IdleTime(); err != nil {
 		return nil, err
 	}
-	// A collection stops the world, and goes on when its own thread gets a processor: those
-	// who look would be late when no one else is.
-	w.collect = debug.SetGCPercent(-1)
+	for i := range w.views {
+		w.views[i].seen = (*C.sky_view)(C.calloc(1, C.sizeof_sky_view)) // aborts without memory, as Go does
+	}
 	for cpu := range w.views {
 		w.running.Go(func() {
 			runtime.LockOSThread() // for good: the thread ends with its privilege
 			v := &w.views[cpu]
 			if v.err = priority.RealTime(cpu); v.err == nil {
-				v.look(w.stop)
+				C.sky_look(v.seen, C.int64_t(lookEvery), C.int64_t(stall))
 			}
 		})
 	}
 	return w, nil
 }
 
-// look is the life of a thread.
-func (v *view) look(stop <-chan struct{}) {
-	work := make([]byte, probed)
-	due := time.Now()
-	for {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		due = due.Add(lookEvery)
-		nap(time.Until(due))
-		now := time.Now()
-		late := now.Sub(due)
-		before := threadTime()
-		probe(work)
-		took := threadTime() - before
-		v.spent += took
-		v.probes++
-		if late >= stall {
-			v.stalls = append(v.stalls, now)
-			v.longest = max(v.longest, late)
-		}
-		if late > 0 {
-			due = now
-		}
-	}
-}
-
-// nap sleeps in the kernel; a signal ends it early, which does no harm. The runtime is
-// not told: otherwise its monitor wakes up 3,000 times a second to take this
-// thread's place in the scheduler away, and interrupts what is measured each time.
-func nap(d time.Duration) {
-	if t := unix.NsecToTimespec(int64(d)); d > 0 {
-		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0)
-	}
-}
-
-// probe does some work.
-func probe(b []byte) {
-	sum := byte(1)
-	for i := range b {
-		sum = sum*31 + b[i]
-		b[i] = sum
-	}
-}
-
 // end stops looking, and returns what was seen and which share of all processors
 // was used meanwhile.
 func (w *watch) end() (seen *machine, busy float64, err error) {
-	close(w.stop)
+	for _, v := range w.views {
+		C.sky_stop(v.seen)
+	}
 	w.running.Wait()
-	debug.SetGCPercent(w.collect)
+	defer func() {
+		for _, v := range w.views {
+			C.free(unsafe.Pointer(v.seen))
+		}
+	}()
 	idle, err := load.IdleTime()
 	if err != nil {
 		return nil, 0, err
@@ -137,9 +88,11 @@ func (w *watch) end() (seen *machine, busy float64, err error) {
 		if v.err != nil {
 			return nil, busy, nil // without the privilege nobody can tell
 		}
-		seen.stalls = append(seen.stalls, v.stalls...)
-		seen.longest = max(seen.longest, v.longest)
-		spent, probes = spent+v.spent, probes+v.probes
+		for _, at := range v.seen.stalled[:v.seen.stalls] {
+			seen.stalls = append(seen.stalls, time.Unix(0, int64(at)))
+		}
+		seen.longest = max(seen.longest, time.Duration(v.seen.longest))
+		spent, probes = spent+time.Duration(v.seen.spent), probes+int(v.seen.probes)
 	}
 	slices.SortFunc(seen.stalls, time.Time.Compare)
 	if probes > 0 {
